@@ -1,0 +1,25 @@
+"""What a rate network needs of its transfer function φ, each in terms of the rate r = φ(h)."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Activation(ABC):
+    """Transfer function φ, elementwise. Derivatives are given as functions of the rate, which is what is stored."""
+
+    @abstractmethod
+    def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """r = φ(h), into `out` where given."""
+
+    @abstractmethod
+    def slope(self, r: Tensor) -> Tensor:
+        """φ'(h)."""
+
+    @abstractmethod
+    def curvature(self, r: Tensor) -> Tensor:
+        """φ''(h) / φ'(h), which stays bounded where φ' vanishes."""
+
+    def pull_(self, delta: Tensor, r: Tensor) -> Tensor:
+        """Delta ∘ φ'(h), in place: one step of the adjoint."""
+        return delta.mul_(self.slope(r))

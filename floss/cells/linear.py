@@ -1,0 +1,26 @@
+"""`arch=linear`: φ = identity, the linear network of Appendix E."""
+
+import torch
+from torch import Tensor
+
+from floss.activation import Activation
+from floss.cells.rate_network import RateNetwork
+
+
+class Identity(Activation):
+    """φ = identity, φ' = 1, φ'' = 0."""
+
+    def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return h.clone() if out is None else out.copy_(h)
+
+    def slope(self, r: Tensor) -> Tensor:
+        return torch.ones_like(r)
+
+    def curvature(self, r: Tensor) -> Tensor:
+        return torch.zeros_like(r)
+
+    def pull_(self, delta: Tensor, r: Tensor) -> Tensor:
+        return delta
+
+
+CELL = RateNetwork("linear", Identity())

@@ -1,0 +1,23 @@
+"""`arch=relu`: φ = max(·, 0). Appendix B of the paper draws W with mean -0.1 (`arch.mean`)."""
+
+import torch
+from torch import Tensor
+
+from floss.activation import Activation
+from floss.cells.rate_network import RateNetwork
+
+
+class Relu(Activation):
+    """φ = max(h, 0), φ' = 1 where r > 0 and 0 elsewhere, φ'' = 0."""
+
+    def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return torch.clamp(h, min=0.0, out=out)
+
+    def slope(self, r: Tensor) -> Tensor:
+        return (r > 0).to(r.dtype)
+
+    def curvature(self, r: Tensor) -> Tensor:
+        return torch.zeros_like(r)
+
+
+CELL = RateNetwork("relu", Relu())

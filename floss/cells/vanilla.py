@@ -1,0 +1,26 @@
+"""`arch=vanilla`: φ = tanh, the network of the paper's main figures."""
+
+import torch
+from torch import Tensor
+
+from floss.activation import Activation
+from floss.cells.rate_network import RateNetwork
+
+
+class Tanh(Activation):
+    """φ = tanh, φ' = 1 - r², φ''/φ' = -2r."""
+
+    def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return torch.tanh(h, out=out)
+
+    def slope(self, r: Tensor) -> Tensor:
+        return 1.0 - r * r
+
+    def curvature(self, r: Tensor) -> Tensor:
+        return -2.0 * r
+
+    def pull_(self, delta: Tensor, r: Tensor) -> Tensor:
+        return delta.addcmul_(delta * r, r, value=-1.0)
+
+
+CELL = RateNetwork("vanilla", Tanh())

@@ -1,0 +1,84 @@
+"""Differentiable QR decomposition with a positive diagonal of R, batched; the analytic pullback of Eq. 8."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tensor, "*batch"]:
+    """Largest R_ii that is only rounding noise: √n · ε · max_j R_jj, with ε the precision of the dtype."""
+    return r_diagonal.amax(-1) * (n**0.5 * torch.finfo(r_diagonal.dtype).eps)
+
+
+def _copyltu(m: Tensor) -> Tensor:
+    """The symmetric matrix with the lower triangle of m: copyltu(m)_ij = m_{max(i,j), min(i,j)}."""
+    lower = torch.tril(m)
+    return lower + torch.tril(m, -1).mT
+
+
+def qr_pullback(q: Tensor, r: Tensor, grad_q: Tensor, grad_r: Tensor) -> Tensor:
+    """Adjoint of a for a = q r: [Q̄ + Q copyltu(M)] R^{-T} with M = R R̄ᵀ - Q̄ᵀ Q (Eq. 8 of Engelken 2023).
+
+    Shapes: q, grad_q [..., n, k]; r, grad_r [..., k, k]; returns [..., n, k]. Only the upper triangle of grad_r counts:
+    the lower one of r is constant.
+    """
+    m = r @ torch.triu(grad_r).mT - grad_q.mT @ q
+    return torch.linalg.solve_triangular(r.mT, grad_q + q @ _copyltu(m), upper=False, left=False)
+
+
+class _QR(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
+        q, r = torch.linalg.qr(a)
+        sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(a.dtype)
+        q, r = q * sign[..., None, :], r * sign[..., :, None]
+        ctx.save_for_backward(q, r)
+        return q, r
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        q, r = ctx.saved_tensors
+        return qr_pullback(q, r, *grads)
+
+
+def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Float[Tensor, "*batch k k"]]:
+    """QR decomposition a = q r with diag(r) > 0, which makes it unique, and its analytic pullback.
+
+    By Householder reflections (LAPACK), so orthonormal to rounding whatever the condition number of a.
+
+    Args:
+        a: matrices of full column rank, [..., n, k] with n ≥ k ≥ 1; float32 or float64.
+
+    Returns:
+        q with orthonormal columns, [..., n, k], and r, upper triangular with positive diagonal, [..., k, k].
+
+    Raises:
+        ValueError: a has fewer rows than columns, a value that is not finite, or a column that depends linearly on
+            those before it (R_ii below √n · ε · max_j R_jj); the message names the batch index.
+
+    Source: Eq. 8 and Appendix A of Engelken 2023; Walter & Lehmann 2010.
+    """
+    if a.ndim < 2 or a.shape[-2] < a.shape[-1] or a.shape[-1] < 1:
+        raise ValueError(f"qr: needs matrices of shape [..., n, k] with n >= k >= 1, got {list(a.shape)}")
+    if not a.is_floating_point():
+        raise ValueError(f"qr: needs float32 or float64 numbers, got {a.dtype}")
+    finite = torch.isfinite(a).all(-1).all(-1)
+    if not finite.all():
+        raise ValueError(f"qr: the matrix{_place(~finite)} has a value that is not finite")
+    q, r = _QR.apply(a)  # pyright: ignore[reportGeneralTypeIssues]
+    diagonal = r.detach().diagonal(dim1=-2, dim2=-1)
+    dependent = diagonal <= rank_tolerance(diagonal, a.shape[-2])[..., None]
+    if dependent.any():
+        column = int(dependent.nonzero()[0, -1])
+        raise ValueError(
+            f"qr: column {column} of the matrix{_place(dependent.any(-1))} depends linearly on the columns before it: "
+            f"R_ii = {float(diagonal[dependent][0]):.3g}"
+        )
+    return q, r
+
+
+def _place(flags: Tensor) -> str:
+    """' at batch index (i, j)' of the first set flag; empty for a single matrix."""
+    return f" at batch index {tuple(flags.nonzero()[0].tolist())}" if flags.ndim else ""

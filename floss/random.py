@@ -1,0 +1,132 @@
+"""Random numbers without state: every number is a pure function of (seed, stream, epoch, index).
+
+The generator is Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"),
+a counter-based bijection: no state is carried, so a network's numbers depend on its own seed alone; not on the
+networks trained beside it, not on the device, and not on where a run was interrupted.
+
+Counter words: (block, epoch, stream, part); key words: the low and the high half of the seed. Each block gives four
+32-bit words. Torch has no unsigned 64-bit product, but its int64 product wraps, and the bits of a wrapped product are
+those of the unsigned one.
+"""
+
+import math
+from enum import IntEnum
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Words = tuple[Tensor, Tensor, Tensor, Tensor]
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+SEED_LIMIT = 2**63
+"""Seeds are whole numbers in [0, 2**63)."""
+
+
+class Stream(IntEnum):
+    """What a random number is for. Numbers of different streams are independent of each other."""
+
+    WEIGHTS = 0
+    INITIAL_STATE = 1
+    TANGENT = 2
+    TRAINING = 3
+    FLOSSING = 4
+    EVALUATION = 5
+
+
+def philox4x32(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
+    """Philox4x32-10: four random 32-bit words for each counter.
+
+    Args:
+        counter: four int64 tensors of one broadcastable shape, each holding numbers in [0, 2**32).
+        key: two int64 tensors, broadcastable to the counters.
+
+    Returns:
+        Four int64 tensors of numbers in [0, 2**32).
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = ((p1 >> 32) & _MASK) ^ c1 ^ k0, p1 & _MASK, ((p0 >> 32) & _MASK) ^ c3 ^ k1, p0 & _MASK
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+def words(
+    seeds: Int64[Tensor, "R"], stream: Stream, count: int, *, epoch: int | Int64[Tensor, "R"] = 0, part: int = 0
+) -> Int64[Tensor, "R {count}"]:
+    """`count` random 32-bit words per seed: word i is word i mod 4 of block i div 4.
+
+    Args:
+        seeds: one seed per network, on the device where the numbers are wanted.
+        stream: what the numbers are for.
+        count: how many words per seed.
+        epoch: the second counter word, one for all or one per network.
+        part: the fourth counter word: tells apart tensors of one stream (weights W, V, b, ...).
+
+    Returns:
+        Integers in [0, 2**32).
+    """
+    device = seeds.device
+    block = torch.arange((count + 3) // 4, device=device)
+    if isinstance(epoch, Tensor):
+        epoch = epoch[:, None]
+    c1, c2, c3 = (torch.as_tensor(v, dtype=torch.int64, device=device) for v in (epoch, int(stream), part))
+    out = philox4x32((block, c1, c2, c3), ((seeds & _MASK)[:, None], (seeds >> 32)[:, None]))
+    return torch.stack(out, dim=-1).reshape(len(seeds), -1)[:, :count]
+
+
+def uniform(
+    seeds: Int64[Tensor, "R"],
+    stream: Stream,
+    count: int,
+    *,
+    epoch: int | Int64[Tensor, "R"] = 0,
+    part: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "R {count}"]:
+    """Uniform numbers in [0, 1): the upper 24 bits of each word, so float32 and float64 hold the same values."""
+    return (words(seeds, stream, count, epoch=epoch, part=part) >> 8).to(dtype) * 2.0**-24
+
+
+def bits(
+    seeds: Int64[Tensor, "R"],
+    stream: Stream,
+    count: int,
+    *,
+    epoch: int | Int64[Tensor, "R"] = 0,
+    part: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "R {count}"]:
+    """Fair coin flips, 0 or 1: number i is bit i mod 32 of word i div 32."""
+    packed = words(seeds, stream, (count + 31) // 32, epoch=epoch, part=part)
+    shifts = torch.arange(32, device=seeds.device)
+    return ((packed[:, :, None] >> shifts) & 1).reshape(len(seeds), -1)[:, :count].to(dtype)
+
+
+def normal(
+    seeds: Int64[Tensor, "R"],
+    stream: Stream,
+    count: int,
+    *,
+    epoch: int | Int64[Tensor, "R"] = 0,
+    part: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "R {count}"]:
+    """Standard normal numbers by Box and Muller (1958), two words for two numbers.
+
+    Computed in float64 on the CPU whatever the device of `seeds` (logarithm and cosine differ in their last bits
+    between devices), then rounded to `dtype` and moved back.
+    """
+    cpu_epoch = epoch.cpu() if isinstance(epoch, Tensor) else epoch
+    pairs = words(seeds.cpu(), stream, count + count % 2, epoch=cpu_epoch, part=part)
+    u, v = ((pairs[:, i::2].double() + 0.5) * 2.0**-32 for i in (0, 1))
+    radius = torch.sqrt(-2.0 * torch.log(u))
+    angle = 2.0 * math.pi * v
+    out = torch.stack((radius * torch.cos(angle), radius * torch.sin(angle)), dim=-1)
+    return out.reshape(len(seeds), -1)[:, :count].to(dtype).to(seeds.device)

@@ -1,0 +1,256 @@
+"""Training ensembles of networks on a task, with flossing episodes: the reference protocol, without any file or screen.
+
+R networks run in one program. What must agree is in `Protocol`, what may differ in `Network`. A network whose numbers stop
+being finite is frozen where it was, and the others go on as if it were not there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from floss.adam import Adam, clip_gradient
+from floss.bptt import Workspace
+from floss.cells import CELLS, RateNetwork
+from floss.cells.rate_network import FLOSSED, Parameters
+from floss.flossing import flossing_gradient
+from floss.lyapunov import initial_tangent
+from floss.random import Stream
+from floss.tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class Network:
+    """What may differ between the networks of one ensemble."""
+
+    seed: int
+    d: int
+    """Delay of the task in steps."""
+    g: float = 1.0
+    """Gain of the initial recurrent weights."""
+    episodes: tuple[int, ...] = ()
+    """Training epochs before which a flossing episode runs."""
+    k: int = 75
+    """Number of flossed exponents."""
+    target: float = 0.0
+    """Wanted value of the flossed exponents, nats per step."""
+    flossing_steps: int = 55
+    """T_f, length of one flossing run."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all networks of one ensemble have in common."""
+
+    task: str = "xor"
+    arch: str = "vanilla"
+    n: int = 80
+    init: str = "gaussian"
+    mean: float = 0.0
+    epochs: int = 10_000
+    steps: int = 300
+    batch: int = 16
+    lr: float = 1e-3
+    clip: float = 0.03
+    evaluation_batches: int = 16
+    flossing_epochs: int = 500
+    flossing_lr: float = 1e-3
+    t_ons: int = 1
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One finished epoch of some of the networks; what was measured is on the device, before the update."""
+
+    phase: str
+    """`train` or `floss`."""
+    within: int
+    """Training epoch, or epoch within the flossing episode."""
+    networks: Int64[Tensor, "m"]
+    """Which networks took part; those that have diverged are not among them."""
+    epoch: Int64[Tensor, "m"]
+    """Training epoch, or number of the flossing epoch in each network's life."""
+    loss: Float[Tensor, "m"]
+    accuracy: Float[Tensor, "m"] | None = None
+    lambda_1: Float[Tensor, "m"] | None = None
+
+
+def task_gradient(
+    cell: RateNetwork,
+    task: Task,
+    parameters: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    *,
+    workspace: Workspace | None = None,
+) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
+    """Task loss, accuracy and gradient of one epoch for each network; losses are summed over networks, never averaged.
+
+    Args:
+        cell: the architecture.
+        task: the task.
+        parameters: of the networks, stacked.
+        x: inputs.
+        d: delay of each network.
+        workspace: buffers to reuse.
+
+    Returns:
+        Loss, accuracy (None where the task has none), and the gradient of every parameter.
+    """
+    leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+    loss, accuracy = task.loss(cell.unroll(leaves, x, workspace=workspace), x, d)
+    gradient = torch.autograd.grad(loss.sum(), list(leaves.values()))
+    return loss.detach(), accuracy, dict(zip(leaves, gradient, strict=True))
+
+
+class Training:
+    """An ensemble in training: parameters, two Adam states, and how far it has come."""
+
+    def __init__(self, networks: Sequence[Network], protocol: Protocol, device: torch.device | str = "cpu") -> None:
+        """Draw the networks; nothing is trained yet."""
+        self.networks, self.protocol = tuple(networks), protocol
+        self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task]
+
+        def per_network(name: str, dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.tensor([getattr(network, name) for network in networks], dtype=dtype, device=device)
+
+        self.seeds, self.d, self.k = per_network("seed"), per_network("d"), per_network("k")
+        self.target = per_network("target", protocol.dtype)
+        self.parameters = self.cell.initial_parameters(
+            self.seeds,
+            per_network("g", protocol.dtype),
+            n=protocol.n,
+            inputs=self.task.inputs,
+            batch=protocol.batch,
+            init=protocol.init,
+            mean=protocol.mean,
+            dtype=protocol.dtype,
+        )
+        self.q0 = initial_tangent(
+            self.seeds, self.cell.state_size(protocol.n), max(n.k for n in networks), protocol.dtype
+        )
+        self.task_adam = Adam(self.parameters, protocol.lr)
+        self.flossing_adam = Adam({name: self.parameters[name] for name in FLOSSED}, protocol.flossing_lr)
+        self.diverged_at = torch.full_like(self.seeds, -1)
+        """Training epoch at which a network stopped being finite; -1 while it is."""
+        self.epoch = 0
+        """The next training epoch."""
+        self.flossing_epoch = 0
+        """The next flossing epoch of the episode before training epoch `epoch`."""
+        self._workspace = Workspace()
+
+    @property
+    def alive(self) -> Bool[Tensor, "R"]:
+        """Which networks have not diverged."""
+        return self.diverged_at < 0
+
+    def run(self) -> Iterator[Tick]:
+        """Train to the end, one tick for each epoch of training or flossing; may be left and taken up at any tick."""
+        while self.epoch < self.protocol.epochs:
+            due = torch.tensor([self.epoch in n.episodes for n in self.networks], device=self.seeds.device)
+            while self.flossing_epoch < self.protocol.flossing_epochs and bool((due & self.alive).any()):
+                yield from self._floss(due & self.alive)
+            yield self._train()
+
+    def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Mean loss and accuracy of the present parameters on fresh evaluation data; NaN for a diverged network."""
+        p = self.protocol
+        losses, accuracies = [], []
+        with torch.no_grad():
+            for batch in range(p.evaluation_batches):
+                x = self.task.sample(
+                    self.seeds, Stream.EVALUATION, batch, steps=p.steps, batch=p.batch, dtype=p.dtype
+                )
+                loss, accuracy = self.task.loss(self.cell.unroll(self.parameters, x, workspace=self._workspace), x, self.d)
+                losses.append(loss)
+                accuracies.append(accuracy)
+        loss = torch.where(self.alive, torch.stack(losses).mean(0), torch.nan)
+        if not self.task.binary:
+            return loss, None
+        return loss, torch.where(self.alive, torch.stack(accuracies).mean(0), torch.nan)
+
+    def state(self) -> dict[str, Tensor | int]:
+        """Everything that going on needs, as named tensors and numbers."""
+        tensors = {
+            **{f"parameters.{name}": p for name, p in self.parameters.items()},
+            **{f"task_adam.{name}": p for name, p in self.task_adam.state().items()},
+            **{f"flossing_adam.{name}": p for name, p in self.flossing_adam.state().items()},
+            "diverged_at": self.diverged_at,
+        }
+        cpu = {name: p.detach().cpu().clone() for name, p in tensors.items()}
+        return {**cpu, "epoch": self.epoch, "flossing_epoch": self.flossing_epoch}
+
+    def load(self, state: dict[str, Tensor | int]) -> None:
+        """Take over what `state` returned; the networks and the protocol must be the same."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix) and isinstance(v, Tensor)}
+
+        for name, value in part("parameters.").items():
+            self.parameters[name].copy_(value)
+        self.task_adam.load(part("task_adam."))
+        self.flossing_adam.load(part("flossing_adam."))
+        self.diverged_at.copy_(part("diverged_at")[""])
+        self.epoch, self.flossing_epoch = int(state["epoch"]), int(state["flossing_epoch"])
+
+    def _train(self) -> Tick:
+        p, epoch = self.protocol, self.epoch
+        x = self.task.sample(self.seeds, Stream.TRAINING, epoch, steps=p.steps, batch=p.batch, dtype=p.dtype)
+        loss, accuracy, gradient = task_gradient(
+            self.cell, self.task, self.parameters, x, self.d, workspace=self._workspace
+        )
+        everyone = torch.arange(len(self.networks), device=self.seeds.device)
+        active = self._freeze(everyone, loss, gradient)
+        clipped = {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
+        self.task_adam.step(self.parameters, clipped, active, everyone)
+        self.epoch, self.flossing_epoch = epoch + 1, 0
+        return Tick(
+            "train",
+            epoch,
+            everyone[active],
+            torch.full_like(everyone[active], epoch),
+            loss[active],
+            None if accuracy is None else accuracy[active],
+        )
+
+    def _floss(self, due: Bool[Tensor, "R"]) -> Iterator[Tick]:
+        """One flossing epoch of the networks that are due, one tick for each run length among them."""
+        within, p = self.flossing_epoch, self.protocol
+        ticks = []
+        for steps in sorted({n.flossing_steps for n in self.networks}):
+            of_length = torch.tensor([n.flossing_steps == steps for n in self.networks], device=due.device)
+            index = (due & of_length).nonzero()[:, 0]
+            if len(index) == 0:
+                continue
+            done = torch.tensor([sum(e < self.epoch for e in self.networks[i].episodes) for i in index.tolist()])
+            life = done.to(due.device) * p.flossing_epochs + within
+            x = self.task.sample(self.seeds[index], Stream.FLOSSING, life, steps=steps, batch=1, dtype=p.dtype)
+            k = self.k[index]
+            loss, exponents, gradient = flossing_gradient(
+                self.cell,
+                {name: value[index] for name, value in self.parameters.items()},
+                x[:, :, 0],
+                self.q0[index, :, : int(k.max())],
+                k=k,
+                target=self.target[index],
+                t_ons=p.t_ons,
+            )
+            active = self._freeze(index, loss, gradient)
+            self.flossing_adam.step(self.parameters, gradient, active, index)
+            ticks.append(
+                Tick("floss", within, index[active], life[active], loss[active], lambda_1=exponents.amax(-1)[active])
+            )
+        self.flossing_epoch = within + 1
+        yield from ticks
+
+    def _freeze(self, index: Tensor, loss: Tensor, gradient: Parameters) -> Bool[Tensor, "m"]:
+        """Mark the networks of `index` whose loss or gradient is not finite; True for those that go on."""
+        finite = torch.isfinite(loss)
+        for g in gradient.values():
+            finite &= torch.isfinite(g.flatten(1)).all(-1) if g.ndim > 1 else torch.isfinite(g)
+        alive = self.alive[index]
+        self.diverged_at[index[alive & ~finite]] = self.epoch
+        return alive & finite
