@@ -10,7 +10,7 @@ class Activation(ABC):
 
     @abstractmethod
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """r = φ(h), into `out` where given."""
+        """Rate r = φ(h), into `out` where given."""
 
     @abstractmethod
     def slope(self, r: Tensor) -> Tensor:

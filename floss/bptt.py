@@ -1,7 +1,7 @@
 """The time loop of a rate network, forward and backward by hand: hot loop number one.
 
-Write z[s] = [φ(h[s]), x[s+1], 1] and A = [W | V/S | b]; then h[s+1] = A z[s], and y[s+1] = U·h[s+1] + c = (Aᵀ U)·z[s] + c.
-So one buffer z [R, T, B, N+S+1] is all that the backward pass needs:
+Write z[s] = [φ(h[s]), x[s+1], 1] and A = [W | V/S | b]; then h[s+1] = A z[s], and
+y[s+1] = U·h[s+1] + c = (Aᵀ U)·z[s] + c. So one buffer z [R, T, B, N+S+1] is all that the backward pass needs:
 
     δ[T] = ȳ[T] U
     δ[s] = ȳ[s] U + φ'(h[s]) ∘ (Wᵀ δ[s+1])       0 < s < T      (δ[0] = ∂L/∂h0 has no readout term)
@@ -86,11 +86,12 @@ class _Unroll(torch.autograd.Function):
         z[..., N:-1] = x
         z[..., -1] = 1.0
         h = workspace.buffer("h", (R, B, N), W)
-        activation.rate(h0, out=z[:, 0, :, :N])
         At = A.mT
+        z_at, rate_at = z.unbind(1), z[..., :N].unbind(1)
+        activation.rate(h0, out=rate_at[0])
         for s in range(T - 1):
-            torch.bmm(z[:, s], At, out=h)
-            activation.rate(h, out=z[:, s + 1, :, :N])
+            torch.bmm(z_at[s], At, out=h)
+            activation.rate(h, out=rate_at[s + 1])
         y = z.flatten(1, 2) @ (At @ U[:, :, None]) + c[:, None, None]
         ctx.save_for_backward(W, U, A)
         ctx.z, ctx.activation, ctx.workspace, ctx.inputs = z, activation, workspace, S
@@ -107,25 +108,26 @@ class _Unroll(torch.autograd.Function):
         delta = ctx.workspace.buffer("h", (R, B, N), W)
         readout = U[:, None, :]
         gy = grad_y.contiguous()[..., None]
+        rate_at, gy_at, delta_at = z[..., :N].unbind(1), gy.unbind(1), chunk.unbind(1)
         gA = A.new_zeros(R, N, M)
         gU = A.new_zeros(R, 1, M)  # Σ ȳ z, mapped to Ū at the end
         last: Tensor | None = None  # δ[s+1]; lies in `chunk`, and is read before its place is written again
         for end in range(T, 0, -chunk.shape[1]):
             start = max(end - chunk.shape[1], 0)
             for s in range(end - 1, start - 1, -1):  # δ[s+1] meets z[s]
-                here = chunk[:, s - start]
+                here = delta_at[s - start]
                 if last is None:
-                    torch.mul(gy[:, s], readout, out=here)
+                    torch.mul(gy_at[s], readout, out=here)
                 else:
                     torch.bmm(last, W, out=delta)
-                    activation.pull_(delta, z[:, s + 1, :, :N])
-                    torch.addcmul(delta, gy[:, s], readout, out=here)
+                    activation.pull_(delta, rate_at[s + 1])
+                    torch.addcmul(delta, gy_at[s], readout, out=here)
                 last = here
             steps = end - start
             z_chunk = z[:, start:end].flatten(1, 2)
             gA.baddbmm_(chunk[:, :steps].flatten(1, 2).mT, z_chunk)
             gU.baddbmm_(gy[:, start:end].reshape(R, 1, steps * B), z_chunk)
         assert last is not None, "T >= 1"
-        grad_h0 = activation.pull_(torch.bmm(last, W), z[:, 0, :, :N])
+        grad_h0 = activation.pull_(torch.bmm(last, W), rate_at[0])
         grad_U = torch.bmm(A, gU.mT).squeeze(-1)
         return gA[..., :N], gA[..., N:-1] / S, gA[..., -1], grad_U, gy.sum((1, 2, 3)), grad_h0, None, None, None

@@ -1,13 +1,12 @@
 """Gradient flossing: the loss on the exponents (Eq. 4), and one flossing epoch of an ensemble."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.cells import RateNetwork
 from floss.cells.rate_network import FLOSSED, Parameters
+from floss.schedule import transient_steps
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
@@ -26,22 +25,6 @@ def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor =
     return ((exponents - target) ** 2).mean(-1)
 
 
-def transient_steps(steps: int) -> int:
-    """Steps of a flossing run that are not counted: 10 + ⌈T_f / 10⌉ (reference protocol)."""
-    return 10 + -(-steps // 10)
-
-
-def flossing_steps(d: int) -> int:
-    """Default length T_f of a flossing run for delay d."""
-    return max(55, d + 20)
-
-
-def episode_starts(at: Sequence[int], every: int | None, epochs: int) -> tuple[int, ...]:
-    """Training epochs before which a flossing episode runs: those of `at`, and every `every`-th; below `epochs`."""
-    starts = set(at) | set(range(0, epochs, every) if every else ())
-    return tuple(sorted(e for e in starts if e < epochs))
-
-
 def flossing_gradient(
     cell: RateNetwork,
     parameters: Parameters,
@@ -54,9 +37,9 @@ def flossing_gradient(
 ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
     """Flossing loss, exponents and gradient of one flossing epoch, for each network of an ensemble.
 
-    A trajectory starts from the first column of h0, and the first 10 + ⌈T_f/10⌉ of its steps are not counted. Each network
-    flosses its first k exponents. Those lost to rank deficiency (-inf: units that do not respond) cannot be moved and
-    are left out of its loss.
+    A trajectory starts from the first column of h0, and the first 10 + ⌈T_f/10⌉ of its steps are not counted. Each
+    network flosses its first k exponents. Those lost to rank deficiency (-inf: units that do not respond) cannot be
+    moved and are left out of its loss.
 
     Args:
         cell: the architecture.
@@ -68,8 +51,8 @@ def flossing_gradient(
         t_ons: orthonormalisation interval in steps.
 
     Returns:
-        The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the gradient
-        of the flossed parameters W, V, b.
+        The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the
+        gradient of the flossed parameters W, V, b.
     """
     flossed = {name: parameters[name].detach().requires_grad_() for name in FLOSSED}
     step = cell.step({**parameters, **flossed})

@@ -34,8 +34,8 @@ def lyapunov_spectrum(
     """The k largest Lyapunov exponents of a map along one trajectory, in nats per step, descending.
 
     Evolves Q ← D Q with D = ∂step/∂h, every t_ons steps Q, R = qr(Q), and averages log R_ii over the counted steps:
-    λ_i = 1/(T - transient) Σ log R_ii. The last interval of the transient and of the run may be shorter than t_ons; both
-    are closed by a QR decomposition. Differentiable with respect to whatever `step`, `h0` and `inputs` depend on.
+    λ_i = 1/(T - transient) Σ log R_ii. The last interval of the transient and of the run may be shorter than t_ons;
+    both are closed by a QR decomposition. Differentiable with respect to what `step`, `h0` and `inputs` depend on.
 
     Args:
         step: the map. Works on the last axis of h ([..., n]) and of x ([..., S]) and treats the leading axes as
@@ -45,8 +45,8 @@ def lyapunov_spectrum(
         inputs: one input per step, [T, ..., S]; None for an autonomous map.
         steps: number of steps; needed without inputs, and otherwise equal to T.
         k: number of exponents, 1 ≤ k ≤ n; default all.
-        t_ons: orthonormalisation interval in steps. Within one interval the condition number of the tangent vectors must
-            stay below the inverse of the precision.
+        t_ons: orthonormalisation interval in steps. Within one interval the condition number of the tangent vectors
+            must stay below the inverse of the precision.
         transient: steps at the start that are not counted: the state reaches the attractor and Q the Oseledets basis.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
 
@@ -62,7 +62,9 @@ def lyapunov_spectrum(
     total = _count_steps(inputs, steps)
     n = h0.shape[-1] if h0.ndim else 0
     if not h0.is_floating_point() or n < 1:
-        raise ValueError(f"lyapunov_spectrum: h0 must be floating point of shape [..., n], got {h0.dtype} {list(h0.shape)}")
+        raise ValueError(
+            f"lyapunov_spectrum: h0 must be floating point of shape [..., n], got {h0.dtype} {list(h0.shape)}"
+        )
     if q0 is not None and (q0.shape[:-1] != h0.shape or (k is not None and q0.shape[-1] != k)):
         raise ValueError(f"lyapunov_spectrum: q0 must have shape {[*h0.shape, k or 'k']}, got {list(q0.shape)}")
     k = q0.shape[-1] if q0 is not None else n if k is None else k
@@ -122,9 +124,9 @@ def _advance(step: Step, h: Tensor, x: tuple[Tensor, ...], q: Tensor) -> tuple[T
         return step(h, *x), tangent(h, q)
 
     def push(vector: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))
+        return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]
 
-    return torch.func.vmap(push, in_dims=-1, out_dims=(None, -1))(q)
+    return torch.func.vmap(push, in_dims=-1, out_dims=(None, -1))(q)  # pyright: ignore[reportArgumentType]
 
 
 def random_tangent(h0: Float[Tensor, "*batch n"], k: int) -> Float[Tensor, "*batch n k"]:

@@ -1,16 +1,16 @@
 """Lyapunov exponents of rate networks and their gradient in closed form: hot loop number two.
 
-The exponents depend on the chain Z_j = D Q_{j-1} = Q_j R_j only through log diag R_j, and for such a loss the general
-pullback of the QR decomposition (Eq. 8, `floss.qr_decomposition`) reduces exactly. With g_j = ∂L/∂ log diag R_j (zero in
-the transient) and Q̄ the adjoint of Q_j, going backwards:
+The exponents depend on the chain Z_j = D Q_{j-1} = Q_j R_j only through log diag R_j, and for such a loss the
+general pullback of the QR decomposition (Eq. 8, `floss.qr_decomposition`) reduces exactly. With
+g_j = ∂L/∂ log diag R_j (zero in the transient) and Q̄ the adjoint of Q_j, going backwards:
 
     Q̄ ← Q̄ - Q striu(Qᵀ Q̄)                re-projection
     Z̄ = [Q̄ + Q diag(g_j - g_{j+1})] R_j^{-T}      g_{j+1} = 0 after the last interval
     Q̄ ← Dᵀ Z̄
 
-In exact arithmetic the re-projection changes nothing, since Q̄ᵀ Q is upper triangular by induction; in floating point the
-adjoint explodes without it. The one-step Jacobian is D = W diag(φ'(h)), so W̄ += Z̄ (φ' ∘ Q)ᵀ, and the state gets
-(φ''/φ') ∘ rowsum(Q̄ ∘ Q).
+In exact arithmetic the re-projection changes nothing, since Q̄ᵀ Q is upper triangular by induction; in floating point
+the adjoint explodes without it. The one-step Jacobian is D = W diag(φ'(h)), so W̄ += Z̄ (φ' ∘ Q)ᵀ, and the state
+gets (φ''/φ') ∘ rowsum(Q̄ ∘ Q).
 
 Directions that a rank-deficient Jacobian annihilates have exponent -inf; they neither stop the others nor touch their
 gradient, since the first i exponents depend on the first i columns alone.

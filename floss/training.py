@@ -1,7 +1,7 @@
-"""Training ensembles of networks on a task, with flossing episodes: the reference protocol, without any file or screen.
+"""Training ensembles of networks on a task, with flossing episodes: the reference protocol, without files or screen.
 
-R networks run in one program. What must agree is in `Protocol`, what may differ in `Network`. A network whose numbers stop
-being finite is frozen where it was, and the others go on as if it were not there.
+R networks run in one program. What must agree is in `Protocol`, what may differ in `Network`. A network whose numbers
+stop being finite is frozen where it was, and the others go on as if it were not there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -147,13 +147,21 @@ class Training:
         """Which networks have not diverged."""
         return self.diverged_at < 0
 
+    @property
+    def episodes(self) -> tuple[int, ...]:
+        """Training epochs before which any of the networks has a flossing episode."""
+        return tuple(sorted({epoch for network in self.networks for epoch in network.episodes}))
+
     def run(self) -> Iterator[Tick]:
-        """Train to the end, one tick for each epoch of training or flossing; may be left and taken up at any tick."""
-        while self.epoch < self.protocol.epochs:
+        """Train to the end, one tick for each epoch of training or flossing; may be left and taken up at any tick.
+
+        Ends early where every network has diverged.
+        """
+        while self.epoch < self.protocol.epochs and bool(self.alive.any()):
             due = torch.tensor([self.epoch in n.episodes for n in self.networks], device=self.seeds.device)
             while self.flossing_epoch < self.protocol.flossing_epochs and bool((due & self.alive).any()):
-                yield from self._floss(due & self.alive)
-            yield self._train()
+                yield self.floss_epoch(due & self.alive)
+            yield self.train_epoch()
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         """Mean loss and accuracy of the present parameters on fresh evaluation data; NaN for a diverged network."""
@@ -161,10 +169,10 @@ class Training:
         losses, accuracies = [], []
         with torch.no_grad():
             for batch in range(p.evaluation_batches):
-                x = self.task.sample(
-                    self.seeds, Stream.EVALUATION, batch, steps=p.steps, batch=p.batch, dtype=p.dtype
+                x = self.task.sample(self.seeds, Stream.EVALUATION, batch, steps=p.steps, batch=p.batch, dtype=p.dtype)
+                loss, accuracy = self.task.loss(
+                    self.cell.unroll(self.parameters, x, workspace=self._workspace), x, self.d
                 )
-                loss, accuracy = self.task.loss(self.cell.unroll(self.parameters, x, workspace=self._workspace), x, self.d)
                 losses.append(loss)
                 accuracies.append(accuracy)
         loss = torch.where(self.alive, torch.stack(losses).mean(0), torch.nan)
@@ -187,7 +195,9 @@ class Training:
         """Take over what `state` returned; the networks and the protocol must be the same."""
 
         def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix) and isinstance(v, Tensor)}
+            return {
+                n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix) and isinstance(v, Tensor)
+            }
 
         for name, value in part("parameters.").items():
             self.parameters[name].copy_(value)
@@ -196,7 +206,8 @@ class Training:
         self.diverged_at.copy_(part("diverged_at")[""])
         self.epoch, self.flossing_epoch = int(state["epoch"]), int(state["flossing_epoch"])
 
-    def _train(self) -> Tick:
+    def train_epoch(self) -> Tick:
+        """One training epoch of all networks."""
         p, epoch = self.protocol, self.epoch
         x = self.task.sample(self.seeds, Stream.TRAINING, epoch, steps=p.steps, batch=p.batch, dtype=p.dtype)
         loss, accuracy, gradient = task_gradient(
@@ -216,18 +227,18 @@ class Training:
             None if accuracy is None else accuracy[active],
         )
 
-    def _floss(self, due: Bool[Tensor, "R"]) -> Iterator[Tick]:
-        """One flossing epoch of the networks that are due, one tick for each run length among them."""
+    def floss_epoch(self, due: Bool[Tensor, "R"]) -> Tick:
+        """One flossing epoch of the networks that are due; those with runs of one length go together."""
         within, p = self.flossing_epoch, self.protocol
-        ticks = []
-        for steps in sorted({n.flossing_steps for n in self.networks}):
-            of_length = torch.tensor([n.flossing_steps == steps for n in self.networks], device=due.device)
-            index = (due & of_length).nonzero()[:, 0]
+        lengths = torch.tensor([n.flossing_steps for n in self.networks], device=due.device)
+        past = torch.tensor([sum(e < self.epoch for e in n.episodes) for n in self.networks], device=due.device)
+        life = past * p.flossing_epochs + within
+        parts: list[tuple[Tensor, ...]] = []
+        for steps in sorted({network.flossing_steps for network in self.networks}):
+            index = (due & (lengths == steps)).nonzero()[:, 0]
             if len(index) == 0:
                 continue
-            done = torch.tensor([sum(e < self.epoch for e in self.networks[i].episodes) for i in index.tolist()])
-            life = done.to(due.device) * p.flossing_epochs + within
-            x = self.task.sample(self.seeds[index], Stream.FLOSSING, life, steps=steps, batch=1, dtype=p.dtype)
+            x = self.task.sample(self.seeds[index], Stream.FLOSSING, life[index], steps=steps, batch=1, dtype=p.dtype)
             k = self.k[index]
             loss, exponents, gradient = flossing_gradient(
                 self.cell,
@@ -240,11 +251,10 @@ class Training:
             )
             active = self._freeze(index, loss, gradient)
             self.flossing_adam.step(self.parameters, gradient, active, index)
-            ticks.append(
-                Tick("floss", within, index[active], life[active], loss[active], lambda_1=exponents.amax(-1)[active])
-            )
+            parts.append((index[active], life[index][active], loss[active], exponents.amax(-1)[active]))
         self.flossing_epoch = within + 1
-        yield from ticks
+        networks, epoch, loss, lambda_1 = (torch.cat(column) for column in zip(*parts, strict=True))
+        return Tick("floss", within, networks, epoch, loss, lambda_1=lambda_1)
 
     def _freeze(self, index: Tensor, loss: Tensor, gradient: Parameters) -> Bool[Tensor, "m"]:
         """Mark the networks of `index` whose loss or gradient is not finite; True for those that go on."""

@@ -19,7 +19,7 @@ class Identity(Activation):
     def curvature(self, r: Tensor) -> Tensor:
         return torch.zeros_like(r)
 
-    def pull_(self, delta: Tensor, r: Tensor) -> Tensor:
+    def pull_(self, delta: Tensor, r: Tensor) -> Tensor:  # noqa: ARG002
         return delta
 
 

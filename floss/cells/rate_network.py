@@ -11,8 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss import random
-from floss.bptt import Workspace, unroll
 from floss.activation import Activation
+from floss.bptt import Workspace, unroll
 from floss.qr_decomposition import qr
 from floss.random import Stream
 from floss.reduced_adjoint import rate_network_exponents
@@ -73,7 +73,9 @@ class RateNetwork:
         count = len(seeds)
 
         def draw(part: int, *shape: int) -> Tensor:
-            numbers = random.normal(seeds, Stream.WEIGHTS, int(torch.Size(shape).numel()), part=part, dtype=torch.float64)
+            numbers = random.normal(
+                seeds, Stream.WEIGHTS, int(torch.Size(shape).numel()), part=part, dtype=torch.float64
+            )
             return numbers.reshape(count, *shape)
 
         gaussian = draw(0, n, n)

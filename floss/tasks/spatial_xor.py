@@ -10,10 +10,10 @@ from floss.tasks.task import Task, delayed
 class SpatialXor(Task):
     """Section 5 of the paper, Fig 4B and D."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:  # noqa: D102
+    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.bits(seeds, stream, count, epoch=epoch, dtype=dtype)
 
-    def combine(self, x, d) -> Tensor:  # noqa: D102
+    def combine(self, x, d) -> Tensor:
         return torch.remainder(delayed(x.sum(-1), d), 2.0)
 
 

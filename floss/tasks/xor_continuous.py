@@ -9,10 +9,10 @@ from floss.tasks.task import Task, delayed
 class XorContinuous(Task):
     """Eq. 20 of the paper."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:  # noqa: D102
+    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.uniform(seeds, stream, count, epoch=epoch, dtype=dtype)
 
-    def combine(self, x, d) -> Tensor:  # noqa: D102
+    def combine(self, x, d) -> Tensor:
         return (delayed(x[..., 0], d // 2) - delayed(x[..., 0], d)).abs()
 
 

@@ -1,0 +1,1 @@
+"""Hydra configuration of the `floss` commands; installed as the package `floss.conf`."""

@@ -1,0 +1,1 @@
+"""Measurements of the hot loops beside what a user would write instead."""

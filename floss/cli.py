@@ -1,0 +1,173 @@
+"""The command line: `floss COMMAND key=value ...`, composed by Hydra.
+
+The first word picks the command; everything after it goes to Hydra, so `-m`, `--cfg job`, `--help`, `--info` and tab
+completion work as in any Hydra application. Bad input is answered in one line with exit status 2. Torch is imported
+only where something is computed, so that `--help` answers at once.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from floss.config import ConfigError, suggestion
+
+USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
+
+usage: floss COMMAND [-m] [key=value ...]
+
+commands:
+{commands}
+`floss COMMAND --help` lists the keys of a command; -m sweeps over values given with commas:
+  floss train task=xor d=70 seeds=3 flossing=during
+  floss train -m task=xor d=10,20,40,70 flossing=none,pre,during seeds=3
+"""
+
+
+def main() -> NoReturn:
+    """Console script `floss`."""
+    arguments = sys.argv[1:]
+    _complete_after_command()
+    if "COMP_LINE" not in os.environ:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            rows = "".join(f"  {name:<9} {text}\n" for name, (_, text) in COMMANDS.items())
+            print(USAGE.format(commands=rows), end="")
+            sys.exit(0 if arguments else 2)
+        if arguments[0] in ("-V", "--version"):
+            from importlib.metadata import version
+
+            print(f"floss {version('floss')}")
+            sys.exit(0)
+        if arguments[0] not in COMMANDS:
+            known = "; the commands are " + ", ".join(COMMANDS)
+            _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
+    os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else "train"
+    from floss.results import RunBusyError
+
+    try:
+        COMMANDS[command][0](command, arguments[1:])
+    except ConfigError as error:
+        _fail(f"floss {command}: {error}")
+    except RunBusyError as error:
+        _fail(f"floss {command}: {error}", status=1)
+    except KeyboardInterrupt:
+        _fail(f"floss {command}: interrupted", status=130)
+    except OSError as error:
+        _fail(f"floss {command}: {error.filename or 'a file'}: cannot be used: {error.strerror or error}", status=2)
+    sys.exit(0)
+
+
+def _fail(message: str, status: int = 2) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(status)
+
+
+def _complete_after_command() -> None:
+    """Take the command out of the line that the shell wants completed: Hydra knows nothing of it."""
+    line = os.environ.get("COMP_LINE")
+    if line is None:
+        return
+    for command in COMMANDS:
+        program, _, rest = line.partition(" ")
+        if rest.startswith(f"{command} "):
+            os.environ["COMP_LINE"] = f"{program} {rest.removeprefix(command).lstrip()}"
+            os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - len(command) - 1)
+            break
+
+
+def _train(command: str, arguments: list[str]) -> None:
+    from floss.compose import parse, run_hydra, sweep_jobs
+
+    options = parse(command, arguments)
+    jobs = []
+    if options.multirun:
+        jobs = sweep_jobs(command, options.overrides)  # every job is checked before the first one starts
+    run_hydra(command, arguments, _train_one)
+    if jobs:
+        from floss.sweep import collect
+
+        folder = collect(jobs)
+        print(f"sweep    {folder / 'summary.csv'}")
+        for picture in sorted(folder.glob("*.png")):
+            print(f"picture  {picture}")
+
+
+def _train_one(config: Any) -> str:
+    """One Hydra job; the return value is the folder of its results."""
+    from omegaconf import OmegaConf
+
+    from floss.config import train_job
+
+    job = train_job(OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
+    dropped = [e for e in job.flossing.at if e >= job.train.epochs]
+    if dropped:
+        print(f"floss: training ends after {job.train.epochs} epochs: no flossing at {dropped}", file=sys.stderr)
+
+    import csv
+
+    from floss.experiment import finished, run
+
+    known = finished(job.folder)
+    folder = run(job)
+    rows = list(csv.DictReader((folder / "summary.csv").open()))
+    column = "final_accuracy" if rows[0]["final_accuracy"] else "final_loss"
+    values = " ".join(f"{float(row[column]):.3f}" if row[column] else "diverged" for row in rows)
+    what = f"{job.task.name} d={job.d} flossing={job.flossing.label}"
+    print(f"{'known   ' if known else 'finished'} {what}: {column} {values}")
+    print(f"metrics  {folder / 'metrics.csv'}\nsummary  {folder / 'summary.csv'}")
+    print(f"picture  {folder / 'learning_curves.png'}", flush=True)
+    return str(folder)
+
+
+def _figures(command: str, arguments: list[str]) -> None:
+    from floss.compose import run_hydra
+
+    run_hydra(command, arguments, _draw_all)
+
+
+def _draw_all(config: Any) -> None:
+    from pathlib import Path
+
+    from omegaconf import OmegaConf
+
+    from floss.config import FiguresJob, build
+    from floss.figures import draw
+
+    root = Path(build(FiguresJob, OmegaConf.to_container(config, resolve=True)).results)  # pyright: ignore[reportArgumentType]
+    if not root.is_dir():
+        raise ConfigError(f"results={root}: must be a folder that exists")
+    folders = sorted(path.parent for path in root.rglob("summary.csv"))
+    if not folders:
+        raise ConfigError(f"results={root}: there is no finished run in this folder")
+    for folder in folders:
+        for path in draw(folder):
+            print(path)
+
+
+def _bench(command: str, arguments: list[str]) -> None:
+    from floss.compose import run_hydra
+
+    run_hydra(command, arguments, _measure)
+
+
+def _measure(config: Any) -> None:
+    from omegaconf import OmegaConf
+
+    from floss.bench.command import measure
+    from floss.config import BenchJob, build, check_device, check_folder
+
+    job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
+    if job.k > job.n:
+        raise ConfigError(f"k={job.k}: must be at most n={job.n}")
+    check_device(job.device)
+    check_folder(job.results)
+    measure(job)
+
+
+COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
+    "train": (_train, "train networks on a task, with flossing episodes; -m sweeps"),
+    "figures": (_figures, "draw the pictures of all finished runs again from their CSV files"),
+    "bench": (_bench, "measure the hot loops beside a plain PyTorch loop"),
+}

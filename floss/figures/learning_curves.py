@@ -1,0 +1,69 @@
+"""Loss or accuracy against the training epoch: single networks thin, their mean thick, flossing episodes marked."""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from floss.figures.style import house_style, look, save
+from floss.figures.tables import Runs
+
+_MOST_PANELS = 6
+
+
+def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
+    """One column of panels for each delay (the first six), one colour for each group; PNG and SVG."""
+    delays = sorted(runs.summary["d"].unique())[:_MOST_PANELS]
+    measures = ["accuracy", "loss"] if runs.judged_by_accuracy else ["loss"]
+    with house_style():
+        figure, axes = plt.subplots(
+            len(measures),
+            len(delays),
+            figsize=(1.5 + 3.6 * len(delays), 0.6 + 2.4 * len(measures)),
+            squeeze=False,
+            sharex=True,
+            sharey="row",
+        )
+        for column, d in enumerate(delays):
+            for row, measure in enumerate(measures):
+                _panel(axes[row, column], runs, d, measure)
+            axes[0, column].set_title(f"{runs.summary['task'].iloc[0]}, d = {d}")
+            axes[-1, column].set_xlabel("training epoch")
+        for row, measure in enumerate(measures):
+            axes[row, 0].set_ylabel(f"test {measure}")
+        axes[0, 0].legend(title="flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None)
+        return save(figure, stem)
+
+
+def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
+    train = runs.metrics[(runs.metrics["phase"] == "train") & (runs.metrics["d"] == d)]
+    groups = runs.groups
+    for place, group in enumerate(groups):
+        rows = train[train["group"] == group]
+        if rows.empty:
+            continue
+        colour, _, dashes = look(group, groups)
+        table = rows.pivot_table(index="epoch", columns="seed", values=measure)
+        axes.plot(table.index, table.to_numpy(), color=colour, linewidth=0.5, alpha=0.45)
+        count = table.shape[1]
+        label = f"{group} (n = {count})"
+        axes.plot(table.index, table.mean(axis=1), color=colour, linestyle=dashes, linewidth=2, label=label)
+        starts = runs.episodes.get((d, group), ())
+        height = 1.02 + 0.03 * place
+        axes.plot(
+            starts,
+            [height] * len(starts),
+            "v",
+            color=colour,
+            markersize=4,
+            clip_on=False,
+            transform=axes.get_xaxis_transform(),
+        )
+    if measure == "accuracy":
+        axes.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
+        axes.set_ylim(0.4, 1.01)
+    else:
+        axes.set_yscale("log")

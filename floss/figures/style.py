@@ -1,0 +1,61 @@
+"""One look for all figures: colour-blind safe, never by colour alone, the same bytes when drawn twice."""
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from floss.results import write_whole
+
+# Okabe & Ito 2008, without yellow and black; markers and line styles repeat the distinction.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+SCHEDULES = ("none", "pre", "during", "early", "throughout")
+"""Schedules in the order of their colours, so that a schedule looks the same in every figure."""
+
+
+@contextlib.contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib settings of all figures."""
+    settings: Any = {
+        "figure.dpi": 150,
+        "savefig.dpi": 150,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "svg.hashsalt": "floss",
+        "figure.constrained_layout.use": True,
+    }
+    with plt.rc_context(settings):
+        yield
+
+
+def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, tuple[int, ...]]]:
+    """Colour, marker and line style of one of several labelled groups."""
+    i = SCHEDULES.index(label) if label in SCHEDULES else sorted(labels).index(label)
+    return COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write `stem`.png and `stem`.svg, whole or not at all, without dates, and close the figure."""
+    paths = []
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+        path = stem.with_suffix(suffix)
+        write_whole(path, buffer.getvalue())
+        paths.append(path)
+    plt.close(figure)
+    return paths

@@ -1,0 +1,147 @@
+"""Files of a run: tidy CSV, configuration and environment; each appears whole or not at all."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+IDENTITY = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed")
+"""The columns that say which network a row is about."""
+
+METRICS = (*IDENTITY, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_loss")
+SUMMARY = (*IDENTITY, "final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds")
+
+
+class RunBusyError(RuntimeError):
+    """Another process is computing the same run."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file aside, then rename it: after a crash there is the old file or the new one, never a part.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; the old file is untouched.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed process left half written."""
+    for aside in folder.glob(".*.tmp"):
+        aside.unlink(missing_ok=True)
+
+
+def format_value(value: Any) -> str:
+    """One CSV field: floats with nine digits, which hold a float32 exactly; empty for None and NaN."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> str:
+    """Rows as CSV text with Unix line ends."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows([format_value(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON with a final line end."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.
+
+    Raises:
+        RunBusyError: another process holds it; the message names it.
+    """
+    path = folder / ".lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        owner = path.with_name(".owner").read_text().strip() if path.with_name(".owner").exists() else "another process"
+        raise RunBusyError(f"{folder} is being computed by {owner}") from None
+    try:
+        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        path.with_name(".owner").write_text(f"process {os.getpid()} on {platform.node()}, started {started}\n")
+        yield
+    finally:
+        path.with_name(".owner").unlink(missing_ok=True)
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Where numbers were made: versions, device, source revision, date and command; no host name and no path."""
+    import torch
+
+    names = ("torch", "numpy", "hydra-core", "omegaconf", "pandas", "matplotlib")
+    versions = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "floss": metadata.version("floss"),
+        "commit": _commit(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": os.environ.get("FLOSS_COMMAND", "python"),
+        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": versions,
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    """The git commit of the source that runs, with '+' where it has changes; None outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "floss", "conf")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    return None
