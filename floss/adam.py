@@ -29,20 +29,27 @@ class Adam:
             parameters: stacked tensors of all R networks.
             gradient: stacked tensors of the networks `index`.
             active: which of those take the step.
-            index: rows of the ensemble that the gradient belongs to.
+            index: rows of the ensemble that the gradient belongs to, ascending.
         """
-        index, gradient = index[active], {name: g[active] for name, g in gradient.items()}
+        if not bool(active.all()):
+            index, gradient = index[active], {name: g[active] for name, g in gradient.items()}
+        everyone = len(index) == len(self.steps)  # then the rows are in place, in order
         self.steps[index] += 1
         t = self.steps[index].double()
         for name, g in gradient.items():
             p, mean, square = parameters[name], self.mean[name], self.square[name]
             own = (-1,) + (1,) * (g.ndim - 1)
-            m = mean[index].lerp_(g, 0.1)
-            v = square[index].mul_(0.999).addcmul_(g, g, value=0.001)
-            mean[index], square[index] = m, v
             rate = (self.lr / (1.0 - 0.9**t)).to(g.dtype).reshape(own)
             correction = (1.0 - 0.999**t).rsqrt().to(g.dtype).reshape(own)
-            p[index] -= rate * m / (v.sqrt() * correction + 1e-8)
+            m, v = (mean, square) if everyone else (mean[index], square[index])
+            m.lerp_(g, 0.1)
+            v.mul_(0.999).addcmul_(g, g, value=0.001)
+            change = m / v.sqrt().mul_(correction).add_(1e-8)
+            if everyone:
+                p.sub_(change.mul_(rate))
+            else:
+                mean[index], square[index] = m, v
+                p[index] -= change.mul_(rate)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, as flat named tensors."""

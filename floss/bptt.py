@@ -81,7 +81,8 @@ class _Unroll(torch.autograd.Function):
     ) -> Tensor:
         R, T, B, S = x.shape
         N = W.shape[-1]
-        A = torch.cat((W, V / S, b[:, :, None]), dim=-1)
+        A = workspace.buffer("A", (R, N, N + S + 1), W)
+        A[..., :N], A[..., N:-1], A[..., -1] = W, V / S, b
         z = workspace.buffer("z", (R, T, B, N + S + 1), W)
         z[..., N:-1] = x
         z[..., -1] = 1.0

@@ -105,8 +105,10 @@ def bits(
 ) -> Float[Tensor, "R {count}"]:
     """Fair coin flips, 0 or 1: number i is bit i mod 32 of word i div 32."""
     packed = words(seeds, stream, (count + 31) // 32, epoch=epoch, part=part)
-    shifts = torch.arange(32, device=seeds.device)
-    return ((packed[:, :, None] >> shifts) & 1).reshape(len(seeds), -1)[:, :count].to(dtype)
+    in_word, in_byte = torch.arange(0, 32, 8, device=seeds.device), torch.arange(8, device=seeds.device)
+    # One look-up for eight bits: shifting each out of a 64-bit integer costs as much as a twentieth of an epoch.
+    table = ((torch.arange(256, device=seeds.device)[:, None] >> in_byte) & 1).to(dtype)
+    return table[(packed[:, :, None] >> in_word) & 0xFF].reshape(len(seeds), -1)[:, :count]
 
 
 def normal(
