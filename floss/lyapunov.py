@@ -1,6 +1,6 @@
 """Lyapunov spectra of any one-step map, differentiable: tangent vectors, orthonormalised by QR (Eqs. 6, 7, 27)."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -11,13 +11,8 @@ from floss.qr_decomposition import qr
 from floss.random import Stream
 from floss.reduced_adjoint import orthonormalisation_times
 
-
-class Step(Protocol):
-    """A one-step map on the last axis: `step(h, x) -> h`, or `step(h)` where there are no inputs."""
-
-    def __call__(self, h: Tensor, x: Tensor, /) -> Tensor:
-        """The next state."""
-        ...
+Step = Callable[..., Tensor]
+"""A one-step map on the last axis: `step(h, x) -> h`, or `step(h) -> h` where there are no inputs."""
 
 
 def lyapunov_spectrum(
