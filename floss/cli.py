@@ -55,7 +55,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _fail(f"floss {command}: interrupted", status=130)
     except OSError as error:
-        _fail(f"floss {command}: {error.filename or 'a file'}: cannot be used: {error.strerror or error}", status=2)
+        _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
     sys.exit(0)
 
 

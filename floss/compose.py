@@ -55,7 +55,10 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
         raise ConfigError(f"{message}; `floss {command} --help` lists the options")
 
     parser.error = error
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.multirun and (options.cfg or options.info or options.shell_completion):
+        raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
+    return options
 
 
 def sweep_jobs(command: str, overrides: list[str]) -> list[TrainJob]:

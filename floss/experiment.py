@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import TrainJob, config_yaml
+from floss.config import ConfigError, TrainJob, config_yaml
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
 from floss.results import (
@@ -80,12 +80,18 @@ def run(job: TrainJob) -> Path:
     Raises:
         SystemExit: status 130 or 143 after Ctrl-C or SIGTERM, with everything finished on disk.
         RunBusyError: another process computes the same job.
-        OSError: the folder cannot be written.
+        ConfigError: the folder cannot be made.
+        OSError: a file cannot be written; what was written before is whole.
     """
     folder = job.folder
     if finished(folder):
+        if not (folder / "learning_curves.svg").exists():  # stopped between the last row and the picture
+            draw(folder)
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"results={job.results}: cannot make {folder}: {error.strerror}") from None
     with exclusive(folder), interruptible() as interrupt:
         remove_leftovers(folder)
         if not finished(folder):

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 
 class Interrupt:
@@ -32,10 +33,11 @@ def interruptible() -> Iterator[Interrupt]:
         if interrupt.signal:
             os._exit(128 + number)
         interrupt.signal = number
-        if callable(previous[number]) and previous[number] is not signal.default_int_handler:
-            previous[number](number, frame)
+        before = previous.get(number)
+        if callable(before) and before is not signal.default_int_handler:
+            before(number, frame)
 
-    previous = {}
+    previous: dict[int, Any] = {}
     with contextlib.suppress(ValueError):  # not the main thread
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, handle)

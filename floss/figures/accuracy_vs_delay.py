@@ -17,7 +17,7 @@ def draw_accuracy_vs_delay(runs: Runs, stem: Path) -> list[Path]:
     measure = "final_accuracy" if runs.judged_by_accuracy else "final_loss"
     summary, groups = runs.summary.dropna(subset=[measure]), runs.groups
     delays = np.array(sorted(summary["d"].unique()))
-    gap = np.diff(delays).min() if len(delays) > 1 else 1
+    gap = min(np.diff(delays).min(), np.ptp(delays) / 8) if len(delays) > 1 else 1
     with house_style():
         figure, axes = plt.subplots(figsize=(5.2, 3.6))
         for place, group in enumerate(groups):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from floss.figures.style import house_style, look, save
 from floss.figures.tables import Runs
@@ -30,17 +31,20 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
         for column, d in enumerate(delays):
             for row, measure in enumerate(measures):
                 _panel(axes[row, column], runs, d, measure)
-            axes[0, column].set_title(f"{runs.summary['task'].iloc[0]}, d = {d}")
+            axes[0, column].set_title(f"{runs.summary['task'].iloc[0]}, d = {d}", pad=6 + 5 * len(runs.groups))
             axes[-1, column].set_xlabel("training epoch")
+            axes[-1, column].xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, measure in enumerate(measures):
             axes[row, 0].set_ylabel(f"test {measure}")
+        if any(runs.episodes.values()):
+            axes[0, 0].plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
         axes[0, 0].legend(title="flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None)
         return save(figure, stem)
 
 
 def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
     train = runs.metrics[(runs.metrics["phase"] == "train") & (runs.metrics["d"] == d)]
-    groups = runs.groups
+    groups, above = runs.groups, axes.get_xaxis_transform()
     for place, group in enumerate(groups):
         rows = train[train["group"] == group]
         if rows.empty:
@@ -52,16 +56,12 @@ def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
         label = f"{group} (n = {count})"
         axes.plot(table.index, table.mean(axis=1), color=colour, linestyle=dashes, linewidth=2, label=label)
         starts = runs.episodes.get((d, group), ())
-        height = 1.02 + 0.03 * place
-        axes.plot(
-            starts,
-            [height] * len(starts),
-            "v",
-            color=colour,
-            markersize=4,
-            clip_on=False,
-            transform=axes.get_xaxis_transform(),
-        )
+        if measure != "accuracy" and runs.judged_by_accuracy:
+            continue  # marked once, in the upper panel
+        # Above the axes, one row for each group; they would confuse the layout, which is told to pass them over.
+        heights = [1.025 + 0.035 * place] * len(starts)
+        marks = axes.plot(starts, heights, "v", color=colour, markersize=4, clip_on=False, transform=above)
+        marks[0].set_in_layout(False)
     if measure == "accuracy":
         axes.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axes.set_ylim(0.4, 1.01)

@@ -1,0 +1,45 @@
+# Everything one does with this repository; `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format figures bench install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: $(READY) ## make .venv with the pinned packages of constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "floss needs Python 3.11 to 3.13; choose one by make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY) ## train six networks on XOR over 30 steps, with and without flossing, and draw their accuracy
+	$(BIN)/floss train -m task=xor d=30 flossing=none,pre seeds=3 scale=small
+
+test: $(READY) ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(READY) ## run the slow tests
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(READY) ## check style, docstrings and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+format: $(READY) ## format the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+figures: $(READY) ## draw the committed results again from their CSV files; computes nothing
+	$(BIN)/floss figures results=results
+
+bench: $(READY) ## time the hot loops beside a plain PyTorch loop
+	$(BIN)/floss bench
+
+clean: ## remove the virtual environment and caches; results stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
