@@ -97,6 +97,8 @@ def run(job: TrainJob) -> Path:
         if not finished(folder):
             _Run(job, folder).complete(interrupt)
             draw(folder)
+        if interrupt.signal:  # it came too late to stop this run, but must stop a sweep
+            raise SystemExit(interrupt.status)
     return folder
 
 

@@ -96,8 +96,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
     finally:
         path.with_name(".owner").unlink(missing_ok=True)
-        lock.release()
-        path.unlink(missing_ok=True)
+        lock.release()  # the file stays: another process may hold it open already
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -119,6 +119,12 @@ class Training:
 
         self.seeds, self.d, self.k = per_network("seed"), per_network("d"), per_network("k")
         self.target = per_network("target", protocol.dtype)
+        self.flossing_steps = per_network("flossing_steps")
+        never = protocol.epochs
+        most = max(len(network.episodes) for network in networks)
+        starts = [[*network.episodes, *[never] * (most - len(network.episodes))] for network in networks]
+        self.starts = torch.tensor(starts, dtype=torch.int64, device=device)
+        """Training epochs before which each network has a flossing episode, [R, episodes], filled up with E."""
         self.parameters = self.cell.initial_parameters(
             self.seeds,
             per_network("g", protocol.dtype),
@@ -158,7 +164,7 @@ class Training:
         Ends early where every network has diverged.
         """
         while self.epoch < self.protocol.epochs and bool(self.alive.any()):
-            due = torch.tensor([self.epoch in n.episodes for n in self.networks], device=self.seeds.device)
+            due = (self.starts == self.epoch).any(-1)
             while self.flossing_epoch < self.protocol.flossing_epochs and bool((due & self.alive).any()):
                 yield self.floss_epoch(due & self.alive)
             yield self.train_epoch()
@@ -230,14 +236,10 @@ class Training:
     def floss_epoch(self, due: Bool[Tensor, "R"]) -> Tick:
         """One flossing epoch of the networks that are due; those with runs of one length go together."""
         within, p = self.flossing_epoch, self.protocol
-        lengths = torch.tensor([n.flossing_steps for n in self.networks], device=due.device)
-        past = torch.tensor([sum(e < self.epoch for e in n.episodes) for n in self.networks], device=due.device)
-        life = past * p.flossing_epochs + within
+        life = (self.starts < self.epoch).sum(-1) * p.flossing_epochs + within
         parts: list[tuple[Tensor, ...]] = []
-        for steps in sorted({network.flossing_steps for network in self.networks}):
-            index = (due & (lengths == steps)).nonzero()[:, 0]
-            if len(index) == 0:
-                continue
+        for steps in self.flossing_steps[due].unique().tolist():
+            index = (due & (self.flossing_steps == steps)).nonzero()[:, 0]
             x = self.task.sample(self.seeds[index], Stream.FLOSSING, life[index], steps=steps, batch=1, dtype=p.dtype)
             k = self.k[index]
             loss, exponents, gradient = flossing_gradient(
