@@ -54,6 +54,9 @@ def main() -> NoReturn:
         _fail(f"floss {command}: {error}", status=1)
     except KeyboardInterrupt:
         _fail(f"floss {command}: interrupted", status=130)
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
     sys.exit(0)

@@ -3,6 +3,7 @@
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,18 @@ def read_runs(folder: Path) -> Runs:
     configs = config.get("runs", [config])
     varying = [c for c in _NAMES if summary[c].nunique() > 1] or ["flossing"]
 
-    def group(row: pd.Series) -> str:
-        return ", ".join(_NAMES[c].format(row[c]) for c in varying)
+    def label(values: Iterable[Any]) -> str:
+        shown = (f"{value:g}" if isinstance(value, int | float) else value for value in values)
+        return ", ".join(_NAMES[column].format(value) for column, value in zip(varying, shown, strict=True))
 
     def with_groups(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(group=[group(row) for _, row in table[list(_NAMES)].iterrows()])
+        return table.assign(group=[label(values) for values in zip(*(table[c].tolist() for c in varying), strict=True)])
 
     episodes = {}
     for c in configs:
         f = c["flossing"]
         row = {"task": c["task"]["name"], "arch": c["arch"]["name"], "init": c["arch"]["init"], "g": c["arch"]["g"]}
         row |= {"flossing": c["label"], "k": f["k"], "t_ons": f["t_ons"]}
-        episodes[c["d"], group(pd.Series(row))] = episode_starts(f["at"], f["every"], c["train"]["epochs"])
+        starts = episode_starts(f["at"], f["every"], c["train"]["epochs"])
+        episodes[c["d"], label(row[column] for column in varying)] = starts
     return Runs(with_groups(metrics), with_groups(summary), episodes)
