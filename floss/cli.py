@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from floss.config import ConfigError, suggestion
+from floss.keys import ConfigError, build, suggestion
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -135,7 +135,7 @@ def _draw_all(config: Any) -> None:
 
     from omegaconf import OmegaConf
 
-    from floss.config import FiguresJob, build
+    from floss.config import FiguresJob
     from floss.figures import draw
 
     root = Path(build(FiguresJob, OmegaConf.to_container(config, resolve=True)).results)  # pyright: ignore[reportArgumentType]
@@ -159,7 +159,7 @@ def _measure(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
-    from floss.config import BenchJob, build, check_device, check_folder
+    from floss.config import BenchJob, check_device, check_folder
 
     job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
     if job.k > job.n:

@@ -19,8 +19,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from floss.config import JOBS, ConfigError, TrainJob, known_keys, suggestion, train_job, unknown_key
+from floss.config import JOBS, TrainJob, train_job
 from floss.help import help_node
+from floss.keys import ConfigError, known_keys, suggestion, unknown_key
 from floss.results import RunBusyError
 
 CONFIG_MODULE = "floss.conf"

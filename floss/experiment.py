@@ -10,9 +10,10 @@ import torch
 from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import ConfigError, TrainJob, config_yaml
+from floss.config import TrainJob, config_yaml
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
+from floss.keys import ConfigError
 from floss.results import (
     METRICS,
     SUMMARY,

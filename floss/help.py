@@ -1,6 +1,7 @@
 """Help texts of the commands, made from the same table of keys that checks the values."""
 
-from floss.config import JOBS, known_keys
+from floss.config import JOBS
+from floss.keys import known_keys
 
 _USAGE = {
     "train": """train networks on a task, with flossing episodes (Engelken 2023)

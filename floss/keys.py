@@ -1,0 +1,150 @@
+"""Keys of a command line: declared once, as dataclass fields with a check and a meaning; built from plain values.
+
+A wrong value is a `ConfigError`: one line with the key, its value and what is allowed.
+"""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """Bad input, in one line for the person who typed it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a value of the command line becomes a checked one: `convert` returns it or raises ValueError."""
+
+    convert: Callable[[Any], Any]
+    allowed: str
+
+
+def whole(least: int, most: int | None = None) -> Check:
+    """A whole number from `least` to `most`; 1e4 is one too."""
+
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise ValueError
+        if value < least or (most is not None and value > most):
+            raise ValueError
+        return int(value)
+
+    return Check(convert, f"a whole number >= {least}" + ("" if most is None else f" and <= {most}"))
+
+
+def real(least: float = -math.inf, *, above: bool = False) -> Check:
+    """A finite number, at least (or above) `least`."""
+
+    def convert(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError
+        if value < least or (above and value == least):
+            raise ValueError
+        return float(value)
+
+    bound = "" if least == -math.inf else f" {'>' if above else '>='} {least:g}"
+    return Check(convert, f"a finite number{bound}")
+
+
+def one_of(*names: str) -> Check:
+    """One of a few words."""
+
+    def convert(value: Any) -> str:
+        if value not in names:
+            raise ValueError
+        return value
+
+    return Check(convert, "one of " + ", ".join(names))
+
+
+def optional(check: Check) -> Check:
+    """Null, or what `check` takes."""
+    return Check(lambda value: None if value is None else check.convert(value), f"null or {check.allowed}")
+
+
+def list_of(check: Check) -> Check:
+    """A list of different values, kept sorted."""
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError
+        items = tuple(sorted(check.convert(item) for item in value))
+        if len(set(items)) != len(items):
+            raise ValueError
+        return items
+
+    return Check(convert, f"a list of different values, each {check.allowed}, such as [0,500]")
+
+
+def text() -> Check:
+    """A word that is not empty."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
+            raise ValueError
+        return str(value)
+
+    return Check(convert, "a text that is not empty")
+
+
+def key(check: Check, meaning: str, *, hashed: bool = True) -> Any:
+    """A field with its check and meaning; `hashed=False` for what does not change the numbers."""
+    return dataclasses.field(metadata={"check": check, "meaning": meaning, "hashed": hashed})
+
+
+def known_keys(config: type, prefix: str = "") -> dict[str, dataclasses.Field[Any]]:
+    """Every key of the command line with its field, in the order of the dataclasses."""
+    keys = {}
+    for field in dataclasses.fields(config):
+        if "check" in field.metadata:
+            keys[prefix + field.name] = field
+        elif isinstance(field.type, type):
+            keys |= known_keys(field.type, f"{prefix}{field.name}.")
+    return keys
+
+
+def suggestion(word: str, among: list[str]) -> str:
+    """'; did you mean X?', or nothing where no word is close."""
+    close = difflib.get_close_matches(word, among, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def unknown_key(name: str, names: Iterable[str]) -> ConfigError:
+    """The error for a key that is none of `names`."""
+    hint = suggestion(name, list(names)) or "; --help lists the keys"
+    return ConfigError(f"{name}: there is no such key{hint}")
+
+
+def build(config: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
+    """A checked dataclass from plain nested values.
+
+    Raises:
+        ConfigError: a key that does not exist or is missing, or a value that its check does not take.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config)}  # pyright: ignore[reportArgumentType]
+    for name in values:
+        if name not in fields:
+            raise unknown_key(prefix + str(name), known_keys(config, prefix))
+    checked: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in values:
+            raise ConfigError(f"{prefix}{name}: this key has no value")
+        value = values[name]
+        if "check" not in field.metadata:
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix}{name}={value}: this is a group of keys, not a value")
+            checked[name] = build(field.type, value, f"{prefix}{name}.")  # pyright: ignore[reportArgumentType]
+            continue
+        check: Check = field.metadata["check"]
+        try:
+            checked[name] = check.convert(value)
+        except (ValueError, TypeError, OverflowError):
+            shown = "null" if value is None else value
+            raise ConfigError(f"{prefix}{name}={shown}: must be {check.allowed}") from None
+    return config(**checked)
