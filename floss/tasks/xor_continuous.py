@@ -3,17 +3,14 @@
 from torch import Tensor
 
 from floss import random
-from floss.tasks.task import Task, delayed
+from floss.tasks.xor import Xor
 
 
-class XorContinuous(Task):
-    """Eq. 20 of the paper."""
+class XorContinuous(Xor):
+    """Eq. 20 of the paper: for bits, |a - b| is the exclusive or."""
 
     def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.uniform(seeds, stream, count, epoch=epoch, dtype=dtype)
-
-    def combine(self, x, d) -> Tensor:
-        return (delayed(x[..., 0], d // 2) - delayed(x[..., 0], d)).abs()
 
 
 TASK = XorContinuous("xor_continuous", inputs=1, min_delay=2, even=True, binary=False)
