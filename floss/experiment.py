@@ -37,8 +37,7 @@ def networks_of(job: TrainJob) -> list[Network]:
             d=job.d,
             g=job.arch.g,
             episodes=f.episodes(job.train.epochs),
-            # Where nothing is flossed, k says nothing, and may be larger than the state.
-            k=min(f.k, job.arch.n),
+            k=f.k,
             target=f.target,
             flossing_steps=f.steps or flossing_steps(job.d),
         )

@@ -56,9 +56,9 @@ def lyapunov_spectrum(
     """
     total = _count_steps(inputs, steps)
     n = h0.shape[-1] if h0.ndim else 0
-    if not h0.is_floating_point() or n < 1:
+    if h0.dtype not in (torch.float32, torch.float64) or n < 1:
         raise ValueError(
-            f"lyapunov_spectrum: h0 must be floating point of shape [..., n], got {h0.dtype} {list(h0.shape)}"
+            f"lyapunov_spectrum: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}"
         )
     if q0 is not None and (q0.shape[:-1] != h0.shape or (k is not None and q0.shape[-1] != k)):
         raise ValueError(f"lyapunov_spectrum: q0 must have shape {[*h0.shape, k or 'k']}, got {list(q0.shape)}")
@@ -109,6 +109,10 @@ def _exponents(
             q, r = qr(q)
             if intervals[s + 1]:
                 total = total + r.diagonal(dim1=-2, dim2=-1).log()
+    overflowed = ~torch.isfinite(h).all(-1)
+    if overflowed.any():
+        place = f" at batch index {tuple(overflowed.nonzero()[0].tolist())}" if overflowed.ndim else ""
+        raise ValueError(f"lyapunov_spectrum: the state{place} is not finite after {steps} steps")
     return total / (steps - transient)
 
 

@@ -21,10 +21,10 @@ def _copyltu(m: Tensor) -> Tensor:
 def qr_pullback(q: Tensor, r: Tensor, grad_q: Tensor, grad_r: Tensor) -> Tensor:
     """Adjoint of a for a = q r: [Q̄ + Q copyltu(M)] R^{-T} with M = R R̄ᵀ - Q̄ᵀ Q (Eq. 8 of Engelken 2023).
 
-    Shapes: q, grad_q [..., n, k]; r, grad_r [..., k, k]; returns [..., n, k]. Only the upper triangle of grad_r counts:
-    the lower one of r is constant.
+    Shapes: q, grad_q [..., n, k]; r, grad_r [..., k, k]; returns [..., n, k]. The lower triangle of r is constant, and
+    copyltu passes over what grad_r has there.
     """
-    m = r @ torch.triu(grad_r).mT - grad_q.mT @ q
+    m = r @ grad_r.mT - grad_q.mT @ q
     return torch.linalg.solve_triangular(r.mT, grad_q + q @ _copyltu(m), upper=False, left=False)
 
 
@@ -62,7 +62,7 @@ def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Flo
     """
     if a.ndim < 2 or a.shape[-2] < a.shape[-1] or a.shape[-1] < 1:
         raise ValueError(f"qr: needs matrices of shape [..., n, k] with n >= k >= 1, got {list(a.shape)}")
-    if not a.is_floating_point():
+    if a.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"qr: needs float32 or float64 numbers, got {a.dtype}")
     finite = torch.isfinite(a).all(-1).all(-1)
     if not finite.all():

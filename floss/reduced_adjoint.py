@@ -13,7 +13,8 @@ the adjoint explodes without it. The one-step Jacobian is D = W diag(φ'(h)), so
 gets (φ''/φ') ∘ rowsum(Q̄ ∘ Q).
 
 Directions that a rank-deficient Jacobian annihilates have exponent -inf; they neither stop the others nor touch their
-gradient, since the first i exponents depend on the first i columns alone.
+gradient, since the first i exponents depend on the first i columns alone. D has at most as many independent directions
+as units with φ' ≠ 0; that count is exact, where a rounded R_ii would only be small.
 """
 
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from torch import Tensor
 
 from floss.activation import Activation
 from floss.qr_decomposition import rank_tolerance
+
+_CHOLESKY_SPREAD = 1e5
+"""Largest R_ii / R_jj for which the Gram matrix in float64 keeps all digits of single precision."""
 
 
 def orthonormalisation_times(steps: int, t_ons: int, transient: int) -> Iterator[tuple[int, bool]]:
@@ -41,9 +45,9 @@ def orthonormalisation_times(steps: int, t_ons: int, transient: int) -> Iterator
 def orthonormalise(z: Float[Tensor, "R N k"]) -> tuple[Tensor, Tensor, Tensor]:
     """QR decomposition for the hot loop: Q [R, N, k], log diag R [R, k] and R^{-1} [R, k, k], never raising.
 
-    Single precision goes through the Cholesky factor of the Gram matrix in float64, which is as accurate as two
-    Gram-Schmidt passes up to condition numbers of about 1e7, and batched on every device. Double precision, and the
-    networks whose Gram matrix is not positive definite, go through Householder reflections.
+    Single precision goes through the Cholesky factor of the Gram matrix in float64, which is batched on every device,
+    and orthonormal to about 1e-7 up to condition numbers of 1e5. Double precision, and the networks whose R_ii spread
+    more than that, go through Householder reflections.
 
     A dependent column and those after it get log R_ii = -inf; a network that is not finite gets NaN throughout and an
     arbitrary finite Q. R^{-1} is finite in any case.
@@ -56,8 +60,7 @@ def orthonormalise(z: Float[Tensor, "R N k"]) -> tuple[Tensor, Tensor, Tensor]:
     inverse = torch.linalg.solve_triangular(factor, identity, upper=False).mT
     q = (wide @ inverse).to(z.dtype)
     diagonal = factor.diagonal(dim1=-2, dim2=-1)
-    sound = diagonal.to(z.dtype) > rank_tolerance(diagonal.to(z.dtype), z.shape[-2])[:, None]
-    failed = (info != 0) | ~sound.all(-1)
+    failed = (info != 0) | ~(diagonal.amin(-1) > diagonal.amax(-1) / _CHOLESKY_SPREAD)
     log_r, inverse = diagonal.log().to(z.dtype), inverse.to(z.dtype)
     if failed.any():
         q[failed], log_r[failed], inverse[failed] = _householder(z[failed])
@@ -92,7 +95,7 @@ def rate_network_exponents(
     t_ons: int = 1,
     transient: int = 0,
 ) -> Float[Tensor, "R k"]:
-    """Lyapunov exponents in the order of the columns of q0, differentiable with respect to W, V, b and h0.
+    """Lyapunov exponents in the order of the columns of q0, differentiable with respect to all tensors.
 
     Args:
         W: recurrent weights.
@@ -100,7 +103,7 @@ def rate_network_exponents(
         b: biases.
         h0: initial states, one trajectory per network.
         inputs: x[1], …, x[T].
-        q0: orthonormal initial tangent vectors; a constant, no gradient goes to it.
+        q0: orthonormal initial tangent vectors.
         activation: transfer function φ.
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
@@ -136,19 +139,24 @@ class _Exponents(torch.autograd.Function):
         total = q0.new_zeros(q0.shape[0], q0.shape[-1])
         drive = (inputs / S)[:, :, None, :] @ V.mT + b[:, None, :]  # [T, R, 1, N]
         h, p = h0, q0
+        lost = torch.zeros_like(total, dtype=torch.bool)
+        column = torch.arange(q0.shape[-1], device=q0.device)
         for s in range(T):
             r = activation.rate(h)
             rates.append(r)
-            p = W @ (activation.slope(r)[:, :, None] * p)
+            slope = activation.slope(r)
+            lost |= column >= (slope != 0).sum(-1, keepdim=True)
+            p = W @ (slope[:, :, None] * p)
             h = torch.baddbmm(drive[s], r[:, None, :], W.mT)[:, 0]
             if s + 1 in intervals:
                 p, log_r, inverses[s + 1] = orthonormalise(p)
+                lost |= log_r == -torch.inf
                 if intervals[s + 1]:
                     total += log_r
             tangents.append(p)
         # The state enters nothing but the Jacobians: a network whose last state overflowed is caught here.
         total = torch.where(torch.isfinite(h).all(-1, keepdim=True), total, torch.nan)
-        lost = (total == -torch.inf).cumsum(-1) > 0
+        lost = (lost.cumsum(-1) > 0) & ~total.isnan()
         ctx.save_for_backward(W, V, inputs)
         ctx.rates, ctx.tangents, ctx.inverses = rates, tangents, inverses
         ctx.intervals, ctx.activation, ctx.counted, ctx.lost = intervals, activation, T - transient, lost
@@ -164,6 +172,7 @@ class _Exponents(torch.autograd.Function):
         gW, gV, gb = torch.zeros_like(W), torch.zeros_like(V), W.new_zeros(W.shape[:2])
         gh = torch.zeros_like(gb)
         gp = torch.zeros_like(ctx.tangents[0])
+        gx = torch.zeros_like(inputs) if ctx.needs_input_grad[4] else None
         for s in range(len(ctx.rates), 0, -1):
             if s in ctx.intervals:
                 q = ctx.tangents[s]
@@ -180,5 +189,7 @@ class _Exponents(torch.autograd.Function):
             gW.baddbmm_(gh[:, :, None], r[:, None, :])
             gV.baddbmm_(gh[:, :, None], inputs[s - 1][:, None, :], alpha=1.0 / S)
             gb += gh
+            if gx is not None:
+                gx[s - 1] = torch.bmm(gh[:, None, :], V)[:, 0] / S
             gh = slope * torch.bmm(gh[:, None, :], W)[:, 0] + ctx.activation.curvature(r) * (gp * p).sum(-1)
-        return gW, gV, gb, gh, None, None, None, None, None
+        return gW, gV, gb, gh, gx, gp, None, None, None

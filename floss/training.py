@@ -136,7 +136,10 @@ class Training:
             dtype=protocol.dtype,
         )
         self.q0 = initial_tangent(
-            self.seeds, self.cell.state_size(protocol.n), max(n.k for n in networks), protocol.dtype
+            self.seeds,
+            self.cell.state_size(protocol.n),
+            max((n.k for n in networks if n.episodes), default=1),
+            protocol.dtype,
         )
         self.task_adam = Adam(self.parameters, protocol.lr)
         self.flossing_adam = Adam({name: self.parameters[name] for name in FLOSSED}, protocol.flossing_lr)
@@ -253,7 +256,9 @@ class Training:
             )
             active = self._freeze(index, loss, gradient)
             self.flossing_adam.step(self.parameters, gradient, active, index)
-            parts.append((index[active], life[index][active], loss[active], exponents.amax(-1)[active]))
+            own = torch.arange(exponents.shape[-1], device=k.device) < k[:, None]
+            lambda_1 = torch.where(own, exponents, -torch.inf).amax(-1)
+            parts.append((index[active], life[index][active], loss[active], lambda_1[active]))
         self.flossing_epoch = within + 1
         networks, epoch, loss, lambda_1 = (torch.cat(column) for column in zip(*parts, strict=True))
         return Tick("floss", within, networks, epoch, loss, lambda_1=lambda_1)

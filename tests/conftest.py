@@ -3,7 +3,11 @@
 Not those of `floss.qr` and `floss.lyapunov_spectrum`, which check their arguments themselves, for users.
 """
 
+import torch
 from jaxtyping import install_import_hook
+
+# The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
+torch.set_num_threads(1)
 
 CHECKED = (
     "floss.adam",

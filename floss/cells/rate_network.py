@@ -137,10 +137,12 @@ class RateStep:
         self, h0: Tensor, inputs: Tensor | None, steps: int, q0: Tensor, t_ons: int, transient: int
     ) -> Tensor | None:
         """Unsorted exponents by the reduced QR adjoint; None where the shapes are not one trajectory per network."""
-        if not (self.W.ndim == 3 and h0.ndim == 2):
+        if not (self.W.ndim == 3 and h0.ndim == 2 and len(h0) == len(self.W)):
             return None
         if inputs is None:
-            inputs = h0.new_zeros(steps, h0.shape[0], self.V.shape[-1])
+            inputs = h0.new_zeros(steps, len(h0), self.V.shape[-1])
+        elif inputs.ndim == 2:  # the same inputs for all networks
+            inputs = inputs[:, None, :].expand(steps, len(h0), -1)
         return rate_network_exponents(
             self.W, self.V, self.b, h0, inputs, q0, self.activation, t_ons=t_ons, transient=transient
         )
