@@ -6,7 +6,6 @@ and texts are loaded (`weights_only`).
 
 import hashlib
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: this checkpoint is damaged (its SHA-256 does not fit)")
     try:
         content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # of which torch.load has many: UnpicklingError, RuntimeError, EOFError, KeyError, ...
         raise CheckpointError(f"{path}: this is not a checkpoint of floss ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: this is not a checkpoint of floss")

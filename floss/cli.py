@@ -28,8 +28,9 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     arguments = sys.argv[1:]
-    _complete_after_command()
-    if "COMP_LINE" not in os.environ:
+    if "COMP_LINE" in os.environ:
+        arguments = _complete_after_command(arguments)
+    else:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             rows = "".join(f"  {name:<9} {text}\n" for name, (_, text) in COMMANDS.items())
             print(USAGE.format(commands=rows), end="")
@@ -43,7 +44,7 @@ def main() -> NoReturn:
             known = "; the commands are " + ", ".join(COMMANDS)
             _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
     os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
-    command = arguments[0] if arguments and arguments[0] in COMMANDS else "train"
+    command = arguments[0]
     from floss.results import RunBusyError
 
     try:
@@ -67,17 +68,18 @@ def _fail(message: str, status: int = 2) -> NoReturn:
     sys.exit(status)
 
 
-def _complete_after_command() -> None:
-    """Take the command out of the line that the shell wants completed: Hydra knows nothing of it."""
-    line = os.environ.get("COMP_LINE")
-    if line is None:
-        return
-    for command in COMMANDS:
-        program, _, rest = line.partition(" ")
-        if rest.startswith(f"{command} "):
-            os.environ["COMP_LINE"] = f"{program} {rest.removeprefix(command).lstrip()}"
-            os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - len(command) - 1)
-            break
+def _complete_after_command(arguments: list[str]) -> list[str]:
+    """Take the command out of the line that the shell wants completed, and put it first: Hydra knows nothing of it."""
+    line = os.environ["COMP_LINE"]
+    program, _, rest = line.partition(" ")
+    command, space, rest = rest.lstrip().partition(" ")
+    if not space or command not in COMMANDS:
+        print(*(name for name in COMMANDS if name.startswith(command) and not space), sep="\n")
+        sys.exit(0)
+    os.environ["COMP_LINE"] = f"{program} {rest}"
+    point = int(os.environ.get("COMP_POINT", len(line)))
+    os.environ["COMP_POINT"] = str(max(0, point - len(line) + len(os.environ["COMP_LINE"])))
+    return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]
 
 
 def _train(command: str, arguments: list[str]) -> None:
@@ -115,7 +117,7 @@ def _train_one(config: Any) -> str:
     known = finished(job.folder)
     folder = run(job)
     rows = list(csv.DictReader((folder / "summary.csv").open()))
-    column = "final_accuracy" if rows[0]["final_accuracy"] else "final_loss"
+    column = "final_accuracy" if any(row["final_accuracy"] for row in rows) else "final_loss"
     values = " ".join(f"{float(row[column]):.3f}" if row[column] else "diverged" for row in rows)
     what = f"{job.task.name} d={job.d} flossing={job.flossing.label}"
     print(f"{'known   ' if known else 'finished'} {what}: {column} {values}")

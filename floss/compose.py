@@ -59,6 +59,13 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.multirun and (options.cfg or options.info or options.shell_completion):
         raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
+    for override in options.overrides:
+        if re.match(r"(task|arch|flossing|scale)=\[", override):
+            raise ConfigError(
+                f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
+            )
+    if any(override.lstrip("+").startswith("hydra.mode") for override in options.overrides):
+        raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
     return options
 
 
@@ -88,7 +95,7 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     def job(config: Any) -> Any:
         try:
             return function(config)
-        except EXPECTED as error:
+        except (*EXPECTED, HydraException, OmegaConfBaseException) as error:
             raise _Stop(error) from None
 
     with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:

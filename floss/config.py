@@ -46,7 +46,7 @@ class ArchConfig:
 class FlossingConfig:
     """Keys `flossing.*`."""
 
-    name: str = key(text(), "the schedule")
+    name: str = key(text(), "the schedule", hashed=False)
     at: tuple[int, ...] = key(list_of(whole(0)), "training epochs before which a flossing episode runs")
     every: int | None = key(optional(whole(1)), "run an episode every so many training epochs as well")
     epochs: int = key(whole(1), "flossing epochs per episode")
@@ -58,13 +58,12 @@ class FlossingConfig:
 
     @property
     def label(self) -> str:
-        """Name of the schedule, or its episodes where they were changed and no longer are those of the name."""
-        file = resources.files("floss.conf.flossing") / f"{self.name}.yaml"
-        if not file.is_file():
-            return self.name
-        named: Any = OmegaConf.create(file.read_text())
-        if (tuple(named.get("at", ())), named.get("every")) == (self.at, self.every):
-            return self.name
+        """Name of the schedule that has these episodes, or the episodes themselves where none has."""
+        for file in resources.files("floss.conf.flossing").iterdir():
+            if file.name.endswith(".yaml"):
+                schedule: Any = OmegaConf.create(file.read_text())
+                if (tuple(schedule.get("at", ())), schedule.get("every")) == (self.at, self.every):
+                    return schedule.name
         every = [f"every{self.every}"] if self.every else []
         return "-".join(["at", *map(str, self.at), *every])
 

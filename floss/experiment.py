@@ -88,6 +88,7 @@ def run(job: TrainJob) -> Path:
         if not (folder / "learning_curves.svg").exists():  # stopped between the last row and the picture
             draw(folder)
         return folder
+    computation = _Run(job, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -95,7 +96,7 @@ def run(job: TrainJob) -> Path:
     with exclusive(folder), interruptible() as interrupt:
         remove_leftovers(folder)
         if not finished(folder):
-            _Run(job, folder).complete(interrupt)
+            computation.complete(interrupt)
             draw(folder)
         if interrupt.signal:  # it came too late to stop this run, but must stop a sweep
             raise SystemExit(interrupt.status)
@@ -108,7 +109,9 @@ class _Run:
     def __init__(self, job: TrainJob, folder: Path) -> None:
         self.job, self.folder = job, folder
         self.device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        self.training = Training(networks_of(job), protocol_of(job), self.device)
+        # A second thread pays from about eight small networks on; below that it only disturbs what else is running.
+        torch.set_num_threads(min(torch.get_num_threads(), max(1, job.seeds // 4)))
+        self.training = self.fresh_training()
         j, f = job, job.flossing
         self.identity = [
             [j.task.name, n.d, j.arch.name, j.arch.init, n.g, f.label, f.k, f.t_ons, n.seed]
@@ -117,6 +120,20 @@ class _Run:
         self.metrics = csv_text(METRICS, [])
         self.seconds = self.floss_seconds = 0.0
         self.doing = ""
+
+    def fresh_training(self) -> Training:
+        """The job's networks before the first epoch.
+
+        Raises:
+            ConfigError: they do not fit into memory.
+        """
+        try:
+            return Training(networks_of(self.job), protocol_of(self.job), self.device)
+        except (MemoryError, RuntimeError) as error:
+            if "memory" not in str(error) and not isinstance(error, MemoryError):
+                raise
+            sizes = f"seeds={self.job.seeds}, arch.n={self.job.arch.n}, train.batch={self.job.train.batch}"
+            raise ConfigError(f"{sizes}: the networks do not fit into memory") from None
 
     def complete(self, interrupt: Interrupt) -> None:
         """Train to the end and write the summary; at a signal, write a checkpoint and leave."""
@@ -204,8 +221,10 @@ class _Run:
             if hashlib.sha256(rows).hexdigest() != content["metrics_sha256"]:
                 raise CheckpointError(f"{self.folder / 'metrics.csv'}: its rows are not those of the checkpoint")
             self.training.load(content["training"])
-        except (CheckpointError, KeyError, OSError) as error:
-            print(f"floss: {error}; starting this run from the beginning", file=sys.stderr)
+        except (CheckpointError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+            self.training = self.fresh_training()  # not half loaded
+            text = error if isinstance(error, CheckpointError | OSError) else f"{path}: not of this run"
+            print(f"floss: {text}; starting this run from the beginning", file=sys.stderr)
             path.replace(path.with_name("checkpoint.pt.damaged"))
             return False
         self.metrics = rows.decode()

@@ -79,7 +79,7 @@ def list_of(check: Check) -> Check:
             raise ValueError
         return items
 
-    return Check(convert, f"a list of different values, each {check.allowed}, such as [0,500]")
+    return Check(convert, f"a list [a,b,...] of different values, each {check.allowed}")
 
 
 def text() -> Check:
@@ -116,8 +116,10 @@ def suggestion(word: str, among: list[str]) -> str:
 
 
 def unknown_key(name: str, names: Iterable[str]) -> ConfigError:
-    """The error for a key that is none of `names`."""
-    hint = suggestion(name, list(names)) or "; --help lists the keys"
+    """The error for a key that is none of `names`, nor one of the groups that those are in."""
+    names = list(names)
+    groups = list(dict.fromkeys(known.partition(".")[0] for known in names if "." in known))
+    hint = suggestion(name, [*groups, *names]) or "; --help lists the keys"
     return ConfigError(f"{name}: there is no such key{hint}")
 
 

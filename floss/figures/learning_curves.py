@@ -31,14 +31,16 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
         for column, d in enumerate(delays):
             for row, measure in enumerate(measures):
                 _panel(axes[row, column], runs, d, measure)
-            axes[0, column].set_title(f"{runs.summary['task'].iloc[0]}, d = {d}", pad=6 + 5 * len(runs.groups))
+            task = f"{runs.summary['task'].iloc[0]}, " if runs.summary["task"].nunique() == 1 else ""
+            axes[0, column].set_title(f"{task}d = {d}", pad=6 + 5 * len(runs.groups))
             axes[-1, column].set_xlabel("training epoch")
             axes[-1, column].xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, measure in enumerate(measures):
             axes[row, 0].set_ylabel(f"test {measure}")
         if any(runs.episodes.values()):
             axes[0, 0].plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
-        axes[0, 0].legend(title="flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None)
+        if axes[0, 0].get_legend_handles_labels()[0]:
+            axes[0, 0].legend(title="flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None)
         return save(figure, stem)
 
 

@@ -1,0 +1,316 @@
+"""Keys of the command line: what each takes, what it answers to the rest, and what a run is named by."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+from command import job
+from omegaconf import OmegaConf
+
+from floss.compose import sweep_jobs
+from floss.config import JOBS, BenchJob, TrainJob, config_hash, config_values, config_yaml, train_job
+from floss.keys import ConfigError, build, known_keys
+
+# For each key of `floss train`: values that it takes, then values that it does not.
+TAKEN_AND_NOT = {
+    "d": ([2, 4, 298, 1e2], [-2, 4.5, None, "x", True, float("nan"), float("inf")]),
+    "seed": ([0, 2**63 - 1], [-1, 2**63, 0.5, False, None]),
+    "seeds": ([1, 20], [0, 1.5, "two"]),
+    "task.name": (["xor", "copy"], ["", " ", None, True, "xorr"]),
+    "task.delay": ([40], [-1, None, 40.5, 42]),
+    "arch.name": (["vanilla", "relu", "linear"], ["", "lstm", None]),
+    "arch.n": ([75, 1000], [0, -1, 80.5, "80 units"]),
+    "arch.g": ([0, 1, 2.5], [-0.1, float("inf"), float("nan"), "big"]),
+    "arch.init": (["gaussian", "orthogonal"], ["Gaussian", "", None, 0]),
+    "arch.mean": ([-0.1, 0, 3], [float("nan"), None, "zero"]),
+    "flossing.name": (["during", "mine", 3], ["", None, True]),
+    "flossing.at": ([[], [0], [500, 0]], [5, [-1], [0, 0], [0.5], "0", None, [[0]]]),
+    "flossing.every": ([None, 1, 100], [0, -1, "often"]),
+    "flossing.epochs": ([1, 500], [0, 0.5, None]),
+    "flossing.k": ([1, 80], [0, 81, None, 75.5]),
+    "flossing.t_ons": ([1, 44], [0, 45, None]),
+    "flossing.steps": ([None, 13, 200], [12, 13.5, "long"]),
+    "flossing.target": ([0, -1.0, 0.5], [float("inf"), None, "zero"]),
+    "flossing.lr": ([1e-9, 1], [0, -1e-3, float("nan"), None]),
+    "train.epochs": ([1, 1e4], [0, float("inf"), None]),
+    "train.steps": ([41, 1000], [0, None]),
+    "train.batch": ([1, 16], [0, "16 sequences"]),
+    "train.lr": ([1e-9, 1], [0, -1, float("inf"), None]),
+    "train.clip": ([1e-9, 1e9], [0, -1, float("inf"), None]),
+    "train.log_every": ([1, 10**9], [0, None]),
+    "train.checkpoint_every": ([1, 10**9], [0, None]),
+    "train.evaluation_batches": ([1, 16], [0, None]),
+    "device": (["auto", "cpu"], ["gpu", "", None, 0]),
+    "dtype": (["float32", "float64"], ["float16", "double", None]),
+    "engine": (["auto", "torch"], ["native", "", None]),
+    "scale": (["paper", "small", "smoke"], ["large", None]),
+    "results": (["results", "a b", 3], ["", " ", None, "/dev/null/x"]),
+}
+
+NOT_HASHED = {"flossing.name", "train.checkpoint_every", "device", "engine", "scale", "results"}
+
+WRONG = {
+    "d=7": "d=7: task=xor needs an even d >= 2",
+    "d=0": "d=0: task=xor needs an even d >= 2",
+    "task=spatial_xor d=300": "d=300: must be smaller than train.steps=300",
+    "task=copy d=-1": "d=-1: must be a whole number >= 0",
+    "d=300": "d=300: must be smaller than train.steps=300",
+    "train.steps=40": "d=40: must be smaller than train.steps=40",
+    "d=abc": "d=abc: must be a whole number >= 0",
+    "d=null": "d=null: must be a whole number >= 0",
+    "seeds=0": "seeds=0: must be a whole number >= 1",
+    "seed=-1": "seed=-1: must be a whole number >= 0 and <= 9223372036854775807",
+    "seed=9223372036854775807 seeds=2": "seeds=2: seed + seeds must be at most 2**63, and seed=9223372036854775807",
+    "arch.n=8": "flossing.k=75: must be at most the state size, 8 for arch=vanilla",
+    "arch.n=0": "arch.n=0: must be a whole number >= 1",
+    "arch.g=-1": "arch.g=-1: must be a finite number >= 0",
+    "arch.init=haar": "arch.init=haar: must be one of gaussian, orthogonal",
+    "arch.init=orthogonal arch.mean=-0.1": "arch.mean=-0.1: must be 0 with arch.init=orthogonal, which has no mean",
+    "arch=lstm": "arch=lstm: must be one of linear, relu, vanilla",
+    "arch.name=lstm": "arch.name=lstm: must be one of vanilla, relu, linear; choose it by arch=",
+    "task=xorr": "task=xorr: must be one of copy, spatial_xor, xor, xor_continuous; did you mean xor?",
+    "task.delay=42": "task.delay=42: must equal d=40; set the delay by d= alone",
+    "flossing=durin": "flossing=durin: must be one of during, early, none, pre, throughout; did you mean during?",
+    "flossing.at=5": "flossing.at=5: must be a list [a,b,...] of different values, each a whole number >= 0",
+    "flossing.at=[1,1]": "flossing.at=[1, 1]: must be a list [a,b,...] of different values, each a whole number >= 0",
+    "flossing.t_ons=0": "flossing.t_ons=0: must be a whole number >= 1",
+    "flossing.t_ons=45": "flossing.t_ons=45: must be at most 44, the counted steps of a run of 60",
+    "flossing.steps=12": "flossing.steps=12: must be null or a whole number >= 13",
+    "flossing.lr=0": "flossing.lr=0: must be a finite number > 0",
+    "train.lr=nan": "train.lr=nan: must be a finite number > 0",
+    "train.epochs=1e400": "train.epochs=inf: must be a whole number >= 1",
+    "train=3": "train=3: this is a group of keys, not a value",
+    "scale=smal": "scale=smal: must be one of paper, small, smoke; did you mean small?",
+    "dtype=float16": "dtype=float16: must be one of float32, float64",
+    "engine=native": "engine=native: must be one of auto, torch",
+    "results=": "results=: must be a text that is not empty",
+    "results=/dev/null/x": "results=/dev/null/x: must be a folder that can be written; /dev/null is not",
+    "dd=3": "dd: there is no such key; did you mean d?",
+    "train.stepz=3": "train.stepz: there is no such key; did you mean train.steps?",
+    "+train.momentum=1": "train.momentum: there is no such key",
+    "d": "d: cannot be read as key=value",
+}
+
+# paper.md, sections 3 and 5.
+REFERENCE = {
+    "d": 40,
+    "seed": 0,
+    "seeds": 1,
+    "task": {"name": "xor", "delay": 40},
+    "arch": {"name": "vanilla", "n": 80, "g": 1.0, "init": "gaussian", "mean": 0.0},
+    "flossing": {
+        "name": "during",
+        "at": [0, 500],
+        "every": None,
+        "epochs": 500,
+        "k": 75,
+        "t_ons": 1,
+        "steps": None,
+        "target": 0.0,
+        "lr": 1e-3,
+    },
+    "train": {
+        "epochs": 10_000,
+        "steps": 300,
+        "batch": 16,
+        "lr": 1e-3,
+        "clip": 0.03,
+        "log_every": 100,
+        "checkpoint_every": 500,
+        "evaluation_batches": 16,
+    },
+    "device": "auto",
+    "dtype": "float32",
+    "engine": "auto",
+    "scale": "paper",
+    "results": "results",
+    "label": "during",
+}
+SCHEDULES = {"none": (), "pre": (0,), "during": (0, 500), "early": (0, 100, 200, 300, 400)}
+
+
+@pytest.fixture(scope="module")
+def reference() -> TrainJob:
+    return job()
+
+
+def changed(reference: TrainJob, key: str, value: object) -> TrainJob:
+    """The reference job with another value of one key, and what must go with it."""
+    values = {name: dict(v) if isinstance(v, dict) else v for name, v in dataclasses.asdict(reference).items()}
+    group, _, name = key.rpartition(".")
+    (values[group] if group else values)[name] = value
+    if key == "d":
+        values["task"]["delay"] = value
+    return train_job(values)
+
+
+def get(config: TrainJob, key: str) -> object:
+    for name in key.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def test_the_table_of_this_test_has_every_key():
+    assert list(TAKEN_AND_NOT) == list(known_keys(TrainJob))
+
+
+@pytest.mark.parametrize("key", TAKEN_AND_NOT)
+def test_values_of_a_key(reference, key):
+    taken, not_taken = TAKEN_AND_NOT[key]
+    for value in taken:
+        found = get(changed(reference, key, value), key)
+        expected = tuple(sorted(value)) if isinstance(value, list) else str(value) if value == 3 else value
+        assert found in (expected, value), (key, value)
+    for value in not_taken:
+        shown = "null" if value is None else str(value)
+        with pytest.raises(ConfigError, match=f"^{re.escape(f'{key}={shown}')}: [^\n]+$"):
+            changed(reference, key, value)
+
+
+@pytest.mark.parametrize("overrides", WRONG)
+def test_a_wrong_configuration_is_answered_in_one_line(overrides):
+    with pytest.raises(ConfigError, match=f"^{re.escape(WRONG[overrides])}[^\n]*$"):
+        job(*overrides.split())
+
+
+def test_a_missing_key(reference):
+    values = dataclasses.asdict(reference)
+    del values["train"]["clip"]
+    with pytest.raises(ConfigError, match=r"^train\.clip: this key has no value$"):
+        train_job(values)
+
+
+def test_cuda_where_there_is_none(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"^device=cuda: this machine has no CUDA device"):
+        job("device=cuda")
+
+
+def test_a_folder_without_write_permission(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(ConfigError, match=f"^results={tmp_path}/x: must be a folder that can be written; {tmp_path} "):
+        job(f"results={tmp_path}/x")
+
+
+def test_where_nothing_is_flossed_k_may_exceed_the_state_size():
+    assert job("arch.n=8", "flossing=none").flossing.k == 75
+    assert job("arch.n=8", "flossing.at=[20]", "train.epochs=20").flossing.k == 75
+    with pytest.raises(ConfigError, match=r"^flossing\.k=75: "):
+        job("arch.n=8", "flossing.at=[19]", "train.epochs=20")
+
+
+def test_defaults_are_the_reference_protocol(reference):
+    assert config_values(reference) == REFERENCE
+
+
+@pytest.mark.parametrize(("name", "at"), SCHEDULES.items())
+def test_schedules(name, at):
+    flossing = job(f"flossing={name}").flossing
+    assert (flossing.episodes(10_000), flossing.label, flossing.epochs) == (at, name, 500)
+
+
+def test_throughout_has_an_episode_every_hundred_epochs_to_the_end():
+    flossing = job("flossing=throughout").flossing
+    assert flossing.episodes(10_000) == tuple(range(0, 10_000, 100))
+    assert flossing.label == "throughout"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "label"),
+    [
+        (["flossing.at=[500,0]"], "during"),
+        (["flossing.at=[0]"], "pre"),
+        (["flossing=none", "flossing.at=[0,500]"], "during"),
+        (["flossing.at=[300,7]"], "at-7-300"),
+        (["flossing.every=50"], "at-0-500-every50"),
+        (["flossing=throughout", "flossing.every=200"], "at-every200"),
+        (["flossing=none", "flossing.at=[5]"], "at-5"),
+        (["flossing.name=mine", "flossing.at=[5]"], "at-5"),
+    ],
+)
+def test_a_schedule_is_named_by_its_episodes(overrides, label):
+    changed = job(*overrides)
+    assert changed.flossing.label == label
+    assert f"-{label}-" in changed.folder.name
+
+
+@pytest.mark.parametrize(
+    ("scale", "train", "flossing_epochs"),
+    [
+        ("paper", (10_000, 100, 500, 16), 500),
+        ("small", (1000, 20, 500, 16), 500),
+        ("smoke", (20, 5, 10, 2), 5),
+    ],
+)
+def test_scales(scale, train, flossing_epochs):
+    scaled = job(f"scale={scale}")
+    t = scaled.train
+    assert (t.epochs, t.log_every, t.checkpoint_every, t.evaluation_batches) == train
+    assert (scaled.flossing.epochs, scaled.scale) == (flossing_epochs, scale)
+    rest = dataclasses.replace(
+        scaled, train=job().train, flossing=dataclasses.replace(scaled.flossing, epochs=500), scale="paper"
+    )
+    assert rest == job()
+
+
+def test_a_scale_yields_to_what_is_typed():
+    assert job("scale=smoke", "train.epochs=33").train.epochs == 33
+
+
+@pytest.mark.parametrize("key", TAKEN_AND_NOT)
+def test_the_hash_changes_with_what_the_numbers_depend_on_and_nothing_else(reference, key):
+    values = [v for v in TAKEN_AND_NOT[key][0] if v != get(reference, key)]
+    if key in ("task.delay", "flossing.at", "flossing.every"):  # bound to another key, or the same when sorted
+        values = {"task.delay": [], "flossing.at": [[0], [7]], "flossing.every": [100]}[key]
+    names = {config_hash(reference), *(config_hash(changed(reference, key, value)) for value in values)}
+    assert len(names) == (1 if key in NOT_HASHED else 1 + len(values))
+
+
+def test_the_same_number_written_differently_is_the_same_run():
+    assert config_hash(job("d=40.0", "train.epochs=1e4", "arch.g=1", "flossing.at=[500,0]")) == config_hash(job())
+
+
+def test_keys_that_are_not_hashed_are_marked_so():
+    assert {name for name, field in known_keys(TrainJob).items() if not field.metadata["hashed"]} == NOT_HASHED
+
+
+def test_config_yaml_makes_the_same_run_again(reference):
+    values = yaml.safe_load(config_yaml(reference))
+    assert values.pop("label") == "during"
+    assert train_job(values) == reference
+
+
+@pytest.mark.parametrize("command", JOBS)
+def test_known_keys_are_those_of_the_composed_configuration(command):
+    from hydra import compose, initialize_config_module
+
+    def leaves(values: dict, prefix: str = "") -> set[str]:
+        nested = (leaves(v, f"{prefix}{k}.") if isinstance(v, dict) else {prefix + k} for k, v in values.items())
+        return set().union(*nested)
+
+    with initialize_config_module("floss.conf", version_base="1.3"):
+        composed = compose(command)
+    assert leaves(yaml.safe_load(OmegaConf.to_yaml(composed))) == set(known_keys(JOBS[command]))
+    assert build(JOBS[command], yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True)))
+
+
+def test_every_key_has_a_meaning():
+    for command in JOBS.values():
+        for name, field in known_keys(command).items():
+            assert len(field.metadata["meaning"]) > 5, name
+
+
+@pytest.mark.parametrize(("key", "value"), [("networks", [0]), ("networks", 8), ("repeats", 2), ("seconds", 0)])
+def test_keys_of_bench(key, value):
+    good = {"networks": [1], "repeats": 3, "seconds": 1, "n": 8, "k": 4, "steps": 20, "flossing_steps": 55, "batch": 2}
+    good |= {"device": "cpu", "results": "results"}
+    assert build(BenchJob, good).networks == (1,)
+    with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):
+        build(BenchJob, {**good, key: value})
+
+
+def test_every_job_of_a_sweep_is_checked():
+    assert [j.d for j in sweep_jobs("train", ["d=10,20", "flossing=none"])] == [10, 20]
+    with pytest.raises(ConfigError, match=r"^d=21: task=xor needs an even d >= 2$"):
+        sweep_jobs("train", ["d=10,21"])

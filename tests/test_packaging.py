@@ -1,0 +1,73 @@
+"""The wheel holds everything: built, installed beside nothing of the checkout, and run."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, TINY, files
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*command: object, folder: Path) -> str:
+    """What a command prints; it must succeed, and not find the checkout."""
+    environment = {k: v for k, v in ENVIRONMENT.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """A wheel of the sources alone."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("floss", "conf"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    quiet = ("--quiet", "--disable-pip-version-check")
+    run(
+        *(sys.executable, "-m", "pip", "wheel", *quiet, "--no-index", "--no-build-isolation", "--no-deps"),
+        *("--wheel-dir", target, source),
+        folder=source,
+    )
+    (found,) = target.glob("*.whl")
+    return found
+
+
+def test_the_wheel_holds_every_file(wheel):
+    sources = [*(ROOT / "floss").rglob("*"), *(ROOT / "conf").rglob("*")]
+    names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in (".py", ".yaml", ".typed")]
+    expected = {f"floss/{name}" if name.startswith("conf/") else name for name in names}
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in held if ".dist-info/" not in name} == expected
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+
+
+def test_the_installed_wheel_trains(wheel, tmp_path):
+    home, work = tmp_path / "venv", tmp_path / "empty"
+    work.mkdir()
+    venv.create(home, symlinks=True)
+    python = home / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "--quiet", "--disable-pip-version-check")
+    run(*pip, "install", "--no-index", "--no-deps", wheel, folder=work)
+    own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=work).strip())
+    # torch and the rest are found where they are; the .pth files there, such as that of the checkout, are not read.
+    (own / "elsewhere.pth").write_text(sysconfig.get_path("purelib") + os.linesep)
+    place = run(python, "-c", "import floss, floss.conf; print(floss.__file__, floss.conf.__file__)", folder=work)
+    assert [Path(name).is_relative_to(own) for name in place.split()] == [True, True]
+    said = run(home / "bin" / "floss", "train", *TINY, "flossing=pre", folder=work)
+    assert said.startswith("finished xor d=4 flossing=pre: final_accuracy 0.")
+    assert [path.name for path in work.iterdir()] == ["results"]
+    (folder,) = (work / "results").iterdir()
+    assert "learning_curves.png" in files(folder)
+    assert "flossing: during, early, none, pre, throughout" in run(
+        home / "bin" / "floss", "train", "--help", folder=work
+    )
