@@ -40,6 +40,9 @@ class ArchConfig:
     g: float = key(real(0.0), "gain of the initial recurrent weights")
     init: str = key(one_of("gaussian", "orthogonal"), "distribution of the initial recurrent weights")
     mean: float = key(real(), "mean of Gaussian initial recurrent weights")
+    bias: float = key(real(0.0), "initial biases are uniform between 0 and this")
+    readout: float = key(real(0.0), "standard deviation of the initial readout weights")
+    relaxation: int = key(whole(0), "steps without input that settle the random initial states")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,8 @@ class FlossingConfig:
     epochs: int = key(whole(1), "flossing epochs per episode")
     k: int = key(whole(1), "number of flossed Lyapunov exponents")
     t_ons: int = key(whole(1), "orthonormalisation interval t_ONS, in steps")
-    steps: int | None = key(optional(whole(13)), "length T_f of one flossing run; null: max(55, d + 20)")
+    steps: int | None = key(optional(whole(1)), "length T_f of one flossing run; null: max(55, d + 20)")
+    transient: int | None = key(optional(whole(0)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)")
     target: float = key(real(), "wanted value of the flossed exponents, nats per step")
     lr: float = key(real(0.0, above=True), "learning rate of flossing")
 
@@ -211,9 +215,14 @@ def _check_flossing(job: TrainJob) -> None:
     flosses = bool(f.episodes(job.train.epochs))
     if flosses and f.k > size:
         raise ConfigError(f"flossing.k={f.k}: must be at most the state size, {size} for arch={job.arch.name}")
-    steps = f.steps or flossing_steps(job.d)
-    if flosses and f.t_ons > steps - transient_steps(steps):
-        counted = steps - transient_steps(steps)
+    steps = flossing_steps(job.d) if f.steps is None else f.steps
+    transient = transient_steps(steps) if f.transient is None else f.transient
+    if transient >= steps and f.transient is not None:
+        raise ConfigError(f"flossing.transient={transient}: must be less than the {steps} steps of a flossing run")
+    if transient >= steps:
+        raise ConfigError(f"flossing.steps={steps}: must be more than the {transient} steps that are not counted")
+    if flosses and f.t_ons > steps - transient:
+        counted = steps - transient
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}, the counted steps of a run of {steps}")
 
 

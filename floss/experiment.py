@@ -39,7 +39,8 @@ def networks_of(job: TrainJob) -> list[Network]:
             episodes=f.episodes(job.train.epochs),
             k=f.k,
             target=f.target,
-            flossing_steps=f.steps or flossing_steps(job.d),
+            flossing_steps=flossing_steps(job.d) if f.steps is None else f.steps,
+            flossing_transient=f.transient,
         )
         for i in range(job.seeds)
     ]
@@ -53,6 +54,9 @@ def protocol_of(job: TrainJob) -> Protocol:
         n=job.arch.n,
         init=job.arch.init,
         mean=job.arch.mean,
+        bias=job.arch.bias,
+        readout=job.arch.readout,
+        relaxation=job.arch.relaxation,
         epochs=job.train.epochs,
         steps=job.train.steps,
         batch=job.train.batch,

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from floss.cells import RateNetwork
 from floss.cells.rate_network import FLOSSED, Parameters
-from floss.schedule import transient_steps
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
@@ -34,12 +33,12 @@ def flossing_gradient(
     k: Int64[Tensor, "R"],
     target: Float[Tensor, "R"],
     t_ons: int,
+    transient: int,
 ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
     """Flossing loss, exponents and gradient of one flossing epoch, for each network of an ensemble.
 
-    A trajectory starts from the first column of h0, and the first 10 + ⌈T_f/10⌉ of its steps are not counted. Each
-    network flosses its first k exponents. Those lost to rank deficiency (-inf: units that do not respond) cannot be
-    moved and are left out of its loss.
+    A trajectory starts from the first column of h0. Each network flosses its first k exponents. Those lost to rank
+    deficiency (-inf: units that do not respond) cannot be moved and are left out of its loss.
 
     Args:
         cell: the architecture.
@@ -49,6 +48,7 @@ def flossing_gradient(
         k: number of exponents that each network flosses.
         target: wanted value of each network's exponents, nats per step.
         t_ons: orthonormalisation interval in steps.
+        transient: steps of the run that are not counted.
 
     Returns:
         The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the
@@ -57,7 +57,7 @@ def flossing_gradient(
     flossed = {name: parameters[name].detach().requires_grad_() for name in FLOSSED}
     step = cell.step({**parameters, **flossed})
     T = inputs.shape[1]
-    exponents = step.exponents(parameters["h0"][:, 0], inputs.transpose(0, 1), T, q0, t_ons, transient_steps(T))
+    exponents = step.exponents(parameters["h0"][:, 0], inputs.transpose(0, 1), T, q0, t_ons, transient)
     assert exponents is not None, "one trajectory per network has a closed form"
     counts = torch.arange(q0.shape[-1], device=k.device) < k[:, None]
     movable = counts & (exponents != -torch.inf)

@@ -18,6 +18,7 @@ from floss.cells.rate_network import FLOSSED, Parameters
 from floss.flossing import flossing_gradient
 from floss.lyapunov import initial_tangent
 from floss.random import Stream
+from floss.schedule import transient_steps
 from floss.tasks import TASKS, Task
 
 
@@ -38,6 +39,14 @@ class Network:
     """Wanted value of the flossed exponents, nats per step."""
     flossing_steps: int = 55
     """T_f, length of one flossing run."""
+    flossing_transient: int | None = None
+    """Steps of a flossing run that are not counted; None: 10 + ⌈T_f / 10⌉."""
+
+    @property
+    def flossing_run(self) -> tuple[int, int]:
+        """Length of one flossing run, and how many of its steps are not counted."""
+        steps, transient = self.flossing_steps, self.flossing_transient
+        return steps, transient_steps(steps) if transient is None else transient
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,9 @@ class Protocol:
     n: int = 80
     init: str = "gaussian"
     mean: float = 0.0
+    bias: float = 0.1
+    readout: float = 1.0
+    relaxation: int = 100
     epochs: int = 10_000
     steps: int = 300
     batch: int = 16
@@ -119,7 +131,8 @@ class Training:
 
         self.seeds, self.d, self.k = per_network("seed"), per_network("d"), per_network("k")
         self.target = per_network("target", protocol.dtype)
-        self.flossing_steps = per_network("flossing_steps")
+        self.runs = per_network("flossing_run")
+        """Length of each network's flossing runs, and how many of their steps are not counted, [R, 2]."""
         never = protocol.epochs
         most = max(len(network.episodes) for network in networks)
         starts = [[*network.episodes, *[never] * (most - len(network.episodes))] for network in networks]
@@ -133,6 +146,9 @@ class Training:
             batch=protocol.batch,
             init=protocol.init,
             mean=protocol.mean,
+            bias=protocol.bias,
+            readout=protocol.readout,
+            relaxation=protocol.relaxation,
             dtype=protocol.dtype,
         )
         self.q0 = initial_tangent(
@@ -241,8 +257,8 @@ class Training:
         within, p = self.flossing_epoch, self.protocol
         life = (self.starts < self.epoch).sum(-1) * p.flossing_epochs + within
         parts: list[tuple[Tensor, ...]] = []
-        for steps in self.flossing_steps[due].unique().tolist():
-            index = (due & (self.flossing_steps == steps)).nonzero()[:, 0]
+        for steps, transient in self.runs[due].unique(dim=0).tolist():
+            index = (due & (self.runs == self.runs.new_tensor((steps, transient))).all(-1)).nonzero()[:, 0]
             x = self.task.sample(self.seeds[index], Stream.FLOSSING, life[index], steps=steps, batch=1, dtype=p.dtype)
             k = self.k[index]
             loss, exponents, gradient = flossing_gradient(
@@ -253,6 +269,7 @@ class Training:
                 k=k,
                 target=self.target[index],
                 t_ons=p.t_ons,
+                transient=transient,
             )
             active = self._freeze(index, loss, gradient)
             self.flossing_adam.step(self.parameters, gradient, active, index)

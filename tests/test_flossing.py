@@ -53,7 +53,9 @@ def test_loss_is_the_mean_of_squares():
 def test_each_network_flosses_its_own_exponents(arch, t_ons):
     parameters, x, q0 = ensemble(arch)
     k, target = torch.tensor([2, 5, 6]), torch.tensor([0.0, -0.5, 0.3], dtype=DOUBLE)
-    loss, exponents, gradient = flossing_gradient(CELLS[arch], parameters, x, q0, k=k, target=target, t_ons=t_ons)
+    loss, exponents, gradient = flossing_gradient(
+        CELLS[arch], parameters, x, q0, k=k, target=target, t_ons=t_ons, transient=transient_steps(x.shape[1])
+    )
     assert gradient.keys() == {"W", "V", "b"}
     for r in range(3):
         slow, lam, by_autograd = slow_gradient(arch, parameters, x, q0, r, int(k[r]), float(target[r]), t_ons)
@@ -68,7 +70,16 @@ def test_starts_from_the_first_initial_state():
     k, target = torch.full((3,), 3), torch.zeros(3, dtype=DOUBLE)
 
     def loss(h0):
-        return flossing_gradient(CELLS["vanilla"], {**parameters, "h0": h0}, x, q0, k=k, target=target, t_ons=1)[0]
+        return flossing_gradient(
+            CELLS["vanilla"],
+            {**parameters, "h0": h0},
+            x,
+            q0,
+            k=k,
+            target=target,
+            t_ons=1,
+            transient=transient_steps(x.shape[1]),
+        )[0]
 
     first, second = torch.zeros(3, 2, N, dtype=DOUBLE), torch.zeros(3, 2, N, dtype=DOUBLE)
     first[:, 0], second[:, 1] = 1.0, 1.0
@@ -92,7 +103,9 @@ def half_asleep() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
 def test_lost_directions_are_left_out():
     parameters, x, q0 = half_asleep()
     k, target = torch.full((3,), N), torch.full((3,), -0.5, dtype=DOUBLE)
-    loss, exponents, gradient = flossing_gradient(CELLS["relu"], parameters, x, q0, k=k, target=target, t_ons=1)
+    loss, exponents, gradient = flossing_gradient(
+        CELLS["relu"], parameters, x, q0, k=k, target=target, t_ons=1, transient=transient_steps(x.shape[1])
+    )
     assert exponents.isneginf().sum(-1).tolist() == [1, N, 0]
     for r, left in ((0, N - 1), (2, N)):
         slow, _, by_autograd = slow_gradient("relu", parameters, x, q0, r, left, -0.5, 1)

@@ -58,7 +58,13 @@ def contenders(job: BenchJob) -> list[Contender]:
 
 def training_of(job: BenchJob, networks: int, device: str, dtype: torch.dtype = torch.float32) -> Training:
     """An ensemble of the reference protocol at the sizes of the job."""
-    one = Network(0, min(DELAY, (job.steps - 1) // 2 * 2), episodes=(0,), k=job.k, flossing_steps=job.flossing_steps)
+    one = Network(
+        seed=0,
+        d=min(DELAY, (job.steps - 1) // 2 * 2),
+        episodes=(0,),
+        k=job.k,
+        flossing_steps=job.flossing_steps,
+    )
     protocol = Protocol(n=job.n, steps=job.steps, batch=job.batch, epochs=10**9, flossing_epochs=10**9, dtype=dtype)
     return Training([dataclasses.replace(one, seed=seed) for seed in range(networks)], protocol, device)
 
@@ -111,7 +117,9 @@ def gradient_difference(job: BenchJob, device: str) -> dict[str, float]:
     x = torch.randint(0, 2, (2, job.steps, job.batch, 1), device=device).double()
     xf = torch.randint(0, 2, (2, job.flossing_steps, 1), device=device).double()
     ours = task_gradient(training.cell, training.task, p, x, training.d)[2]
-    floss = flossing_gradient(training.cell, p, xf, training.q0, k=training.k, target=training.target, t_ons=1)[2]
+    floss = flossing_gradient(
+        training.cell, p, xf, training.q0, k=training.k, target=training.target, t_ons=1, transient=transient
+    )[2]
     leaves = {name: value[1].clone().requires_grad_() for name, value in p.items()}
     peer = torch.autograd.grad(torch_single.task_loss(leaves, x[1], d), list(leaves.values()))
     flossed = [leaves[name] for name in floss]

@@ -19,9 +19,6 @@ from floss.reduced_adjoint import rate_network_exponents
 
 Parameters = dict[str, Tensor]
 
-RELAXATION_STEPS = 100
-"""Steps without input that turn the random initial state into one on the attractor (reference protocol)."""
-
 FLOSSED = ("W", "V", "b")
 """Parameters that flossing changes; the task trains all of them."""
 
@@ -47,12 +44,15 @@ class RateNetwork:
         batch: int,
         init: str = "gaussian",
         mean: float = 0.0,
+        bias: float = 0.1,
+        readout: float = 1.0,
+        relaxation: int = 100,
         dtype: torch.dtype = torch.float32,
     ) -> Parameters:
-        """Parameters of the reference protocol, drawn from each network's own seed.
+        """Parameters drawn from each network's own seed; the defaults are those of the reference protocol.
 
-        W ~ N(mean, g²/N), or g times a Haar-random orthogonal matrix; V ~ N(0, 1); b ~ U(0, 0.1); U ~ N(0, 1), not
-        scaled; c = 0.001; h0 ~ N(0, 1) relaxed for 100 steps without input.
+        W ~ N(mean, g²/N), or g times a Haar-random orthogonal matrix; V ~ N(0, 1); b ~ U(0, bias); U ~ N(0, readout²),
+        not scaled by N; c = 0.001; h0 ~ N(0, 1), settled by `relaxation` steps without input.
 
         Args:
             seeds: one per network.
@@ -62,6 +62,9 @@ class RateNetwork:
             batch: number of batch slots B, each with an initial state of its own.
             init: `gaussian` or `orthogonal`.
             mean: mean of the Gaussian weights.
+            bias: upper end of the biases' distribution.
+            readout: standard deviation of the readout weights.
+            relaxation: steps that bring the initial states towards the attractor.
             dtype: of the result. Weights are drawn in float64, so both dtypes start from the same network.
 
         Returns:
@@ -88,13 +91,13 @@ class RateNetwork:
         parameters = {
             "W": W,
             "V": draw(1, n, inputs),
-            "b": 0.1 * random.uniform(seeds, Stream.WEIGHTS, n, part=2, dtype=torch.float64),
-            "U": draw(3, n),
+            "b": bias * random.uniform(seeds, Stream.WEIGHTS, n, part=2, dtype=torch.float64),
+            "U": readout * draw(3, n),
             "c": torch.full((count,), 1e-3, dtype=torch.float64, device=seeds.device),
         }
         h = random.normal(seeds, Stream.INITIAL_STATE, batch * n, dtype=torch.float64).reshape(count, batch, n)
         step = self.step(parameters)
-        for _ in range(RELAXATION_STEPS):
+        for _ in range(relaxation):
             h = step(h)
         parameters["h0"] = h
         return {name: value.to(dtype) for name, value in parameters.items()}
