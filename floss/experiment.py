@@ -27,6 +27,11 @@ from floss.results import (
 from floss.schedule import flossing_steps
 from floss.training import Network, Protocol, Tick, Training
 
+_THREADS = torch.get_num_threads()
+_NETWORKS_PER_THREAD = 4
+"""Below about this many a further thread gains nothing, and waits long where other programs run. The number of threads
+depends on the job alone, not on the jobs before it in a sweep, because sums in float32 depend on it."""
+
 
 def networks_of(job: TrainJob) -> list[Network]:
     """The networks of a job, one per seed."""
@@ -113,8 +118,7 @@ class _Run:
     def __init__(self, job: TrainJob, folder: Path) -> None:
         self.job, self.folder = job, folder
         self.device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        # A second thread pays from about eight small networks on; below that it only disturbs what else is running.
-        torch.set_num_threads(min(torch.get_num_threads(), max(1, job.seeds // 4)))
+        torch.set_num_threads(min(_THREADS, max(1, job.seeds // _NETWORKS_PER_THREAD)))
         self.training = self.fresh_training()
         j, f = job, job.flossing
         self.identity = [
