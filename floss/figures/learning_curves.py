@@ -39,8 +39,10 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
             axes[row, 0].set_ylabel(f"test {measure}")
         if any(runs.episodes.values()):
             axes[0, 0].plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
-        if axes[0, 0].get_legend_handles_labels()[0]:
-            axes[0, 0].legend(title="flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        if handles:
+            title = "flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None
+            figure.legend(handles, labels, title=title, loc="outside lower center", ncols=2 if len(delays) == 1 else 6)
         return save(figure, stem)
 
 
