@@ -27,7 +27,7 @@ def draw_accuracy_vs_delay(runs: Runs, stem: Path) -> list[Path]:
             colour, marker, dashes = look(group, groups)
             by_delay = rows.groupby("d")[measure]
             mean, low, high = by_delay.mean(), by_delay.quantile(0.2), by_delay.quantile(0.8)
-            shift = 0.08 * gap * (place - (len(groups) - 1) / 2)
+            shift = 0.16 * gap * (place - (len(groups) - 1) / 2)
             axes.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(rows["d"] + shift, rows[measure], ".", color=colour, markersize=4, alpha=0.6)
             count = f"n = {by_delay.count().min()}" + (
