@@ -66,5 +66,9 @@ class Adam:
 def clip_gradient(gradient: Float[Tensor, "R *rest"], limit: float) -> Float[Tensor, "R *rest"]:
     """Scale each network's part of one tensor's gradient to at most the 2-norm `limit`."""
     norm = torch.linalg.vector_norm(gradient.flatten(1), dim=-1) if gradient.ndim > 1 else gradient.abs()
+    if not bool(torch.isfinite(norm).all()):  # squares overflow long before the gradient itself does
+        largest = gradient.abs().reshape(len(gradient), -1).amax(-1)
+        shrunk = gradient.reshape(len(gradient), -1) / largest[:, None]
+        norm = torch.where(torch.isfinite(norm), norm, largest * torch.linalg.vector_norm(shrunk, dim=-1))
     scale = torch.where(norm > limit, limit / norm, 1.0)
     return gradient * scale.reshape((-1,) + (1,) * (gradient.ndim - 1))

@@ -27,28 +27,13 @@ commands:
 
 def main() -> NoReturn:
     """Console script `floss`."""
-    arguments = sys.argv[1:]
-    if "COMP_LINE" in os.environ:
-        arguments = _complete_after_command(arguments)
-    else:
-        if not arguments or arguments[0] in ("-h", "--help", "help"):
-            rows = "".join(f"  {name:<9} {text}\n" for name, (_, text) in COMMANDS.items())
-            print(USAGE.format(commands=rows), end="")
-            sys.exit(0 if arguments else 2)
-        if arguments[0] in ("-V", "--version"):
-            from importlib.metadata import version
-
-            print(f"floss {version('floss')}")
-            sys.exit(0)
-        if arguments[0] not in COMMANDS:
-            known = "; the commands are " + ", ".join(COMMANDS)
-            _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
-    os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
-    command = arguments[0]
+    command = "floss"
     from floss.results import RunBusyError
 
     try:
-        COMMANDS[command][0](command, arguments[1:])
+        command, arguments = _command_of(sys.argv[1:])
+        COMMANDS[command][0](command, arguments)
+        sys.stdout.flush()
     except ConfigError as error:
         _fail(f"floss {command}: {error}")
     except RunBusyError as error:
@@ -61,6 +46,30 @@ def main() -> NoReturn:
     except OSError as error:
         _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
     sys.exit(0)
+
+
+def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command and its arguments; answers --help and --version, and what the shell wants completed."""
+    if "COMP_LINE" in os.environ:
+        arguments = _complete_after_command(arguments)
+    elif not arguments or arguments[0] in ("-h", "--help", "help"):
+        rows = "".join(f"  {name:<9} {text}\n" for name, (_, text) in COMMANDS.items())
+        print(USAGE.format(commands=rows), end="", flush=True)
+        sys.exit(0 if arguments else 2)
+    elif arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"floss {version('floss')}", flush=True)
+        sys.exit(0)
+    elif arguments[0] not in COMMANDS:
+        known = "; the commands are " + ", ".join(COMMANDS)
+        _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
+    os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
+    return arguments[0], arguments[1:]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
@@ -106,16 +115,15 @@ def _train_one(config: Any) -> str:
     from floss.config import train_job
 
     job = train_job(OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
-    dropped = [e for e in job.flossing.at if e >= job.train.epochs]
-    if dropped:
-        print(f"floss: training ends after {job.train.epochs} epochs: no flossing at {dropped}", file=sys.stderr)
-
     import csv
 
     from floss.experiment import finished, run
 
     known = finished(job.folder)
     folder = run(job)
+    dropped = [e for e in job.flossing.at if e >= job.train.epochs]
+    if dropped:
+        print(f"floss: training ended after {job.train.epochs} epochs: no flossing at {dropped}", file=sys.stderr)
     rows = list(csv.DictReader((folder / "summary.csv").open()))
     column = "final_accuracy" if any(row["final_accuracy"] for row in rows) else "final_loss"
     values = " ".join(f"{float(row[column]):.3f}" if row[column] else "diverged" for row in rows)
@@ -146,9 +154,16 @@ def _draw_all(config: Any) -> None:
     folders = sorted(path.parent for path in root.rglob("summary.csv"))
     if not folders:
         raise ConfigError(f"results={root}: there is no finished run in this folder")
+    damaged = 0
     for folder in folders:
-        for path in draw(folder):
-            print(path)
+        try:
+            for path in draw(folder):
+                print(path)
+        except (OSError, ValueError, KeyError) as error:
+            damaged += 1
+            print(f"floss figures: {folder}: cannot be drawn: {_one_line(error)}", file=sys.stderr)
+    if damaged:
+        sys.exit(1)
 
 
 def _bench(command: str, arguments: list[str]) -> None:
@@ -158,6 +173,8 @@ def _bench(command: str, arguments: list[str]) -> None:
 
 
 def _measure(config: Any) -> None:
+    from pathlib import Path
+
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
@@ -168,6 +185,10 @@ def _measure(config: Any) -> None:
         raise ConfigError(f"k={job.k}: must be at most n={job.n}")
     check_device(job.device)
     check_folder(job.results)
+    try:
+        Path(job.results).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"results={job.results}: cannot be made: {error.strerror}") from None
     measure(job)
 
 

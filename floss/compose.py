@@ -22,22 +22,18 @@ from omegaconf.errors import OmegaConfBaseException
 from floss.config import JOBS, TrainJob, train_job
 from floss.help import help_node
 from floss.keys import ConfigError, known_keys, suggestion, unknown_key
-from floss.results import RunBusyError
 
 CONFIG_MODULE = "floss.conf"
 # Hydra 1.3 warns without a version base, Hydra 1.4 warns with one.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
-EXPECTED = (ConfigError, RunBusyError, OSError)
-"""Errors that a person can mend, which end the program with one line."""
-
 for _command in JOBS:
     ConfigStore.instance().store(group="hydra/help", name=f"floss_{_command}", node=help_node(_command))
 
 
 class _Stop(BaseException):
-    """Carries an expected error out of a job past Hydra, which would add lines of its own to an Exception."""
+    """Carries an error out of a job past Hydra, which would add lines of its own to an Exception."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -60,6 +56,11 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
     if options.multirun and (options.cfg or options.info or options.shell_completion):
         raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
     for override in options.overrides:
+        name, _, value = override.partition("=")
+        if not name:
+            raise ConfigError(f"{override}: cannot be read as key=value")
+        if name in ("task", "arch", "flossing", "scale") and value in ("", "null"):
+            raise ConfigError(f"{override}: must be a name; --help lists them")
         if re.match(r"(task|arch|flossing|scale)=\[", override):
             raise ConfigError(
                 f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
@@ -94,19 +95,25 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     @functools.wraps(function)
     def job(config: Any) -> Any:
         try:
-            return function(config)
-        except (*EXPECTED, HydraException, OmegaConfBaseException) as error:
-            raise _Stop(error) from None
+            with one_line(command):
+                return function(config)
+        except Exception as error:
+            raise _Stop(error) from error
 
+    stopped: _Stop | None = None
     with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
         sys.argv = [program, *arguments]
         try:
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
         except _Stop as stop:
-            raise stop.error from None
+            stopped = stop
+        except ValueError as error:  # Hydra's own, since those of a job come as _Stop
+            raise ConfigError(_first_line(error)) from None
         finally:
             sys.argv = saved
+    if stopped:
+        raise stopped.error
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class FlossingConfig:
     epochs: int = key(whole(1), "flossing epochs per episode")
     k: int = key(whole(1), "number of flossed Lyapunov exponents")
     t_ons: int = key(whole(1), "orthonormalisation interval t_ONS, in steps")
-    steps: int | None = key(optional(whole(1)), "length T_f of one flossing run; null: max(55, d + 20)")
+    steps: int | None = key(optional(whole(1, 10**6)), "length T_f of one flossing run; null: max(55, d + 20)")
     transient: int | None = key(optional(whole(0)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)")
     target: float = key(real(), "wanted value of the flossed exponents, nats per step")
     lr: float = key(real(0.0, above=True), "learning rate of flossing")
@@ -80,8 +80,8 @@ class FlossingConfig:
 class TrainConfig:
     """Keys `train.*`."""
 
-    epochs: int = key(whole(1), "training epochs E")
-    steps: int = key(whole(1), "time steps T of one sequence")
+    epochs: int = key(whole(1, 10**8), "training epochs E")
+    steps: int = key(whole(1, 10**6), "time steps T of one sequence")
     batch: int = key(whole(1), "sequences per epoch B, each with its own trained initial state")
     lr: float = key(real(0.0, above=True), "learning rate of the task")
     clip: float = key(real(0.0, above=True), "largest norm of one parameter's task gradient")
@@ -94,9 +94,9 @@ class TrainConfig:
 class TrainJob:
     """All keys of `floss train`."""
 
-    d: int = key(whole(0), "delay, in steps")
+    d: int = key(whole(0, 10**6), "delay, in steps")
     seed: int = key(whole(0, 2**63 - 1), "seed of the first network")
-    seeds: int = key(whole(1), "number of networks; their seeds count up from `seed`")
+    seeds: int = key(whole(1, 10**5), "number of networks; their seeds count up from `seed`")
     task: TaskConfig
     arch: ArchConfig
     flossing: FlossingConfig
@@ -152,7 +152,7 @@ class FiguresJob:
 class BenchJob:
     """All keys of `floss bench`."""
 
-    networks: tuple[int, ...] = key(list_of(whole(1)), "ensemble sizes R to measure")
+    networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R to measure")
     repeats: int = key(whole(3), "timed rounds, every contender once in each")
     seconds: float = key(real(0.0, above=True), "least time of one contender in one round")
     n: int = key(whole(1), "number of units N")
@@ -212,6 +212,8 @@ def _check_flossing(job: TrainJob) -> None:
     from floss.cells import CELLS
 
     f, size = job.flossing, CELLS[job.arch.name].state_size(job.arch.n)
+    if f.every and job.train.epochs // f.every > 10**5:
+        raise ConfigError(f"flossing.every={f.every}: makes more than 100000 episodes in {job.train.epochs} epochs")
     flosses = bool(f.episodes(job.train.epochs))
     if flosses and f.k > size:
         raise ConfigError(f"flossing.k={f.k}: must be at most the state size, {size} for arch={job.arch.name}")

@@ -1,8 +1,11 @@
 """One training job, from its configuration to its folder: resume, train, log, checkpoint, draw."""
 
+import contextlib
 import hashlib
+import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +79,12 @@ def protocol_of(job: TrainJob) -> Protocol:
 
 
 def finished(folder: Path) -> bool:
-    """Whether the run in this folder is complete: its summary is the last file that is written."""
-    return (folder / "summary.csv").exists()
+    """Whether the run in this folder is complete: its summary, with at least one network, is written last."""
+    path = folder / "summary.csv"
+    if not path.exists():
+        return False
+    header, *rows = path.read_text().splitlines() or [""]
+    return header == ",".join(SUMMARY) and len(rows) > 0
 
 
 def run(job: TrainJob) -> Path:
@@ -97,7 +104,8 @@ def run(job: TrainJob) -> Path:
         if not (folder / "learning_curves.svg").exists():  # stopped between the last row and the picture
             draw(folder)
         return folder
-    computation = _Run(job, folder)
+    with fits_in_memory(job):
+        computation = _Run(job, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,11 +113,24 @@ def run(job: TrainJob) -> Path:
     with exclusive(folder), interruptible() as interrupt:
         remove_leftovers(folder)
         if not finished(folder):
-            computation.complete(interrupt)
+            with fits_in_memory(job):
+                computation.complete(interrupt)
             draw(folder)
         if interrupt.signal:  # it came too late to stop this run, but must stop a sweep
             raise SystemExit(interrupt.status)
     return folder
+
+
+@contextlib.contextmanager
+def fits_in_memory(job: TrainJob) -> Iterator[None]:
+    """Turn a failed allocation into a ConfigError that names the sizes."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search(r"out of memory|allocate", str(error)):
+            raise
+        sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, train.batch={job.train.batch}, train.steps={job.train.steps}"
+        raise ConfigError(f"{sizes}: the networks do not fit into memory") from None
 
 
 class _Run:
@@ -130,18 +151,8 @@ class _Run:
         self.doing = ""
 
     def fresh_training(self) -> Training:
-        """The job's networks before the first epoch.
-
-        Raises:
-            ConfigError: they do not fit into memory.
-        """
-        try:
-            return Training(networks_of(self.job), protocol_of(self.job), self.device)
-        except (MemoryError, RuntimeError) as error:
-            if "memory" not in str(error) and not isinstance(error, MemoryError):
-                raise
-            sizes = f"seeds={self.job.seeds}, arch.n={self.job.arch.n}, train.batch={self.job.train.batch}"
-            raise ConfigError(f"{sizes}: the networks do not fit into memory") from None
+        """The job's networks before the first epoch."""
+        return Training(networks_of(self.job), protocol_of(self.job), self.device)
 
     def complete(self, interrupt: Interrupt) -> None:
         """Train to the end and write the summary; at a signal, write a checkpoint and leave."""

@@ -68,14 +68,14 @@ def optional(check: Check) -> Check:
     return Check(lambda value: None if value is None else check.convert(value), f"null or {check.allowed}")
 
 
-def list_of(check: Check) -> Check:
-    """A list of different values, kept sorted."""
+def list_of(check: Check, *, least: int = 0) -> Check:
+    """A list of different values, at least so many, kept sorted."""
 
     def convert(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise ValueError
         items = tuple(sorted(check.convert(item) for item in value))
-        if len(set(items)) != len(items):
+        if len(set(items)) != len(items) or len(items) < least:
             raise ValueError
         return items
 
@@ -147,6 +147,7 @@ def build(config: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
         try:
             checked[name] = check.convert(value)
         except (ValueError, TypeError, OverflowError):
-            shown = "null" if value is None else value
+            shown = "null" if value is None else str(value)
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             raise ConfigError(f"{prefix}{name}={shown}: must be {check.allowed}") from None
     return config(**checked)

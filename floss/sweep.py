@@ -7,6 +7,7 @@ stacked would be put together into one ensemble before they run.
 import csv
 import hashlib
 import io
+import json
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -14,7 +15,7 @@ from omegaconf import OmegaConf
 from floss.config import TrainJob, config_hash, config_values
 from floss.experiment import finished
 from floss.figures import draw
-from floss.results import METRICS, SUMMARY, csv_text, write_whole
+from floss.results import METRICS, SUMMARY, csv_text, write_json, write_whole
 
 
 def collect(jobs: list[TrainJob]) -> Path:
@@ -40,6 +41,7 @@ def collect(jobs: list[TrainJob]) -> Path:
         write_whole(folder / name, text.encode())
     configs = {"runs": [config_values(job) for job in unique], "folders": [job.folder.name for job in unique]}
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)).encode())
-    write_whole(folder / "environment.json", (unique[0].folder / "environment.json").read_bytes())
+    made = {job.folder.name: json.loads((job.folder / "environment.json").read_text()) for job in unique}
+    write_json(folder / "environment.json", made)
     draw(folder)
     return folder

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from floss.figures import draw
+from floss.figures.tables import read_runs
 from floss.results import METRICS, SUMMARY, csv_text
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]
@@ -37,6 +38,8 @@ def config(one: dict[str, object]) -> dict[str, object]:
     at = {"none": [], "pre": [0], "during": [0, 500]}.get(str(one["flossing"]), [7])
     return {
         "d": one["d"],
+        "seed": one["seed"],
+        "seeds": 1,
         "task": {"name": one["task"]},
         "arch": {name if name != "arch" else "name": one[name] for name in ("arch", "init", "g")},
         "flossing": {"at": at, "every": None, "k": one["k"], "t_ons": one["t_ons"]},
@@ -172,3 +175,18 @@ def test_figures_need_neither_torch_nor_hydra(tmp_path):
     folder = write(tmp_path, *SWEEPS["one network each"])
     done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_runs_that_no_identity_column_tells_apart_are_groups_of_their_own(tmp_path):
+    networks = [network(seed=seed) for seed in (0, 1)] * 2
+    folder = write(tmp_path, *networks)
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    for run, steps in zip(settings["runs"], (55, 55, 90, 90), strict=True):
+        run["flossing"]["steps"] = steps
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    runs = read_runs(folder)
+    assert runs.summary["group"].tolist() == ["T_f = 55", "T_f = 55", "T_f = 90", "T_f = 90"]
+    assert runs.metrics.groupby("group")["seed"].unique().map(list).to_dict() == {
+        "T_f = 55": [0, 1],
+        "T_f = 90": [0, 1],
+    }

@@ -3,7 +3,7 @@
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from floss.schedule import episode_starts
 
-# Columns that tell networks of one sweep apart, beside the delay and the seed, and how a legend names them.
+# How a legend names what differs between the runs of a sweep: identity columns first, then keys of the configuration.
 _NAMES = {
     "task": "{}",
     "arch": "{}",
@@ -22,7 +22,14 @@ _NAMES = {
     "flossing": "{}",
     "k": "k = {}",
     "t_ons": "t_ONS = {}",
+    "flossing.steps": "T_f = {}",
 }
+_COLUMNS = ("task", "arch", "init", "g", "flossing", "k", "t_ons")
+# Keys that are in the identity columns already, or change no number that a figure shows.
+_PASSED_OVER = re.compile(
+    r"(d|seeds?|label|device|engine|results|scale|task\..*|arch\.(name|init|g)|flossing\.(name|at|every|k|t_ons)"
+    r"|train\.(log_every|checkpoint_every))"
+)
 
 
 @dataclass(frozen=True)
@@ -49,21 +56,41 @@ def read_runs(folder: Path) -> Runs:
     """Tables of a run's or a sweep's folder."""
     metrics, summary = (pd.read_csv(folder / f"{name}.csv") for name in ("metrics", "summary"))
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    configs = config.get("runs", [config])
-    varying = [c for c in _NAMES if summary[c].nunique() > 1] or ["flossing"]
-
-    def label(values: Iterable[Any]) -> str:
-        shown = (f"{value:g}" if isinstance(value, int | float) else value for value in values)
-        return ", ".join(_NAMES[column].format(value) for column, value in zip(varying, shown, strict=True))
-
-    def with_groups(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(group=[label(values) for values in zip(*(table[c].tolist() for c in varying), strict=True)])
-
+    configs = [_flat(c) for c in config.get("runs", [config])]
+    labels = _labels(configs)
+    runs_of: dict[tuple[Any, ...], list[str]] = {}
     episodes = {}
-    for c in configs:
-        f = c["flossing"]
-        row = {"task": c["task"]["name"], "arch": c["arch"]["name"], "init": c["arch"]["init"], "g": c["arch"]["g"]}
-        row |= {"flossing": c["label"], "k": f["k"], "t_ons": f["t_ons"]}
-        starts = episode_starts(f["at"], f["every"], c["train"]["epochs"])
-        episodes[c["d"], label(row[column] for column in varying)] = starts
-    return Runs(with_groups(metrics), with_groups(summary), episodes)
+    for c, label in zip(configs, labels, strict=True):
+        for seed in range(c["seed"], c["seed"] + c["seeds"]):
+            runs_of.setdefault((c["d"], seed, *(c[column] for column in _COLUMNS)), []).append(label)
+        episodes[c["d"], label] = episode_starts(c["flossing.at"], c["flossing.every"], c["train.epochs"])
+
+    def with_groups(table: pd.DataFrame, *row: str) -> pd.DataFrame:
+        # Runs that no identity column tells apart have their rows one after the other, in the order of the sweep.
+        network = ["d", "seed", *_COLUMNS]
+        turn = table.groupby([*network, *row]).cumcount()
+        keys = zip(turn, *(table[column] for column in network), strict=True)
+        return table.assign(group=[runs_of[key][turn] for turn, *rest in keys for key in (tuple(rest),)])
+
+    return Runs(with_groups(metrics, "epoch", "phase"), with_groups(summary), episodes)
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration as one level of dotted keys, and the identity columns by their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+    columns = {"task": "task.name", "arch": "arch.name", "init": "arch.init", "g": "arch.g", "flossing": "label"}
+    columns |= {"k": "flossing.k", "t_ons": "flossing.t_ons"}
+    return flat | {column: flat[key] for column, key in columns.items()}
+
+
+def _labels(configs: list[dict[str, Any]]) -> list[str]:
+    """What distinguishes each run of a sweep, beside delay and seeds, in words of a legend."""
+    names = [*_COLUMNS, *(key for key in configs[0] if key not in _COLUMNS and not _PASSED_OVER.fullmatch(key))]
+    varying = [name for name in names if len({str(c.get(name)) for c in configs}) > 1] or ["flossing"]
+
+    def shown(value: Any) -> str:
+        return "default" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
+
+    return [", ".join(_NAMES.get(n, n + " = {}").format(shown(c.get(n))) for n in varying) for c in configs]
