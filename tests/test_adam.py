@@ -119,3 +119,11 @@ def test_clipping_of_each_network(name, limit):
 
 def test_clipping_of_nothing():
     assert torch.equal(clip_gradient(torch.zeros(2, 3), 0.1), torch.zeros(2, 3))
+
+
+def test_a_gradient_whose_squares_overflow_is_clipped_all_the_same():
+    large = torch.full((2, 10), 1e30)
+    large[1] = 1e-3
+    clipped = clip_gradient(large, 0.03)
+    torch.testing.assert_close(torch.linalg.vector_norm(clipped[0]), torch.tensor(0.03))
+    assert torch.equal(clipped[1], large[1])

@@ -230,7 +230,7 @@ def test_a_sweep_that_is_finished_computes_nothing(swept):
 
 def test_what_else_a_job_may_have_to_say(tmp_path):
     done = floss(tmp_path, "train", *TINY, "task=copy", "flossing=during")
-    assert done.stderr == "floss: training ends after 20 epochs: no flossing at [500]\n"
+    assert done.stderr == "floss: training ended after 20 epochs: no flossing at [500]\n"
     assert done.stdout.startswith("finished copy d=4 flossing=during: final_loss 0.")  # it has no accuracy
     assert [row["final_accuracy"] for row in rows(only(tmp_path, "results/*/summary.csv"))] == [""]
 
