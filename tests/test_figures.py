@@ -190,3 +190,8 @@ def test_runs_that_no_identity_column_tells_apart_are_groups_of_their_own(tmp_pa
         "T_f = 55": [0, 1],
         "T_f = 90": [0, 1],
     }
+
+
+def test_a_gain_of_more_digits_than_the_tables_hold(tmp_path):
+    runs = read_runs(write(tmp_path, network(g=1 / 3), network(g=2 / 3)))
+    assert runs.summary["group"].tolist() == ["g = 0.333333", "g = 0.666667"]

@@ -82,7 +82,8 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
         flat |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
     columns = {"task": "task.name", "arch": "arch.name", "init": "arch.init", "g": "arch.g", "flossing": "label"}
     columns |= {"k": "flossing.k", "t_ons": "flossing.t_ons"}
-    return flat | {column: flat[key] for column, key in columns.items()}
+    # g as the CSV holds it, which has nine digits.
+    return flat | {column: flat[key] for column, key in columns.items()} | {"g": float(f"{flat['arch.g']:.9g}")}
 
 
 def _labels(configs: list[dict[str, Any]]) -> list[str]:
