@@ -53,7 +53,7 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
     if "COMP_LINE" in os.environ:
         arguments = _complete_after_command(arguments)
     elif not arguments or arguments[0] in ("-h", "--help", "help"):
-        rows = "".join(f"  {name:<9} {text}\n" for name, (_, text) in COMMANDS.items())
+        rows = "".join(f"  {name:<10} {text}\n" for name, (_, text) in COMMANDS.items())
         print(USAGE.format(commands=rows), end="", flush=True)
         sys.exit(0 if arguments else 2)
     elif arguments[0] in ("-V", "--version"):
@@ -93,11 +93,13 @@ def _complete_after_command(arguments: list[str]) -> list[str]:
 
 def _train(command: str, arguments: list[str]) -> None:
     from floss.compose import parse, run_hydra, sweep_jobs
+    from floss.config import train_job
 
     options = parse(command, arguments)
     jobs = []
     if options.multirun:
-        jobs = sweep_jobs(command, options.overrides)  # every job is checked before the first one starts
+        # Every job is checked before the first one starts.
+        jobs = sweep_jobs(command, options.overrides, lambda values, _: train_job(values))
     run_hydra(command, arguments, _train_one)
     if jobs:
         from floss.sweep import collect
@@ -110,13 +112,12 @@ def _train(command: str, arguments: list[str]) -> None:
 
 def _train_one(config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from omegaconf import OmegaConf
-
-    from floss.config import train_job
-
-    job = train_job(OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
     import csv
 
+    from floss.compose import plain
+    from floss.config import train_job
+
+    job = train_job(plain(config))
     from floss.experiment import finished, run
 
     known = finished(job.folder)
@@ -134,6 +135,39 @@ def _train_one(config: Any) -> str:
     return str(folder)
 
 
+def _analyse(command: str, arguments: list[str]) -> None:
+    from floss.analysis.jobs import analysis_job
+    from floss.compose import parse, run_hydra, sweep_jobs
+    from floss.help import JOBS
+
+    options = parse(command, arguments)
+    if options.multirun:
+        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(JOBS[command], values, keys))
+    run_hydra(command, arguments, lambda config: _analyse_one(command, config))
+
+
+def _analyse_one(command: str, config: Any) -> str:
+    """One Hydra job; the return value is the folder of its results."""
+    from floss.analysis.jobs import SpectrumJob, analysis_job
+    from floss.analysis.run import analyse
+    from floss.compose import explicit_keys, plain
+    from floss.help import JOBS
+
+    job = analysis_job(JOBS[command], plain(config), explicit_keys())
+    if isinstance(job, SpectrumJob):
+        from floss.analysis.spectrum import measure_spectra
+
+        folder, known = analyse(job, measure_spectra, states=job.states)
+    else:
+        from floss.analysis.condition import measure_conditions
+
+        folder, known = analyse(job, measure_conditions)
+    print(f"{'known   ' if known else 'finished'} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
+    for path in sorted((*folder.glob("*.csv"), *folder.glob("*.png"))):
+        print(f"{'table   ' if path.suffix == '.csv' else 'picture '} {path}", flush=True)
+    return str(folder)
+
+
 def _figures(command: str, arguments: list[str]) -> None:
     from floss.compose import run_hydra
 
@@ -146,12 +180,12 @@ def _draw_all(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from floss.config import FiguresJob
-    from floss.figures import draw
+    from floss.figures import DRAWN, draw
 
     root = Path(build(FiguresJob, OmegaConf.to_container(config, resolve=True)).results)  # pyright: ignore[reportArgumentType]
     if not root.is_dir():
         raise ConfigError(f"results={root}: must be a folder that exists")
-    folders = sorted(path.parent for path in root.rglob("summary.csv"))
+    folders = sorted({path.parent for name in DRAWN for path in root.rglob(name)})
     if not folders:
         raise ConfigError(f"results={root}: there is no finished run in this folder")
     damaged = 0
@@ -194,6 +228,8 @@ def _measure(config: Any) -> None:
 
 COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
     "train": (_train, "train networks on a task, with flossing episodes; -m sweeps"),
+    "spectrum": (_analyse, "Lyapunov spectra of fresh or trained networks, before and after flossing"),
+    "condition": (_analyse, "condition number of the long-term Jacobian against time and dimensions"),
     "figures": (_figures, "draw the pictures of all finished runs again from their CSV files"),
     "bench": (_bench, "measure the hot loops beside a plain PyTorch loop"),
 }

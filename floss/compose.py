@@ -8,20 +8,22 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from floss.config import JOBS, TrainJob, train_job
-from floss.help import help_node
+from floss.help import JOBS, help_node
 from floss.keys import ConfigError, known_keys, suggestion, unknown_key
+
+Job = TypeVar("Job")
 
 CONFIG_MODULE = "floss.conf"
 # Hydra 1.3 warns without a version base, Hydra 1.4 warns with one.
@@ -70,16 +72,27 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def sweep_jobs(command: str, overrides: list[str]) -> list[TrainJob]:
-    """All jobs of a sweep, composed and checked.
+def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any], list[str]], Job]) -> list[Job]:
+    """All jobs of a sweep, composed and checked by `make` (values, explicit keys).
 
     Raises:
         ConfigError: for the first job that is wrong.
     """
     with one_line(command), hydra.initialize_config_module(CONFIG_MODULE, job_name="floss", **VERSION_BASE):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
-        configs = [hydra.compose(command, overrides=list(job)) for job in batches[0]]
-        return [train_job(OmegaConf.to_container(c, resolve=True)) for c in configs]  # pyright: ignore[reportArgumentType]
+        composed = [(hydra.compose(command, overrides=list(job)), list(job)) for job in batches[0]]
+        return [make(plain(config), explicit_keys(given)) for config, given in composed]
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A composed configuration as nested plain values."""
+    return OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportReturnType]
+
+
+def explicit_keys(overrides: list[str] | None = None) -> list[str]:
+    """The keys that were given on the command line, of the Hydra job that runs or of some overrides."""
+    given = list(HydraConfig.get().overrides.task) if overrides is None else overrides
+    return [override.partition("=")[0].lstrip("+") for override in given]
 
 
 def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]) -> None:

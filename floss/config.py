@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from floss.keys import ConfigError, build, key, list_of, one_of, optional, real, text, whole
+from floss.keys import Check, ConfigError, build, key, list_of, one_of, optional, real, text, whole
 from floss.schedule import episode_starts, flossing_steps, transient_steps
 
 SCHEMA = 1
@@ -104,6 +104,9 @@ class TrainJob:
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute", hashed=False)
     dtype: str = key(one_of("float32", "float64"), "precision")
     engine: str = key(one_of("auto", "torch"), "which implementation of the hot loops", hashed=False)
+    diagnostics: tuple[str, ...] = key(
+        list_of(one_of("grad_h0", "lyapunov", "svd")), "what to watch at the logged training epochs", added=()
+    )
     scale: str = key(one_of("paper", "small", "smoke"), "one word that shrinks the job", hashed=False)
     results: str = key(text(), "folder under which the run's own folder lies", hashed=False)
 
@@ -114,8 +117,8 @@ class TrainJob:
         return Path(self.results) / f"{prefix}-{config_hash(self)}"
 
 
-def config_hash(job: TrainJob) -> str:
-    """Ten hexadecimal digits of the hash over every key that the numbers depend on."""
+def config_hash(job: Any, **further: Any) -> str:
+    """Ten hexadecimal digits of the hash over every key that the numbers depend on, and over what else they do."""
 
     def hashed(config: Any) -> dict[str, Any]:
         out = {}
@@ -123,22 +126,23 @@ def config_hash(job: TrainJob) -> str:
             value = getattr(config, field.name)
             if dataclasses.is_dataclass(value):
                 out[field.name] = hashed(value)
-            elif field.metadata["hashed"]:
+            elif field.metadata["hashed"] and value != field.metadata["added"]:
                 out[field.name] = value
         return out
 
-    content = json.dumps({"schema": SCHEMA, **hashed(job)}, sort_keys=True)
+    content = json.dumps({"schema": SCHEMA, **hashed(job), **further}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:10]
 
 
-def config_yaml(job: TrainJob) -> str:
+def config_yaml(job: Any) -> str:
     """The resolved configuration, which makes the same run again."""
     return OmegaConf.to_yaml(OmegaConf.create(config_values(job)))
 
 
-def config_values(job: TrainJob) -> dict[str, Any]:
-    """The resolved configuration as plain nested values, with the `label` that its rows carry in column `flossing`."""
-    return {**json.loads(json.dumps(dataclasses.asdict(job))), "label": job.flossing.label}
+def config_values(job: Any) -> dict[str, Any]:
+    """The resolved configuration as plain nested values; a training run's has the `label` of its rows as well."""
+    values = json.loads(json.dumps(dataclasses.asdict(job)))
+    return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,13 @@ class FiguresJob:
     """All keys of `floss figures`."""
 
     results: str = key(text(), "folder whose finished runs are drawn, with all folders below it")
+
+
+def _size(value: Any) -> tuple[int, int]:
+    n, k = (whole(1).convert(number) for number in value)
+    if k > n:
+        raise ValueError
+    return n, k
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +171,13 @@ class BenchJob:
     steps: int = key(whole(2), "time steps T of one training sequence")
     flossing_steps: int = key(whole(13), "length T_f of one flossing run")
     batch: int = key(whole(1), "sequences per training epoch B")
+    spectrum_sizes: tuple[tuple[int, int], ...] = key(
+        list_of(Check(_size, "[N,k] with whole numbers N >= k >= 1"), least=1), "sizes N, k of the spectra to measure"
+    )
+    spectrum_steps: int = key(whole(1), "steps of one spectrum")
+    spectrum_networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R of the spectra")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     results: str = key(text(), "folder of bench.csv and environment.json")
-
-
-JOBS: dict[str, type] = {"train": TrainJob, "figures": FiguresJob, "bench": BenchJob}
-"""The keys of each command."""
 
 
 def train_job(values: Mapping[str, Any]) -> TrainJob:
@@ -196,6 +208,19 @@ def _check_names(job: TrainJob) -> None:
         raise ConfigError(f"task.delay={job.task.delay}: must equal d={job.d}; set the delay by d= alone")
     if job.arch.init == "orthogonal" and job.arch.mean != 0.0:
         raise ConfigError(f"arch.mean={job.arch.mean:g}: must be 0 with arch.init=orthogonal, which has no mean")
+    check_cell(job.arch)
+    if "svd" in job.diagnostics and job.arch.name == "lru":
+        raise ConfigError("diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru has none")
+
+
+def check_cell(arch: ArchConfig) -> None:
+    """Raise a ConfigError where the architecture has no such initial weights."""
+    from floss.cells import CELLS
+
+    try:
+        CELLS[arch.name].check(arch.n, arch.g, arch.init, arch.mean)
+    except ValueError as error:
+        raise ConfigError(f"arch.{error}") from None
 
 
 def _check_delay(job: TrainJob) -> None:

@@ -1,11 +1,8 @@
 """One training job, from its configuration to its folder: resume, train, log, checkpoint, draw."""
 
-import contextlib
 import hashlib
-import re
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,11 @@ from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob, config_yaml
+from floss.diagnostics import DIAGNOSTICS
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
 from floss.keys import ConfigError
+from floss.memory import fits_in_memory
 from floss.results import (
     METRICS,
     SUMMARY,
@@ -104,7 +103,7 @@ def run(job: TrainJob) -> Path:
         if not (folder / "learning_curves.svg").exists():  # stopped between the last row and the picture
             draw(folder)
         return folder
-    with fits_in_memory(job):
+    with fits_in_memory(_sizes(job)):
         computation = _Run(job, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +112,7 @@ def run(job: TrainJob) -> Path:
     with exclusive(folder), interruptible() as interrupt:
         remove_leftovers(folder)
         if not finished(folder):
-            with fits_in_memory(job):
+            with fits_in_memory(_sizes(job)):
                 computation.complete(interrupt)
             draw(folder)
         if interrupt.signal:  # it came too late to stop this run, but must stop a sweep
@@ -121,16 +120,8 @@ def run(job: TrainJob) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def fits_in_memory(job: TrainJob) -> Iterator[None]:
-    """Turn a failed allocation into a ConfigError that names the sizes."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not re.search(r"out of memory|allocate", str(error)):
-            raise
-        sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, train.batch={job.train.batch}, train.steps={job.train.steps}"
-        raise ConfigError(f"{sizes}: the networks do not fit into memory") from None
+def _sizes(job: TrainJob) -> str:
+    return f"seeds={job.seeds}, arch.n={job.arch.n}, train.batch={job.train.batch}, train.steps={job.train.steps}"
 
 
 class _Run:
@@ -146,13 +137,21 @@ class _Run:
             [j.task.name, n.d, j.arch.name, j.arch.init, n.g, f.label, f.k, f.t_ons, n.seed]
             for n in self.training.networks
         ]
-        self.metrics = csv_text(METRICS, [])
+        watched = [column for name in j.diagnostics for column in DIAGNOSTICS[name]]
+        self.extra = [column for column in watched if column not in METRICS]
+        self.metrics = csv_text((*METRICS, *self.extra), [])
         self.seconds = self.floss_seconds = 0.0
         self.doing = ""
 
     def fresh_training(self) -> Training:
         """The job's networks before the first epoch."""
-        return Training(networks_of(self.job), protocol_of(self.job), self.device)
+        return Training(
+            networks_of(self.job),
+            protocol_of(self.job),
+            self.device,
+            diagnostics=self.job.diagnostics,
+            every=self.job.train.log_every,
+        )
 
     def complete(self, interrupt: Interrupt) -> None:
         """Train to the end and write the summary; at a signal, write a checkpoint and leave."""
@@ -198,20 +197,24 @@ class _Run:
             bar.set_description_str(f"{self.job.task.name} d={self.job.d}, {doing}")
         if tick.within % self.job.train.log_every and tick.within != last:
             return
-        columns = [v.tolist() if v is not None else None for v in (tick.loss, tick.accuracy, tick.lambda_1)]
-        loss, accuracy, lambda_1 = (c if c is not None else [None] * len(tick.networks) for c in columns)
+        watched = tick.diagnostics or {}
+        measured = (tick.loss, tick.accuracy, watched.get("lambda_1") if tick.lambda_1 is None else tick.lambda_1)
+        nothing = [None] * len(tick.networks)
+        loss, accuracy, lambda_1 = (nothing if v is None else v.tolist() for v in measured)
+        extra = [watched[column].tolist() if column in watched else nothing for column in self.extra]
         rows = [
             [
                 *self.identity[network],
                 epoch,
                 tick.phase,
-                *((None, None, l1, value) if floss else (value, acc, None, None)),
+                *((None, None, l1, value) if floss else (value, acc, l1, None)),
+                *further,
             ]
-            for network, epoch, value, acc, l1 in zip(
-                tick.networks.tolist(), tick.epoch.tolist(), loss, accuracy, lambda_1, strict=True
+            for network, epoch, value, acc, l1, *further in zip(
+                tick.networks.tolist(), tick.epoch.tolist(), loss, accuracy, lambda_1, *extra, strict=True
             )
         ]
-        self.metrics += csv_text(METRICS, rows, header=False)
+        self.metrics += csv_text((*METRICS, *self.extra), rows, header=False)
         shown = tick.lambda_1 if floss else tick.loss if tick.accuracy is None else tick.accuracy
         if shown is not None and len(shown):
             label = "λ₁" if floss else "loss" if tick.accuracy is None else "accuracy"

@@ -1,11 +1,12 @@
 """Gradient flossing: the loss on the exponents (Eq. 4), and one flossing epoch of an ensemble."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.cells import RateNetwork
-from floss.cells.rate_network import FLOSSED, Parameters
+from floss.adam import Adam
+from floss.cells import Cell, Parameters
+from floss.lyapunov import Chain, run_exponents
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
@@ -25,7 +26,7 @@ def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor =
 
 
 def flossing_gradient(
-    cell: RateNetwork,
+    cell: Cell,
     parameters: Parameters,
     inputs: Float[Tensor, "R T S"],
     q0: Float[Tensor, "R N k"],
@@ -52,15 +53,62 @@ def flossing_gradient(
 
     Returns:
         The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the
-        gradient of the flossed parameters W, V, b.
+        gradient of the parameters that the cell flosses.
     """
-    flossed = {name: parameters[name].detach().requires_grad_() for name in FLOSSED}
-    step = cell.step({**parameters, **flossed})
-    T = inputs.shape[1]
-    exponents = step.exponents(parameters["h0"][:, 0], inputs.transpose(0, 1), T, q0, t_ons, transient)
-    assert exponents is not None, "one trajectory per network has a closed form"
+    flossed = {name: parameters[name].detach().requires_grad_() for name in cell.flossed}
+    x, h0 = inputs.transpose(0, 1), parameters["h0"][:, 0]
+    exponents = run_exponents(cell.step({**parameters, **flossed}), Chain(h0, q0, x, len(x), t_ons, transient))
     counts = torch.arange(q0.shape[-1], device=k.device) < k[:, None]
     movable = counts & (exponents != -torch.inf)
     loss = torch.where(movable, exponents - target[:, None], 0.0).square().sum(-1) / k
-    gradient = torch.autograd.grad(loss.sum(), list(flossed.values()))
+    gradient = torch.autograd.grad(loss.sum(), list(flossed.values()), materialize_grads=True)
     return loss.detach(), exponents.detach(), dict(zip(flossed, gradient, strict=True))
+
+
+def flossing_step(
+    cell: Cell,
+    parameters: Parameters,
+    adam: Adam,
+    inputs: Float[Tensor, "m T S"],
+    q0: Float[Tensor, "m N k"],
+    *,
+    index: Int64[Tensor, "m"],
+    alive: Bool[Tensor, "m"],
+    k: Int64[Tensor, "m"],
+    target: Float[Tensor, "m"],
+    t_ons: int,
+    transient: int,
+) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m k"]]:
+    """One flossing epoch of the networks `index` of an ensemble: their gradient, and the step of Adam, in place.
+
+    Networks that are not `alive`, or whose loss or gradient is not finite, stay as they are, bit for bit.
+
+    Returns:
+        Which networks took the step; the loss and, in descending order, the flossed exponents of each before the step
+        (NaN beyond a network's own k).
+    """
+    everyone = len(index) == len(parameters["h0"])
+    rows = slice(None) if everyone else index
+    loss, exponents, gradient = flossing_gradient(
+        cell,
+        {name: value[rows] for name, value in parameters.items()},
+        inputs,
+        q0,
+        k=k,
+        target=target,
+        t_ons=t_ons,
+        transient=transient,
+    )
+    active = alive & finite_networks(loss, gradient)
+    adam.step(parameters, gradient, active, index)
+    own = torch.arange(exponents.shape[-1], device=k.device) < k[:, None]
+    ordered = torch.where(own, exponents, -torch.inf).sort(-1, descending=True).values
+    return active, loss, torch.where(own, ordered, torch.nan)
+
+
+def finite_networks(loss: Float[Tensor, "R"], gradient: Parameters) -> Bool[Tensor, "R"]:
+    """Which networks have a loss and a gradient without NaN or infinity."""
+    finite = torch.isfinite(loss)
+    for g in gradient.values():
+        finite &= torch.isfinite(g.flatten(1)).all(-1) if g.ndim > 1 else torch.isfinite(g)
+    return finite

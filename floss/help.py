@@ -1,7 +1,19 @@
 """Help texts of the commands, made from the same table of keys that checks the values."""
 
-from floss.config import JOBS
+from importlib import resources
+
+from floss.analysis.jobs import ConditionJob, SpectrumJob
+from floss.config import BenchJob, FiguresJob, TrainJob
 from floss.keys import known_keys
+
+JOBS: dict[str, type] = {
+    "train": TrainJob,
+    "spectrum": SpectrumJob,
+    "condition": ConditionJob,
+    "figures": FiguresJob,
+    "bench": BenchJob,
+}
+"""The keys of each command."""
 
 _USAGE = {
     "train": """train networks on a task, with flossing episodes (Engelken 2023)
@@ -14,6 +26,27 @@ Results lie in results/, in a folder named by what it computes.
 
 one word for a group of keys:
 $APP_CONFIG_GROUPS""",
+    "spectrum": """Lyapunov spectra of fresh or trained networks, before and after flossing
+
+usage: floss spectrum [-m] [key=value ...]
+  floss spectrum arch=lstm seeds=10
+  floss spectrum checkpoint=results/RUN/checkpoint.pt flossing.epochs=0
+  floss spectrum arch.n=32 seeds=10 random_g=true input=gaussian flossing.k=1 flossing.target=[-1,-0.5,0]
+Writes spectrum.csv, dimensions.csv, convergence.csv, flossing.csv and pictures of them.
+
+one word for a group of keys:
+arch: {architectures}
+""",
+    "condition": """condition number of the long-term Jacobian against time and tangent dimensions (Fig. 2)
+
+usage: floss condition [-m] [key=value ...]
+  floss condition seeds=5 flossing.k=[1,15,30]
+  floss condition bits=256
+Writes condition.csv, flossing.csv and pictures of them.
+
+one word for a group of keys:
+arch: {architectures}
+""",
     "figures": """draw the pictures of all finished runs again from their CSV files; computes nothing
 
 usage: floss figures [results=FOLDER]
@@ -35,7 +68,7 @@ def help_node(command: str) -> dict[str, str]:
     ]
     template = "\n".join(
         [
-            f"floss {command}: {_USAGE[command]}",
+            f"floss {command}: {_USAGE[command].replace('{architectures}', ', '.join(_architectures()))}",
             "keys:",
             *rows,
             "",
@@ -47,3 +80,8 @@ def help_node(command: str) -> dict[str, str]:
         ]
     )
     return {"template": template, "app_name": f"floss {command}"}
+
+
+def _architectures() -> list[str]:
+    folder = resources.files("floss.conf.arch")
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))

@@ -3,6 +3,7 @@
 A wrong value is a `ConfigError`: one line with the key, its value and what is allowed.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_NEVER = object()
 
 
 class ConfigError(ValueError):
@@ -82,6 +85,39 @@ def list_of(check: Check, *, least: int = 0) -> Check:
     return Check(convert, f"a list [a,b,...] of different values, each {check.allowed}")
 
 
+def one_or_more(check: Check) -> Check:
+    """One value, or a list of different ones, kept sorted."""
+    several = list_of(check, least=1)
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        return several.convert(value if isinstance(value, list | tuple) else [value])
+
+    return Check(convert, f"{check.allowed}, or a list [a,b,...] of different ones")
+
+
+def either(*checks: Check) -> Check:
+    """What any of the checks takes."""
+
+    def convert(value: Any) -> Any:
+        for check in checks:
+            with contextlib.suppress(ValueError, TypeError, OverflowError):
+                return check.convert(value)
+        raise ValueError
+
+    return Check(convert, ", or ".join(check.allowed for check in checks))
+
+
+def switch() -> Check:
+    """True or false."""
+
+    def convert(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return Check(convert, "true or false")
+
+
 def text() -> Check:
     """A word that is not empty."""
 
@@ -93,9 +129,13 @@ def text() -> Check:
     return Check(convert, "a text that is not empty")
 
 
-def key(check: Check, meaning: str, *, hashed: bool = True) -> Any:
-    """A field with its check and meaning; `hashed=False` for what does not change the numbers."""
-    return dataclasses.field(metadata={"check": check, "meaning": meaning, "hashed": hashed})
+def key(check: Check, meaning: str, *, hashed: bool = True, added: Any = _NEVER) -> Any:
+    """A field with its check and meaning.
+
+    `hashed=False` for what does not change the numbers. A key that came later has in `added` the value that stands for
+    how it was before: with it a configuration keeps the hash that it had without the key, and finds its old results.
+    """
+    return dataclasses.field(metadata={"check": check, "meaning": meaning, "hashed": hashed, "added": added})
 
 
 def known_keys(config: type, prefix: str = "") -> dict[str, dataclasses.Field[Any]]:

@@ -1,18 +1,37 @@
 """Lyapunov spectra of any one-step map, differentiable: tangent vectors, orthonormalised by QR (Eqs. 6, 7, 27)."""
 
-from collections.abc import Callable
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from floss import random
+from floss.jacobian import Step, advance, count_steps
+from floss.orthonormalisation import orthonormalisation_times, tangent_qr
 from floss.qr_decomposition import qr
 from floss.random import Stream
-from floss.reduced_adjoint import orthonormalisation_times
 
-Step = Callable[..., Tensor]
-"""A one-step map on the last axis: `step(h, x) -> h`, or `step(h) -> h` where there are no inputs."""
+_PILOT = 200
+"""Steps of the short run that chooses an adaptive orthonormalisation interval."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A checked QR chain: where it starts, and when it is orthonormalised and counted."""
+
+    h: Tensor
+    q: Tensor
+    inputs: Tensor | None
+    steps: int
+    t_ons: int
+    transient: int
+
+    def input(self, s: int) -> tuple[Tensor, ...]:
+        """The input of step s, as arguments of the map."""
+        return () if self.inputs is None else (self.inputs[s],)
 
 
 def lyapunov_spectrum(
@@ -22,7 +41,7 @@ def lyapunov_spectrum(
     *,
     steps: int | None = None,
     k: int | None = None,
-    t_ons: int = 1,
+    t_ons: int | Literal["adaptive"] = 1,
     transient: int = 0,
     q0: Float[Tensor, "*batch n k"] | None = None,
 ) -> Float[Tensor, "*batch k"]:
@@ -35,13 +54,13 @@ def lyapunov_spectrum(
     Args:
         step: the map. Works on the last axis of h ([..., n]) and of x ([..., S]) and treats the leading axes as
             independent trajectories. Jacobian products come from forward-mode automatic differentiation (`torch.func`),
-            or from `step.tangent(h, q)` where the step brings its own.
+            or from `step.advance(h, q, *x) -> (next state, D(h) q)` where the step brings its own.
         h0: initial states, [..., n].
         inputs: one input per step, [T, ..., S]; None for an autonomous map.
         steps: number of steps; needed without inputs, and otherwise equal to T.
         k: number of exponents, 1 ≤ k ≤ n; default all.
         t_ons: orthonormalisation interval in steps. Within one interval the condition number of the tangent vectors
-            must stay below the inverse of the precision.
+            must stay below the inverse of the precision. `adaptive`: as chosen by `floss.adaptive_t_ons`.
         transient: steps at the start that are not counted: the state reaches the attractor and Q the Oseledets basis.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
 
@@ -54,78 +73,146 @@ def lyapunov_spectrum(
 
     Source: Eqs. 6, 7, 27 and Algorithms 1 and 2 of Engelken 2023; Benettin et al. 1980.
     """
-    total = _count_steps(inputs, steps)
-    n = h0.shape[-1] if h0.ndim else 0
-    if h0.dtype not in (torch.float32, torch.float64) or n < 1:
-        raise ValueError(
-            f"lyapunov_spectrum: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}"
-        )
-    if q0 is not None and (q0.shape[:-1] != h0.shape or (k is not None and q0.shape[-1] != k)):
-        raise ValueError(f"lyapunov_spectrum: q0 must have shape {[*h0.shape, k or 'k']}, got {list(q0.shape)}")
-    k = q0.shape[-1] if q0 is not None else n if k is None else k
-    if not 1 <= k <= n:
-        raise ValueError(f"lyapunov_spectrum: k={k} must be from 1 to the state size {n}")
-    if t_ons < 1:
-        raise ValueError(f"lyapunov_spectrum: t_ons={t_ons} must be at least 1")
-    if not 0 <= transient < total:
-        raise ValueError(f"lyapunov_spectrum: transient={transient} must be from 0 to steps - 1 = {total - 1}")
-    if not torch.isfinite(h0).all():
-        raise ValueError("lyapunov_spectrum: h0 has a value that is not finite")
-    q = random_tangent(h0, k) if q0 is None else qr(q0)[0]
-
-    closed_form = getattr(step, "exponents", None)
-    exponents = closed_form(h0, inputs, total, q, t_ons, transient) if closed_form else None
-    if exponents is None:
-        exponents = _exponents(step, h0, inputs, total, q, t_ons, transient)
-    elif not torch.isfinite(exponents).all():
-        place = tuple((~torch.isfinite(exponents)).nonzero()[0].tolist())
-        what = "is lost to rank deficiency" if exponents[place] == -torch.inf else "is not finite"
-        raise ValueError(f"lyapunov_spectrum: exponent {place[-1]} at batch index {place[:-1]} {what}")
+    chain = checked_chain("lyapunov_spectrum", step, h0, inputs, steps, k, t_ons, transient, q0)
+    exponents = run_exponents(step, chain)
+    check_finite("lyapunov_spectrum", exponents)
     return exponents.sort(dim=-1, descending=True).values
 
 
-def _count_steps(inputs: Tensor | None, steps: int | None) -> int:
-    if inputs is None and steps is None:
-        raise ValueError("lyapunov_spectrum: an autonomous map needs steps=")
-    length = None if inputs is None else inputs.shape[0]
-    if length is not None and steps is not None and steps != length:
-        raise ValueError(f"lyapunov_spectrum: steps={steps} but there are {length} inputs")
-    total = length if steps is None else steps
-    if total is None or total < 1:
-        raise ValueError(f"lyapunov_spectrum: steps={total} must be at least 1")
-    return total
+def adaptive_t_ons(
+    step: Step,
+    h0: Float[Tensor, "*batch n"],
+    inputs: Float[Tensor, "T *inputs"] | None = None,
+    *,
+    steps: int | None = None,
+    k: int | None = None,
+    q0: Float[Tensor, "*batch n k"] | None = None,
+    condition: float | None = None,
+) -> int:
+    """The longest orthonormalisation interval whose condition number R_11/R_kk stays below a bound (Eq. 28, App. J).
+
+    A short run with t_ons = 1 gives log R_ii of every step; over an interval they add up, so that one run tells the
+    condition number of every interval of every length. Intervals of the first steps, in which Q has not yet turned to
+    the Oseledets basis, count as well.
+
+    Args:
+        step: the map, as in `floss.lyapunov_spectrum`, with h0, inputs, k and q0.
+        h0: initial states.
+        inputs: one input per step, or None.
+        steps: length of the run that the interval is for; the short run takes at most 200 of them.
+        k: number of exponents.
+        q0: initial tangent vectors.
+        condition: the bound; default 0.1/√ε, which leaves half of the digits to the smallest exponent (ε the precision
+            of the dtype: 6.7e6 in float64, 290 in float32).
+
+    Returns:
+        The interval in steps, the same for the whole batch; at least 1 and at most half of the short run.
+
+    Raises:
+        ValueError: as `floss.lyapunov_spectrum`, or a bound that is not above 1.
+
+    Source: Eq. 28 and Appendix J of Engelken 2023.
+    """
+    bound = 0.1 / torch.finfo(h0.dtype).eps ** 0.5 if condition is None else condition
+    if not bound > 1.0:
+        raise ValueError(f"adaptive_t_ons: condition={condition} must be above 1")
+    chain = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
+    with torch.no_grad():
+        growth, _, _ = qr_chain(step, replace(chain, steps=min(chain.steps, _PILOT)))
+    check_finite("adaptive_t_ons", growth.sum(0))
+    total = torch.cat((torch.zeros_like(growth[:1]), growth.cumsum(0)))
+    length = 1
+    while 2 * (length + 1) <= len(growth):
+        over = total[length + 1 :] - total[: -length - 1]
+        if float((over.amax(-1) - over.amin(-1)).amax()) > math.log(bound):
+            break
+        length += 1
+    return length
 
 
-def _exponents(
-    step: Step, h: Tensor, inputs: Tensor | None, steps: int, q: Tensor, t_ons: int, transient: int
-) -> Tensor:
-    """The bare loop for any step; the validated arguments of `lyapunov_spectrum`, exponents unsorted."""
-    intervals = dict(orthonormalisation_times(steps, t_ons, transient))
-    total = h.new_zeros(*h.shape[:-1], q.shape[-1])
-    for s in range(steps):
-        x = () if inputs is None else (inputs[s],)
-        h, q = _advance(step, h, x, q)
-        if s + 1 in intervals:
-            q, r = qr(q)
-            if intervals[s + 1]:
-                total = total + r.diagonal(dim1=-2, dim2=-1).log()
-    overflowed = ~torch.isfinite(h).all(-1)
-    if overflowed.any():
-        place = f" at batch index {tuple(overflowed.nonzero()[0].tolist())}" if overflowed.ndim else ""
-        raise ValueError(f"lyapunov_spectrum: the state{place} is not finite after {steps} steps")
-    return total / (steps - transient)
+def checked_chain(
+    caller: str,
+    step: Step,
+    h0: Tensor,
+    inputs: Tensor | None,
+    steps: int | None,
+    k: int | None,
+    t_ons: int | str,
+    transient: int,
+    q0: Tensor | None,
+) -> Chain:
+    """The arguments of a spectrum, checked, as a chain that can be run; a one-line ValueError where they do not fit."""
+    total = count_steps(caller, inputs, steps)
+    n = h0.shape[-1] if h0.ndim else 0
+    if h0.dtype not in (torch.float32, torch.float64) or n < 1:
+        raise ValueError(f"{caller}: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}")
+    own = getattr(step, "state_size", n)
+    if own != n:
+        raise ValueError(f"{caller}: h0 has {n} numbers per state, but the state of {type(step).__name__} has {own}")
+    if q0 is not None and (q0.shape[:-1] != h0.shape or (k is not None and q0.shape[-1] != k)):
+        raise ValueError(f"{caller}: q0 must have shape {[*h0.shape, k or 'k']}, got {list(q0.shape)}")
+    k = q0.shape[-1] if q0 is not None else n if k is None else k
+    if not 1 <= k <= n:
+        raise ValueError(f"{caller}: k={k} must be from 1 to the state size {n}")
+    if t_ons != "adaptive" and (isinstance(t_ons, str) or t_ons < 1):
+        raise ValueError(f"{caller}: t_ons={t_ons} must be at least 1, or 'adaptive'")
+    if not 0 <= transient < total:
+        raise ValueError(f"{caller}: transient={transient} must be from 0 to steps - 1 = {total - 1}")
+    if not torch.isfinite(h0).all():
+        raise ValueError(f"{caller}: h0 has a value that is not finite")
+    if isinstance(t_ons, str):
+        t_ons = adaptive_t_ons(step, h0, inputs, steps=total, k=k, q0=q0)
+    return Chain(h0, random_tangent(h0, k) if q0 is None else qr(q0)[0], inputs, total, t_ons, transient)
 
 
-def _advance(step: Step, h: Tensor, x: tuple[Tensor, ...], q: Tensor) -> tuple[Tensor, Tensor]:
-    """The next state, and D(h) q."""
-    tangent = getattr(step, "tangent", None)
-    if tangent is not None:
-        return step(h, *x), tangent(h, q)
+def check_finite(caller: str, exponents: Float[Tensor, "*batch k"]) -> None:
+    """Raise a ValueError that names the first exponent that is lost or not finite."""
+    if torch.isfinite(exponents).all():
+        return
+    *batch, i = (~torch.isfinite(exponents)).nonzero()[0].tolist()
+    lost = "is lost to rank deficiency: a Jacobian has a smaller rank, or t_ons is too long"
+    what = lost if exponents[(*batch, i)] == -torch.inf else "is not finite"
+    place = f" at batch index {tuple(batch)}" if batch else ""
+    raise ValueError(f"{caller}: exponent {i}{place} {what}")
 
-    def push(vector: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]
 
-    return torch.func.vmap(push, in_dims=-1, out_dims=(None, -1))(q)  # pyright: ignore[reportArgumentType]
+def run_exponents(step: Step, chain: Chain) -> Float[Tensor, "*batch k"]:
+    """Exponents in the order of the columns of Q, never raising.
+
+    By the step's own `exponents(chain)` where it has a closed form for this chain, else by the QR chain. Directions
+    lost to rank deficiency have -inf, a trajectory that is not finite has NaN.
+    """
+    closed_form = getattr(step, "exponents", None)
+    exponents = closed_form(chain) if closed_form else None
+    if exponents is not None:
+        return exponents
+    growth, h, _ = qr_chain(step, chain, total=True)
+    exponents = growth.sum(0) / (chain.steps - chain.transient)
+    return torch.where(torch.isfinite(h).all(-1, keepdim=True), exponents, torch.nan)
+
+
+def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """The bare loop: log R_ii of each counted interval [M, ..., k], and the last state and tangent vectors.
+
+    With `total` their sum alone, [1, ..., k]: a long run then needs no memory.
+    """
+    intervals = dict(orthonormalisation_times(chain.steps, chain.t_ons, chain.transient))
+    h, q, growth = chain.h, chain.q, []
+    lost = q.new_zeros(())  # -inf for directions lost in the transient: they do not come back
+    for s in range(chain.steps):
+        h, q = advance(step, h, q, *chain.input(s))
+        counted = intervals.get(s + 1)
+        if counted is not None:
+            q, log_r = tangent_qr(q)
+            if not counted:
+                lost = torch.where(log_r == -torch.inf, log_r.detach(), lost)
+            elif not growth:
+                growth.append(log_r + lost)
+            elif total:
+                growth[0] = growth[0] + log_r
+            else:
+                growth.append(log_r)
+    return torch.stack(growth), h, q
 
 
 def random_tangent(h0: Float[Tensor, "*batch n"], k: int) -> Float[Tensor, "*batch n k"]:

@@ -32,13 +32,14 @@ def collect(jobs: list[TrainJob]) -> Path:
     folder = Path(unique[0].results) / f"sweep-{tasks}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     for name, columns in (("metrics.csv", METRICS), ("summary.csv", SUMMARY)):
-        text = csv_text(columns, [])
-        for job in unique:
-            rows = list(csv.reader(io.StringIO((job.folder / name).read_text())))
-            if tuple(rows[0]) != columns:
+        tables = [list(csv.DictReader(io.StringIO((job.folder / name).read_text()))) for job in unique]
+        for job, table in zip(unique, tables, strict=True):
+            if tuple(table[0])[: len(columns)] != columns:
                 raise ValueError(f"{job.folder / name}: its columns are not those of this version of floss")
-            text += csv_text(columns, rows[1:], header=False)
-        write_whole(folder / name, text.encode())
+        # Jobs with different diagnostics have different further columns; what one did not measure is left empty.
+        every = list(dict.fromkeys(column for table in tables for column in table[0]))
+        rows = [[row.get(column) for column in every] for table in tables for row in table]
+        write_whole(folder / name, csv_text(every, rows).encode())
     configs = {"runs": [config_values(job) for job in unique], "folders": [job.folder.name for job in unique]}
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)).encode())
     made = {job.folder.name: json.loads((job.folder / "environment.json").read_text()) for job in unique}

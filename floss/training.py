@@ -13,9 +13,9 @@ from torch import Tensor
 
 from floss.adam import Adam, clip_gradient
 from floss.bptt import Workspace
-from floss.cells import CELLS, RateNetwork
-from floss.cells.rate_network import FLOSSED, Parameters
-from floss.flossing import flossing_gradient
+from floss.cells import CELLS, Cell, Parameters
+from floss.diagnostics import EXPONENTS, diagnose
+from floss.flossing import finite_networks, flossing_step
 from floss.lyapunov import initial_tangent
 from floss.random import Stream
 from floss.schedule import transient_steps
@@ -88,10 +88,12 @@ class Tick:
     loss: Float[Tensor, "m"]
     accuracy: Float[Tensor, "m"] | None = None
     lambda_1: Float[Tensor, "m"] | None = None
+    diagnostics: dict[str, Float[Tensor, "m"]] | None = None
+    """Further columns, at the epochs at which they are measured."""
 
 
 def task_gradient(
-    cell: RateNetwork,
+    cell: Cell,
     task: Task,
     parameters: Parameters,
     x: Float[Tensor, "R T B S"],
@@ -121,8 +123,20 @@ def task_gradient(
 class Training:
     """An ensemble in training: parameters, two Adam states, and how far it has come."""
 
-    def __init__(self, networks: Sequence[Network], protocol: Protocol, device: torch.device | str = "cpu") -> None:
-        """Draw the networks; nothing is trained yet."""
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        protocol: Protocol,
+        device: torch.device | str = "cpu",
+        *,
+        diagnostics: Sequence[str] = (),
+        every: int = 1,
+    ) -> None:
+        """Draw the networks; nothing is trained yet.
+
+        `diagnostics` (names from `floss.diagnostics`) are measured at every `every`-th training epoch and the last one.
+        """
+        self.diagnostics, self.every = tuple(diagnostics), every
         self.networks, self.protocol = tuple(networks), protocol
         self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task]
 
@@ -151,14 +165,17 @@ class Training:
             relaxation=protocol.relaxation,
             dtype=protocol.dtype,
         )
+        size = self.cell.state_size(protocol.n)
         self.q0 = initial_tangent(
             self.seeds,
-            self.cell.state_size(protocol.n),
+            size,
             max((n.k for n in networks if n.episodes), default=1),
             protocol.dtype,
         )
+        self._watched = initial_tangent(self.seeds, size, min(EXPONENTS, size), protocol.dtype)
+        """Initial tangent vectors of the diagnostic `lyapunov`."""
         self.task_adam = Adam(self.parameters, protocol.lr)
-        self.flossing_adam = Adam({name: self.parameters[name] for name in FLOSSED}, protocol.flossing_lr)
+        self.flossing_adam = Adam({name: self.parameters[name] for name in self.cell.flossed}, protocol.flossing_lr)
         self.diverged_at = torch.full_like(self.seeds, -1)
         """Training epoch at which a network stopped being finite; -1 while it is."""
         self.epoch = 0
@@ -240,6 +257,7 @@ class Training:
         )
         everyone = torch.arange(len(self.networks), device=self.seeds.device)
         active = self._freeze(everyone, loss, gradient)
+        watched = self._diagnose(gradient, x, everyone[active]) if self._is_watched(epoch) else None
         clipped = {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
         self.task_adam.step(self.parameters, clipped, active, everyone)
         self.epoch, self.flossing_epoch = epoch + 1, 0
@@ -250,6 +268,7 @@ class Training:
             torch.full_like(everyone[active], epoch),
             loss[active],
             None if accuracy is None else accuracy[active],
+            diagnostics=watched,
         )
 
     def floss_epoch(self, due: Bool[Tensor, "R"]) -> Tick:
@@ -261,30 +280,52 @@ class Training:
             index = (due & (self.runs == self.runs.new_tensor((steps, transient))).all(-1)).nonzero()[:, 0]
             x = self.task.sample(self.seeds[index], Stream.FLOSSING, life[index], steps=steps, batch=1, dtype=p.dtype)
             k = self.k[index]
-            loss, exponents, gradient = flossing_gradient(
+            active, loss, exponents = flossing_step(
                 self.cell,
-                {name: value[index] for name, value in self.parameters.items()},
+                self.parameters,
+                self.flossing_adam,
                 x[:, :, 0],
                 self.q0[index, :, : int(k.max())],
+                index=index,
+                alive=self.alive[index],
                 k=k,
                 target=self.target[index],
                 t_ons=p.t_ons,
                 transient=transient,
             )
-            active = self._freeze(index, loss, gradient)
-            self.flossing_adam.step(self.parameters, gradient, active, index)
-            own = torch.arange(exponents.shape[-1], device=k.device) < k[:, None]
-            lambda_1 = torch.where(own, exponents, -torch.inf).amax(-1)
-            parts.append((index[active], life[index][active], loss[active], lambda_1[active]))
+            self.diverged_at[index[self.alive[index] & ~active]] = self.epoch
+            parts.append((index[active], life[index][active], loss[active], exponents[active, 0]))
         self.flossing_epoch = within + 1
         networks, epoch, loss, lambda_1 = (torch.cat(column) for column in zip(*parts, strict=True))
         return Tick("floss", within, networks, epoch, loss, lambda_1=lambda_1)
 
+    def _is_watched(self, epoch: int) -> bool:
+        return bool(self.diagnostics) and (epoch % self.every == 0 or epoch == self.protocol.epochs - 1)
+
+    def _diagnose(self, gradient: Parameters, x: Tensor, index: Int64[Tensor, "m"]) -> dict[str, Tensor]:
+        """The diagnostics of the networks `index`, whose gradients are finite."""
+        if len(index) == 0:
+            return {}
+        everyone = len(index) == len(self.networks)
+
+        def of(part: Parameters) -> Parameters:
+            return part if everyone else {name: value[index] for name, value in part.items()}
+
+        rows = slice(None) if everyone else index
+        return diagnose(
+            self.diagnostics,
+            self.cell,
+            self.task,
+            of(self.parameters),
+            of(gradient),
+            x[rows],
+            self.d[rows],
+            self._watched[rows],
+            workspace=self._workspace if everyone else None,
+        )
+
     def _freeze(self, index: Tensor, loss: Tensor, gradient: Parameters) -> Bool[Tensor, "m"]:
         """Mark the networks of `index` whose loss or gradient is not finite; True for those that go on."""
-        finite = torch.isfinite(loss)
-        for g in gradient.values():
-            finite &= torch.isfinite(g.flatten(1)).all(-1) if g.ndim > 1 else torch.isfinite(g)
-        alive = self.alive[index]
+        finite, alive = finite_networks(loss, gradient), self.alive[index]
         self.diverged_at[index[alive & ~finite]] = self.epoch
         return alive & finite

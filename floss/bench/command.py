@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.bench import torch_single
+from floss.bench import spectrum, torch_single
 from floss.config import BenchJob
 from floss.flossing import flossing_gradient
 from floss.results import csv_text, environment, write_json, write_whole
@@ -36,6 +36,8 @@ COLUMNS = (
     "peak_mb",
 )
 DELAY = 40
+AGREE = {"gradients": 1e-8, "exponents": 1e-6}
+"""Largest relative difference of two computations of the same in float64; a run adds up many rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,29 @@ class Contender:
     engine: str
     loop: str
     networks: int
+    size: tuple[int, int] | None = None
+    """N and k, where they are not those of the job."""
+
+    def sizes(self, job: BenchJob) -> tuple[int, int, int, int]:
+        """N, k, steps T and batch B."""
+        n, k = self.size or (job.n, job.k)
+        return {
+            "train": (n, k, job.steps, job.batch),
+            "floss": (n, k, job.flossing_steps, 1),
+            "spectrum": (n, k, job.spectrum_steps, 1),
+        }[self.loop]
 
 
-def contenders(job: BenchJob) -> list[Contender]:
-    """The plain loop, and the torch engine for each ensemble size."""
+def contenders(job: BenchJob, peers: Sequence[str] = ()) -> list[Contender]:
+    """What the others are compared with, first; then the torch engine for each ensemble size."""
     out = []
     for loop in ("train", "floss"):
         out.append(Contender("torch-single", loop, 1))
         out += [Contender("torch", loop, networks) for networks in job.networks]
+    for size in job.spectrum_sizes:
+        for networks in job.spectrum_networks:
+            engines = [peer for peer in peers if networks == 1 or peer != "clvlib"]
+            out += [Contender(engine, "spectrum", networks, size) for engine in (*engines, "floss")]
     return out
 
 
@@ -70,7 +87,10 @@ def training_of(job: BenchJob, networks: int, device: str, dtype: torch.dtype = 
 
 
 def epoch_of(contender: Contender, job: BenchJob, device: str) -> Callable[[], Any]:
-    """A function that runs one epoch of a contender."""
+    """A function that runs one epoch of a contender; of `spectrum`, one whole spectrum."""
+    if contender.loop == "spectrum":
+        n, k, steps, _ = contender.sizes(job)
+        return spectrum.run_of(contender.engine, spectrum.networks_of(n, contender.networks, device), k, steps)
     training = training_of(job, contender.networks, device)
     if contender.engine == "torch":
         return training.train_epoch if contender.loop == "train" else lambda: training.floss_epoch(training.alive)
@@ -81,22 +101,25 @@ def epoch_of(contender: Contender, job: BenchJob, device: str) -> Callable[[], A
     return torch_single.FlossingLoop(parameters, training.q0[0], job.flossing_steps, transient).epoch
 
 
-def flop(job: BenchJob, loop: str) -> float:
+def flop(contender: Contender, job: BenchJob) -> float:
     """Floating-point operations of one epoch of one network that no method can avoid.
 
     Training: forward, Wᵀ δ and δ rᵀ, 2 T B N² each. Flossing, per step: D Q, Dᵀ Z̄ and the gradient of W, 2 N² k each;
-    the QR decomposition 2 N k², the re-projection 2 N k², the triangular solve N k².
+    the QR decomposition 2 N k², the re-projection 2 N k², the triangular solve N k². Spectrum, per step: D Q and the
+    QR decomposition.
     """
-    n, k = job.n, job.k
-    if loop == "train":
-        return 6.0 * job.steps * job.batch * n**2
-    return job.flossing_steps * (6.0 * n**2 * k + 5.0 * n * k**2)
+    n, k, steps, batch = contender.sizes(job)
+    return {
+        "train": 6.0 * steps * batch * n**2,
+        "floss": steps * (6.0 * n**2 * k + 5.0 * n * k**2),
+        "spectrum": steps * (2.0 * n**2 * k + 2.0 * n * k**2),
+    }[contender.loop]
 
 
-def matmul_rate(device: str) -> Callable[[], float]:
-    """A function that measures the machine's float32 product rate once, in FLOP per second."""
+def matmul_rate(device: str, dtype: torch.dtype) -> Callable[[], float]:
+    """A function that measures the machine's product rate once, in FLOP per second."""
     size = 2048 if device == "cpu" else 8192
-    a = torch.randn(size, size, device=device)
+    a = torch.randn(size, size, dtype=dtype, device=device)
 
     def once() -> float:
         _synchronize(device)
@@ -148,46 +171,61 @@ def peak_megabytes(contender: Contender, job: BenchJob, device: str) -> float:
 def measure(job: BenchJob) -> Path:
     """Measure, print a table and write bench.csv and environment.json; returns the CSV's path."""
     device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    for loop, difference in gradient_difference(job, device).items():
-        print(f"gradients of {loop}: peer and floss differ by {difference:.1e} (float64)")
-        if difference > 1e-8:
-            raise RuntimeError(f"the peer does not compute the gradient of {loop}")
-    all_of = contenders(job)
+    peers = spectrum.installed() if device == "cpu" else []
+    if device == "cpu" and (line := spectrum.missing_line(peers)):
+        print(line, file=sys.stderr)
+    _check_agreement(job, device, peers)
+    all_of = contenders(job, peers)
     epochs = [epoch_of(contender, job, device) for contender in all_of]
-    rate, rates = matmul_rate(device), []
+    products = [matmul_rate(device, torch.float32), matmul_rate(device, torch.float64)]
+    rates: list[tuple[float, ...]] = []
     times: list[list[float]] = [[] for _ in all_of]
     counts = [max(1, round(job.seconds / _timed(epoch, 2, device))) for epoch in epochs]
     for _ in tqdm(range(job.repeats), desc="rounds", disable=None):
-        rates.append(rate())
+        rates.append(tuple(rate() for rate in products))
         for own, epoch, count in zip(times, epochs, counts, strict=True):
             own.append(_timed(epoch, count, device))
+    single, double = (statistics.median(rate) for rate in zip(*rates, strict=True))
     info = environment(device)
+    info["packages"] |= spectrum.versions(peers)
     rows = []
     for contender, own in zip(all_of, times, strict=True):
         low, middle, high = (1e3 * t / contender.networks for t in statistics.quantiles(own, n=4))
-        share = flop(job, contender.loop) / (middle / 1e3) / statistics.median(rates)
+        share = flop(contender, job) / (middle / 1e3) / (double if contender.loop == "spectrum" else single)
         peak = peak_megabytes(contender, job, device)
-        t = job.steps if contender.loop == "train" else job.flossing_steps
-        batch = job.batch if contender.loop == "train" else 1
-        sizes = [job.n, job.k, t, batch, contender.networks]
         numbers = [round(middle, 4), round(high - low, 4), round(share, 4), round(peak, 1)]
+        sizes = [*contender.sizes(job), contender.networks]
         rows.append([info["device"], contender.engine, contender.loop, *sizes, *numbers])
     folder = Path(job.results)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "bench.csv", csv_text(COLUMNS, rows).encode())
-    write_json(folder / "environment.json", {**info, "matmul_gflops": round(statistics.median(rates) / 1e9, 1)})
+    gflops = {"matmul_gflops": round(single / 1e9, 1), "matmul_gflops_float64": round(double / 1e9, 1)}
+    write_json(folder / "environment.json", {**info, **gflops})
     _print(rows)
     print(f"table    {folder / 'bench.csv'}")
     return folder / "bench.csv"
 
 
+def _check_agreement(job: BenchJob, device: str, peers: Sequence[str]) -> None:
+    for loop, difference in gradient_difference(job, device).items():
+        print(f"gradients of {loop}: peer and floss differ by {difference:.1e} (float64)")
+        if difference > AGREE["gradients"]:
+            raise RuntimeError(f"the peer does not compute the gradient of {loop}")
+    for peer in peers:
+        for n, k in job.spectrum_sizes:
+            difference = spectrum.exponent_difference(peer, n, k, job.spectrum_steps, device)
+            print(f"exponents of N = {n}, k = {k}: {peer} and floss differ by {difference:.1e} (float64)")
+            if not difference <= AGREE["exponents"]:
+                raise RuntimeError(f"{peer} does not compute the exponents of N = {n}, k = {k}")
+
+
 def _print(rows: list[list[Any]]) -> None:
-    print("loop   engine          R  ms/network/epoch  spread  faster  of matmul  peak MB")
-    for row in rows:
-        _, engine, loop, *_, networks, ms, spread, share, peak = row
-        plain = next(r[8] for r in rows if r[1] == "torch-single" and r[2] == loop)
-        faster = f"{plain / ms:.1f}x"
-        print(f"{loop:6} {engine:12} {networks:4} {ms:17.2f} {spread:7.2f} {faster:>7} {share:10.0%} {peak:8.0f}")
+    print("loop     engine          N    k    R  ms/network/epoch  spread  faster  of matmul  peak MB")
+    first: dict[tuple[Any, ...], float] = {}
+    for _, engine, loop, n, k, _, _, networks, ms, spread, share, peak in rows:
+        faster = f"{first.setdefault((loop, n, k), ms) / ms:.1f}x"  # than the first of the same loop and sizes
+        sizes = f"{n:4} {k:4} {networks:4}"
+        print(f"{loop:8} {engine:12} {sizes} {ms:17.2f} {spread:7.2f} {faster:>7} {share:10.0%} {peak:8.0f}")
 
 
 def _timed(epoch: Callable[[], Any], count: int, device: str) -> float:

@@ -5,102 +5,37 @@ axis of every tensor: W [R, N, N], V [R, N, S], b [R, N], U [R, N], c [R], h0 [R
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
-from floss import random
 from floss.activation import Activation
 from floss.bptt import Workspace, unroll
-from floss.qr_decomposition import qr
-from floss.random import Stream
+from floss.cells.cell import Cell, Draw, Parameters
+from floss.cells.stacked import align, apply, spread
+from floss.lyapunov import Chain
 from floss.reduced_adjoint import rate_network_exponents
-
-Parameters = dict[str, Tensor]
-
-FLOSSED = ("W", "V", "b")
-"""Parameters that flossing changes; the task trains all of them."""
 
 
 @dataclass(frozen=True)
-class RateNetwork:
-    """A rate network with transfer function φ. Holds no parameters: those are dictionaries of stacked tensors."""
+class RateNetwork(Cell):
+    """A rate network with transfer function φ."""
 
     name: str
     activation: Activation
+    flossed: ClassVar[tuple[str, ...]] = ("W", "V", "b")
 
     def state_size(self, n: int) -> int:
-        """Number of state variables of a network with n units: the most exponents it has."""
         return n
 
-    def initial_parameters(
-        self,
-        seeds: Int64[Tensor, "R"],
-        g: Float[Tensor, "R"],
-        *,
-        n: int,
-        inputs: int,
-        batch: int,
-        init: str = "gaussian",
-        mean: float = 0.0,
-        bias: float = 0.1,
-        readout: float = 1.0,
-        relaxation: int = 100,
-        dtype: torch.dtype = torch.float32,
-    ) -> Parameters:
-        """Parameters drawn from each network's own seed; the defaults are those of the reference protocol.
-
-        W ~ N(mean, g²/N), or g times a Haar-random orthogonal matrix; V ~ N(0, 1); b ~ U(0, bias); U ~ N(0, readout²),
-        not scaled by N; c = 0.001; h0 ~ N(0, 1), settled by `relaxation` steps without input.
-
-        Args:
-            seeds: one per network.
-            g: gain of each network's recurrent weights.
-            n: number of units N.
-            inputs: number of inputs S.
-            batch: number of batch slots B, each with an initial state of its own.
-            init: `gaussian` or `orthogonal`.
-            mean: mean of the Gaussian weights.
-            bias: upper end of the biases' distribution.
-            readout: standard deviation of the readout weights.
-            relaxation: steps that bring the initial states towards the attractor.
-            dtype: of the result. Weights are drawn in float64, so both dtypes start from the same network.
-
-        Returns:
-            W [R, N, N], V [R, N, S], b [R, N], U [R, N], c [R], h0 [R, B, N], on the device of `seeds`.
-
-        Raises:
-            ValueError: an init of another name.
-        """
-        count = len(seeds)
-
-        def draw(part: int, *shape: int) -> Tensor:
-            numbers = random.normal(
-                seeds, Stream.WEIGHTS, int(torch.Size(shape).numel()), part=part, dtype=torch.float64
-            )
-            return numbers.reshape(count, *shape)
-
-        gaussian = draw(0, n, n)
-        if init == "gaussian":
-            W = mean + g.double()[:, None, None] * gaussian / n**0.5
-        elif init == "orthogonal":
-            W = g.double()[:, None, None] * qr(gaussian)[0]
-        else:
-            raise ValueError(f"init={init!r}: allowed are gaussian, orthogonal")
-        parameters = {
-            "W": W,
-            "V": draw(1, n, inputs),
-            "b": bias * random.uniform(seeds, Stream.WEIGHTS, n, part=2, dtype=torch.float64),
-            "U": readout * draw(3, n),
-            "c": torch.full((count,), 1e-3, dtype=torch.float64, device=seeds.device),
+    def initial_weights(self, draw: Draw, *, n: int, inputs: int) -> Parameters:
+        """W ~ N(mean, g²/N), or g times a Haar-random orthogonal matrix; V ~ N(0, 1); b ~ U(0, bias)."""
+        return {
+            "W": draw.recurrent(0, n, draw.g),
+            "V": draw.normal(1, n, inputs),
+            "b": draw.bias * draw.uniform(2, n),
         }
-        h = random.normal(seeds, Stream.INITIAL_STATE, batch * n, dtype=torch.float64).reshape(count, batch, n)
-        step = self.step(parameters)
-        for _ in range(relaxation):
-            h = step(h)
-        parameters["h0"] = h
-        return {name: value.to(dtype) for name, value in parameters.items()}
 
     def unroll(
         self, parameters: Parameters, x: Float[Tensor, "R T B S"], *, workspace: Workspace | None = None
@@ -126,37 +61,41 @@ class RateStep:
     b: Float[Tensor, "*R N"]
     activation: Activation
 
+    @property
+    def state_size(self) -> int:
+        """Number of state variables."""
+        return self.W.shape[-1]
+
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
         """The next state."""
-        after = self._apply(self.W, self.activation.rate(h)) + self._align(self.b, h)
-        return after if x is None else after + self._apply(self.V, x) / self.V.shape[-1]
+        return self._after(h, self.activation.rate(h), x)
 
-    def tangent(self, h: Tensor, q: Tensor) -> Tensor:
-        """D(h) q = W diag(φ'(h)) q: the one-step Jacobian times tangent vectors q [..., N, k]."""
-        slope = self.activation.slope(self.activation.rate(h))
-        return self._align(self.W, h, 2) @ (slope[..., None] * q)
+    def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The next state, and D(h) q = W diag(φ'(h)) q for tangent vectors q [..., N, k]."""
+        rate = self.activation.rate(h)
+        return self._after(h, rate, x), align(self.W, h, 2) @ (self.activation.slope(rate)[..., None] * q)
 
-    def exponents(
-        self, h0: Tensor, inputs: Tensor | None, steps: int, q0: Tensor, t_ons: int, transient: int
-    ) -> Tensor | None:
-        """Unsorted exponents by the reduced QR adjoint; None where the shapes are not one trajectory per network."""
+    def exponents(self, chain: Chain) -> Tensor | None:
+        """Unsorted exponents by the reduced QR adjoint; None where it is not one trajectory per network."""
+        h0, inputs = chain.h, chain.inputs
         if not (self.W.ndim == 3 and h0.ndim == 2 and len(h0) == len(self.W)):
             return None
         if inputs is None:
-            inputs = h0.new_zeros(steps, len(h0), self.V.shape[-1])
+            inputs = h0.new_zeros(chain.steps, len(h0), self.V.shape[-1])
         elif inputs.ndim == 2:  # the same inputs for all networks
-            inputs = inputs[:, None, :].expand(steps, len(h0), -1)
+            inputs = inputs[:, None, :].expand(chain.steps, len(h0), -1)
         return rate_network_exponents(
-            self.W, self.V, self.b, h0, inputs, q0, self.activation, t_ons=t_ons, transient=transient
+            self.W,
+            self.V,
+            self.b,
+            h0,
+            inputs,
+            chain.q,
+            self.activation,
+            t_ons=chain.t_ons,
+            transient=chain.transient,
         )
 
-    def _apply(self, matrix: Tensor, vector: Tensor) -> Tensor:
-        return (self._align(matrix, vector, 2) @ vector[..., None]).squeeze(-1)
-
-    def _align(self, parameter: Tensor, state: Tensor, own_axes: int = 1) -> Tensor:
-        """The parameter with axes of size 1 between the network axis and its own, to match [R, B, ...] states."""
-        networks = parameter.shape[: parameter.ndim - own_axes]
-        missing = state.ndim - 1 - len(networks)
-        if not networks or missing <= 0:
-            return parameter
-        return parameter.reshape(*networks, *(1,) * missing, *parameter.shape[-own_axes:])
+    def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:
+        after = apply(self.W, rate) + align(self.b, h)
+        return after if x is None else after + apply(self.V, spread(x, h)) / self.V.shape[-1]

@@ -5,12 +5,18 @@
 
 from pathlib import Path
 
+DRAWN = ("summary.csv", "spectrum.csv", "condition.csv")
+"""The tables by which a folder with something to draw is known."""
+
 
 def draw(folder: Path) -> list[Path]:
-    """Draw what the folder of a run or a sweep can show, and return the files written.
+    """Draw what the folder of a run, a sweep or an analysis can show, and return the files written.
 
-    Always the learning curves; accuracy against delay where there are several delays.
+    Of runs the learning curves, and accuracy against delay where there are several delays; of an analysis the course of
+    its flossing, and then the spectra and their convergence, or the condition numbers.
     """
+    if not (folder / "summary.csv").exists():
+        return _draw_analysis(folder)
     from floss.figures.accuracy_vs_delay import draw_accuracy_vs_delay
     from floss.figures.learning_curves import draw_learning_curves
     from floss.figures.tables import read_runs
@@ -20,3 +26,23 @@ def draw(folder: Path) -> list[Path]:
     if runs.summary["d"].nunique() > 1 and runs.summary["final_loss"].notna().any():
         paths += draw_accuracy_vs_delay(runs, folder / "accuracy_vs_delay")
     return paths + draw_learning_curves(runs, folder / "learning_curves")
+
+
+def _draw_analysis(folder: Path) -> list[Path]:
+    import pandas as pd
+
+    from floss.figures.condition import draw_condition
+    from floss.figures.flossing import draw_flossing
+    from floss.figures.spectrum import draw_convergence, draw_spectrum
+
+    tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    paths = []
+    if "flossing" in tables:
+        paths += draw_flossing(tables["flossing"], folder / "flossing")
+    if "spectrum" in tables:
+        if not tables["convergence"].empty:
+            paths += draw_convergence(tables["convergence"], folder / "convergence")
+        paths += draw_spectrum(tables["spectrum"], folder / "spectrum")
+    if "condition" in tables:
+        paths += draw_condition(tables["condition"], folder / "condition")
+    return paths

@@ -49,15 +49,20 @@ class Task(ABC):
         return numbers.reshape(len(seeds), steps, batch, self.inputs)
 
     def loss(
-        self, y: Float[Tensor, "R T B"], x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+        self,
+        y: Float[Tensor, "R T B"],
+        x: Float[Tensor, "R T B S"],
+        d: Int64[Tensor, "R"],
+        *,
+        first: Int64[Tensor, "R"] | None = None,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
-        """Loss and accuracy of each network: means over the batch and the steps t ≥ d.
+        """Loss and accuracy of each network: means over the batch and the steps t ≥ d, or t ≥ `first` ≥ d.
 
         Steps count from 0, so t = d is the first one whose target x_{t-d} the network has seen. Chance is 0.5 for the
         accuracy, which is the fraction of (σ(y) ≥ ½) = target; None for a task that is not binary.
         """
         target = self.combine(x, d)
-        defined = defined_steps(x.shape[1], d)[:, :, None].expand_as(target)
+        defined = defined_steps(x.shape[1], d if first is None else first)[:, :, None].expand_as(target)
         count = defined.sum((1, 2))
         if self.binary:
             elements = functional.binary_cross_entropy_with_logits(y, target, reduction="none")

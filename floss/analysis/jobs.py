@@ -1,0 +1,184 @@
+"""The configuration of `floss spectrum` and `floss condition`: every key, what it means, and which go together."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from floss.config import ArchConfig, check_cell, check_device, check_folder, config_hash
+from floss.keys import (
+    ConfigError,
+    build,
+    either,
+    key,
+    list_of,
+    one_of,
+    one_or_more,
+    optional,
+    real,
+    switch,
+    text,
+    whole,
+)
+from floss.schedule import transient_steps
+
+Analysis = TypeVar("Analysis", bound="AnalysisJob")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeConfig:
+    """Keys `flossing.*` of an analysis: one episode, before and after which the networks are looked at."""
+
+    epochs: int = key(whole(0), "flossing epochs; 0: look at the networks as they are")
+    k: tuple[int, ...] = key(one_or_more(whole(1)), "number of flossed exponents")
+    target: tuple[float, ...] = key(one_or_more(real()), "wanted value of the flossed exponents, nats per step")
+    steps: int = key(whole(1, 10**6), "length T_f of one flossing run")
+    transient: int | None = key(optional(whole(0)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)")
+    t_ons: int = key(whole(1), "orthonormalisation interval of the flossing runs, in steps")
+    lr: float = key(real(0.0, above=True), "learning rate of flossing")
+
+    @property
+    def uncounted(self) -> int:
+        """Steps of a flossing run that are not counted."""
+        return transient_steps(self.steps) if self.transient is None else self.transient
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisJob:
+    """Keys that `floss spectrum` and `floss condition` share: which networks, and how they are flossed."""
+
+    seed: int = key(whole(0, 2**63 - 1), "seed of the first network")
+    seeds: int = key(whole(1, 10**5), "number of networks; their seeds count up from `seed`")
+    arch: ArchConfig
+    random_g: bool = key(switch(), "draw each network's gain uniformly between 0 and arch.g")
+    checkpoint: str | None = key(
+        optional(text()), "checkpoint.pt of a training run, or its folder: its networks, not fresh ones", hashed=False
+    )
+    input: str = key(
+        one_of("auto", "uniform", "bits", "gaussian", "none"), "what drives the networks; auto: uniform, or the task's"
+    )
+    inputs: int = key(whole(1), "number of inputs S of fresh networks")
+    steps: int = key(whole(1, 10**8), "time steps T that are counted")
+    transient: int = key(whole(0, 10**8), "steps before them that are not")
+    flossing: EpisodeConfig
+    device: str = key(one_of("auto", "cpu", "cuda"), "where to compute", hashed=False)
+    dtype: str = key(one_of("float64", "float32"), "precision")
+    results: str = key(text(), "folder under which the analysis' own folder lies", hashed=False)
+
+    kind: ClassVar[str]
+
+    @property
+    def folder(self) -> Path:
+        """The analysis' own folder."""
+        further = {} if self.checkpoint is None else {"checkpoint": checkpoint_digest(self.checkpoint)}
+        return Path(self.results) / f"{self.kind}-{self.arch.name}-{config_hash(self, **further)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumJob(AnalysisJob):
+    """All keys of `floss spectrum`."""
+
+    kind: ClassVar[str] = "spectrum"
+
+    k: int | None = key(optional(whole(1)), "number of exponents; null: all")
+    t_ons: int | str = key(either(whole(1), one_of("adaptive")), "orthonormalisation interval t_ONS, in steps")
+    states: int = key(whole(1, 10**5), "initial states of each network")
+    blocks: int = key(whole(2), "blocks of time behind the standard errors")
+    show: tuple[int, ...] = key(list_of(whole(1)), "exponents whose convergence is tabled and drawn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionJob(AnalysisJob):
+    """All keys of `floss condition`."""
+
+    kind: ClassVar[str] = "condition"
+
+    horizons: int = key(whole(1), "number of time horizons between 0 and `steps`")
+    dims: tuple[int, ...] | None = key(
+        optional(one_or_more(whole(1))), "tangent dimensions m against time; null: the flossed k, and all"
+    )
+    at: int = key(whole(1), "time horizon of the panel against m")
+    bits: int | str | None = key(
+        optional(either(whole(2, 10**6), one_of("auto"))),
+        "bits per float of a second computation in arbitrary precision; 256 in the paper",
+    )
+
+
+def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Collection[str] = ()) -> Analysis:
+    """An analysis from the composed configuration, checked; with a checkpoint, its networks' configuration.
+
+    Args:
+        config: `SpectrumJob` or `ConditionJob`.
+        values: the composed configuration.
+        explicit: keys that were given on the command line; they must not contradict the checkpoint.
+
+    Raises:
+        ConfigError: a wrong key or value, values that do not go together, or a checkpoint that cannot be read.
+    """
+    if values.get("checkpoint") is not None:
+        values = _from_checkpoint(str(values["checkpoint"]), values, explicit)
+    job = build(config, values)
+    from floss.cells import CELLS
+
+    if job.arch.name not in CELLS:
+        raise ConfigError(f"arch.name={job.arch.name}: must be one of {', '.join(CELLS)}; choose it by arch=")
+    check_cell(job.arch)
+    size = CELLS[job.arch.name].state_size(job.arch.n)
+    own: list[tuple[str, tuple[int, ...]]] = [("flossing.k", job.flossing.k)] if job.flossing.epochs else []
+    if isinstance(job, SpectrumJob):
+        own += [("k", (job.k,) if job.k else ())]
+    if isinstance(job, ConditionJob):
+        own += [("dims", job.dims or ())]
+        if job.at > job.steps:
+            raise ConfigError(f"at={job.at}: must be at most steps={job.steps}")
+    for name, sizes in own:
+        if sizes and max(sizes) > size:
+            raise ConfigError(f"{name}={max(sizes)}: must be at most the state size, {size} for arch={job.arch.name}")
+    if isinstance(job, ConditionJob) and job.bits is not None and find_spec("flint") is None:
+        raise ConfigError(f"bits={job.bits}: needs python-flint; pip install 'floss[exact]' adds it")
+    f = job.flossing
+    if f.epochs and f.uncounted >= f.steps:
+        raise ConfigError(f"flossing.steps={f.steps}: must be more than the {f.uncounted} steps that are not counted")
+    if job.seed + job.seeds > 2**63:
+        raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")
+    check_device(job.device)
+    check_folder(job.results)
+    return job
+
+
+def checkpoint_file(path: str) -> Path:
+    """The checkpoint's file, of a file or a run's folder."""
+    return Path(path) / "checkpoint.pt" if Path(path).is_dir() else Path(path)
+
+
+def checkpoint_digest(path: str) -> str:
+    """The SHA-256 that a checkpoint begins with; a ConfigError where there is no such file."""
+    try:
+        with open(checkpoint_file(path), "rb") as file:
+            return file.readline(65).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise ConfigError(f"checkpoint={path}: cannot be read: {error.strerror}") from None
+
+
+def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[str]) -> dict[str, Any]:
+    """The values of an analysis with the networks of a training run's configuration in place of fresh ones."""
+    checkpoint_digest(path)
+    beside = checkpoint_file(path).with_name("config.yaml")
+    try:
+        run: Any = OmegaConf.to_container(OmegaConf.load(beside))
+        theirs = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
+        arch = dict(theirs["arch"])
+    except (OSError, KeyError, TypeError, ValueError, YAMLError):
+        raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
+    for name in explicit:
+        group, _, part = name.partition(".")
+        ours = values[group].get(part or "name") if group == "arch" else values.get(group)
+        fixed = arch.get(part or "name") if group == "arch" else theirs.get(group, run["dtype"])
+        if group in ("arch", "seed", "seeds", "random_g", "inputs") and (group == "inputs" or ours != fixed):
+            shown = "its task's" if group == "inputs" else fixed
+            raise ConfigError(f"{name}={ours}: the networks of the checkpoint have {name}={shown}; leave it out")
+    return {**values, **theirs}

@@ -1,0 +1,75 @@
+"""`floss spectrum`: the Lyapunov spectra of networks, their convergence, and what follows from them."""
+
+from typing import Any
+
+import torch
+
+from floss.analysis.jobs import SpectrumJob
+from floss.analysis.networks import Networks
+from floss.analysis.run import Progress, Table
+from floss.dimension import entropy_rate, kaplan_yorke_dimension
+from floss.history import LyapunovHistory
+from floss.lyapunov import Chain, adaptive_t_ons, initial_tangent, qr_chain
+from floss.random import Stream
+
+_POINTS = 200
+"""Rows of the convergence table per exponent, at most."""
+
+
+def measure_spectra(job: SpectrumJob, groups: list[Networks], progress: Progress) -> dict[str, Table]:
+    """The tables spectrum.csv, dimensions.csv and convergence.csv."""
+    spectrum: list[list[Any]] = []
+    dimensions: list[list[Any]] = []
+    convergence: list[list[Any]] = []
+    for networks in groups:
+        history = _history(job, networks, progress)
+        _tabulate(job, networks, history, spectrum, dimensions, convergence)
+    return {
+        "dimensions": (("state", "lambda_1", "kaplan_yorke_dimension", "entropy_rate", "t_ons"), dimensions),
+        "convergence": (("state", "step", "i", "lambda"), convergence),
+        "spectrum": (("state", "i", "lambda", "standard_error"), spectrum),
+    }
+
+
+def _history(job: SpectrumJob, networks: Networks, progress: Progress) -> LyapunovHistory:
+    """All networks and all their initial states in one run; [R, B] trajectories."""
+    h0 = networks.parameters["h0"]
+    size = h0.shape[-1]
+    steps, k = job.transient + job.steps, size if job.k is None else job.k
+    inputs = networks.inputs(Stream.EVALUATION, steps)[:, :, None].expand(-1, -1, h0.shape[1], -1)
+    q = initial_tangent(networks.seeds, size, k, h0.dtype)[:, None].expand(-1, h0.shape[1], -1, -1)
+    step = networks.cell.step(networks.parameters)
+    t_ons = job.t_ons
+    if isinstance(t_ons, str):
+        t_ons = adaptive_t_ons(step, h0, inputs, q0=q)
+    progress.begin("spectrum after flossing" if networks.k else "spectrum", steps)
+    growth, h, q = qr_chain(progress.watched(step), Chain(h0, q, inputs, steps, t_ons, job.transient))
+    lengths = torch.full((len(growth),), t_ons, dtype=torch.int64)
+    lengths[-1] = job.steps - t_ons * (len(growth) - 1)
+    return LyapunovHistory(growth, lengths, t_ons, h, q)
+
+
+def _tabulate(
+    job: SpectrumJob,
+    networks: Networks,
+    history: LyapunovHistory,
+    spectrum: list[list[Any]],
+    dimensions: list[list[Any]],
+    convergence: list[list[Any]],
+) -> None:
+    exponents = history.exponents.cpu()
+    enough = len(history.growth) >= job.blocks
+    errors = history.standard_error(job.blocks).cpu() if enough else torch.full_like(exponents, torch.nan)
+    dimension, entropy = kaplan_yorke_dimension(exponents), entropy_rate(exponents)
+    rows = torch.linspace(0, len(history.growth) - 1, min(_POINTS, len(history.growth))).round().long().unique()
+    times, running = history.times[rows].tolist(), history.convergence[rows].cpu()
+    shown = [i for i in job.show if i <= exponents.shape[-1]]
+    for r, identity in enumerate(networks.identity):
+        for state in range(exponents.shape[1]):
+            own = [*identity, state]
+            lam, error = exponents[r, state].tolist(), errors[r, state].tolist()
+            spectrum += [[*own, i + 1, *pair] for i, pair in enumerate(zip(lam, error, strict=True))]
+            dimensions.append([*own, lam[0], float(dimension[r, state]), float(entropy[r, state]), history.t_ons])
+            for i in shown:
+                course = running[:, r, state, i - 1].tolist()
+                convergence += [[*own, t, i, value] for t, value in zip(times, course, strict=True)]

@@ -1,0 +1,164 @@
+"""Spectra beside other packages: tanh networks without input, as the autonomous map h → W tanh(h) + b.
+
+Every engine gets the same networks, the same tangent vectors to start from (the first k unit vectors: clvlib has no
+others), the same number of steps and an orthonormalisation at every step, in float64 and without gradients. The peers
+are used as their documentation says, in the fastest way that was found:
+
+- clvlib: its numpy backend, which is faster here than its torch backend, with the Jacobian in closed form and without
+  its progress bar. It takes one network at a time.
+- lyapax: compiled by `jax.jit` before anything is timed, with the exponents as the only result, so that its histories
+  cost nothing. Its `resume` sets the tangent vectors. Several networks go through `jax.vmap` or `jax.lax.map`,
+  whichever is faster at this size.
+
+Both run on the CPU.
+"""
+
+import contextlib
+import functools
+import importlib
+import time
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from floss.cells import CELLS
+from floss.lyapunov import lyapunov_spectrum
+
+PEERS = {"clvlib": ("clvlib", "scipy"), "lyapax": ("lyapax", "jax", "jaxlib")}
+"""The packages that each peer is made of; its own name first."""
+
+CHECKED_STEPS = 200
+"""Steps after which the engines must still agree: longer runs of a chaotic network follow their rounding errors."""
+
+Parameters = dict[str, Tensor]
+Run = Callable[[], np.ndarray]
+"""Computes exponents [R, k], descending."""
+
+
+def load(engine: str) -> None:
+    """Import what an engine is made of besides torch.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    for package in PEERS.get(engine, ()):
+        importlib.import_module(package)
+
+
+def installed() -> list[str]:
+    """The peers that can be imported here."""
+    found = []
+    for peer in PEERS:
+        with contextlib.suppress(ImportError):
+            load(peer)
+            found.append(peer)
+    return found
+
+
+def missing_line(peers: Iterable[str]) -> str:
+    """What to tell a person where not all peers are installed; empty where they are."""
+    missing = [peer for peer in PEERS if peer not in peers]
+    verb = "is" if len(missing) == 1 else "are"
+    names = " and ".join(missing)
+    return f"floss bench: {names} {verb} not installed; pip install 'floss[bench]' adds them" if missing else ""
+
+
+def versions(peers: Iterable[str]) -> dict[str, str]:
+    """Versions of all packages of some peers."""
+    return {package: metadata.version(package) for peer in peers for package in PEERS[peer]}
+
+
+def networks_of(n: int, networks: int, device: str) -> Parameters:
+    """Parameters W [R, N, N], V, b [R, N] and h0 [R, 1, N] of the reference protocol's networks, in float64."""
+    seeds = torch.arange(networks, device=device)
+    gains = torch.ones(networks, device=device)
+    return CELLS["vanilla"].initial_parameters(seeds, gains, n=n, inputs=1, batch=1, dtype=torch.float64)
+
+
+def run_of(engine: str, parameters: Parameters, k: int, steps: int) -> Run:
+    """A function that computes the k largest exponents of all networks with one of the engines."""
+    return {"floss": _floss, "clvlib": _clvlib, "lyapax": _lyapax}[engine](parameters, k, steps)
+
+
+def exponent_difference(engine: str, n: int, k: int, steps: int, device: str) -> float:
+    """Largest difference between a peer's exponents and ours, relative to the largest exponent, of two networks."""
+    parameters = networks_of(n, 2, device)
+    steps = min(steps, CHECKED_STEPS)
+    ours = run_of("floss", parameters, k, steps)()
+    theirs = run_of(engine, parameters, k, steps)()
+    return float(np.abs(theirs - ours).max() / np.abs(ours).max())
+
+
+def _floss(p: Parameters, k: int, steps: int) -> Run:
+    step, h0 = CELLS["vanilla"].step(p), p["h0"][:, 0]
+    q0 = torch.eye(h0.shape[-1], k, dtype=h0.dtype, device=h0.device).expand(*h0.shape, k)
+    return lambda: lyapunov_spectrum(step, h0, steps=steps, k=k, q0=q0).cpu().numpy()
+
+
+def _arrays(p: Parameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return p["W"].cpu().numpy(), p["b"].cpu().numpy(), p["h0"][:, 0].cpu().numpy()
+
+
+def _clvlib(p: Parameters, k: int, steps: int) -> Run:
+    from clvlib.numpy import integrators, lyap_exp_from_ic  # pyright: ignore[reportMissingImports]
+
+    integrators.tqdm = functools.partial(tqdm, disable=True)
+    times = np.arange(steps + 1.0)
+
+    def one(W: np.ndarray, b: np.ndarray, h0: np.ndarray) -> np.ndarray:
+        def step(_: float, h: np.ndarray) -> np.ndarray:
+            return W @ np.tanh(h) + b
+
+        def jacobian(_: float, h: np.ndarray) -> np.ndarray:
+            r = np.tanh(h)
+            return W * (1.0 - r * r)
+
+        exponents = lyap_exp_from_ic(step, jacobian, h0, times, stepper="discrete", n_lyap=k)[0]
+        return np.sort(exponents)[::-1]
+
+    networks = list(zip(*_arrays(p), strict=True))
+    return lambda: np.stack([one(*network) for network in networks])
+
+
+def _lyapax(p: Parameters, k: int, steps: int) -> Run:
+    import jax  # pyright: ignore[reportMissingImports]
+    import lyapax  # pyright: ignore[reportMissingImports]
+
+    jax.config.update("jax_enable_x64", True)
+
+    def one(network: tuple[Any, Any, Any]) -> Any:
+        W, b, h0 = network
+        start = lyapax.LyapunovCheckpoint(
+            state=h0,
+            Y=jax.numpy.eye(len(h0), k),
+            cum_log_growth=jax.numpy.zeros(k),
+            elapsed_time=jax.numpy.zeros(()),
+            dt=1.0,
+        )
+        result = lyapax.lyapunov_spectrum(
+            lambda h: W @ jax.numpy.tanh(h) + b, h0, 1.0, steps, k=k, renorm_every=1, resume=start
+        )
+        return result.exponents
+
+    networks = jax.device_put(_arrays(p), jax.devices("cpu")[0])
+    ways = [jax.jit(functools.partial(jax.lax.map, one)), jax.jit(jax.vmap(one))]
+    ways = ways[: len(networks[0])]  # one network needs neither
+    runs = [functools.partial(lambda way: np.asarray(way(networks)), way) for way in ways]
+    return min(runs, key=_seconds) if len(runs) > 1 else _warm(runs[0])
+
+
+def _warm(run: Run) -> Run:
+    run()
+    return run
+
+
+def _seconds(run: Run) -> float:
+    _warm(run)
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

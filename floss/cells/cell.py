@@ -1,0 +1,145 @@
+"""What every recurrent cell offers: initial parameters, the time loop with its readout, and the one-step map.
+
+R networks are stacked along the first axis of every tensor. A cell holds no parameters: those are dictionaries of
+stacked tensors, in which U [R, N], c [R] are the readout and h0 [R, B, n] the trained initial states.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from floss import random
+from floss.bptt import Workspace
+from floss.jacobian import Step
+from floss.qr_decomposition import qr
+from floss.random import Stream
+
+Parameters = dict[str, Tensor]
+
+
+class Cell(ABC):
+    """An architecture."""
+
+    name: str
+    """Value of `arch=`."""
+    flossed: ClassVar[tuple[str, ...]]
+    """Parameters that flossing changes; the task trains all of them."""
+
+    @abstractmethod
+    def state_size(self, n: int) -> int:
+        """Number of state variables of a network with n units: the most exponents it has."""
+
+    @abstractmethod
+    def initial_weights(self, draw: "Draw", *, n: int, inputs: int) -> Parameters:
+        """Everything but the readout and the initial states, in float64."""
+
+    @abstractmethod
+    def step(self, parameters: Parameters) -> Step:
+        """One-step map of the networks, for `floss.lyapunov_spectrum`; brings its own `advance`."""
+
+    def features(self, parameters: Parameters, h: Float[Tensor, "R *T n"], x: Tensor) -> Float[Tensor, "R *T N"]:  # noqa: ARG002
+        """What the readout sees of a state: the state itself, unless the architecture says otherwise."""
+        return h
+
+    def check(self, n: int, g: float, init: str, mean: float) -> None:  # noqa: B027
+        """Raise a ValueError where the architecture has no such initial weights; most have all of them."""
+
+    def initial_parameters(
+        self,
+        seeds: Int64[Tensor, "R"],
+        g: Float[Tensor, "R"],
+        *,
+        n: int,
+        inputs: int,
+        batch: int,
+        init: str = "gaussian",
+        mean: float = 0.0,
+        bias: float = 0.1,
+        readout: float = 1.0,
+        relaxation: int = 100,
+        dtype: torch.dtype = torch.float32,
+    ) -> Parameters:
+        """Parameters drawn from each network's own seed; the defaults are those of the reference protocol.
+
+        U ~ N(0, readout²), not scaled by N; c = 0.001; h0 ~ N(0, 1), settled by `relaxation` steps without input; the
+        rest as the architecture's `initial_weights` has it.
+
+        Args:
+            seeds: one per network.
+            g: gain of each network's recurrent weights.
+            n: number of units N.
+            inputs: number of inputs S.
+            batch: number of batch slots B, each with an initial state of its own.
+            init: `gaussian` or `orthogonal`.
+            mean: mean of the Gaussian recurrent weights.
+            bias: upper end of the biases' distribution.
+            readout: standard deviation of the readout weights.
+            relaxation: steps that bring the initial states towards the attractor.
+            dtype: of the result. Weights are drawn in float64, so both dtypes start from the same network.
+
+        Returns:
+            The weights, U [R, N], c [R], h0 [R, B, n], on the device of `seeds`.
+
+        Raises:
+            ValueError: an init of another name, or values that the architecture has no use for.
+        """
+        if init not in ("gaussian", "orthogonal"):
+            raise ValueError(f"init={init!r}: allowed are gaussian, orthogonal")
+        draw = Draw(seeds, g.double(), init, mean, bias)
+        parameters = self.initial_weights(draw, n=n, inputs=inputs)
+        parameters["U"] = readout * draw.normal(3, n)
+        parameters["c"] = torch.full((len(seeds),), 1e-3, dtype=torch.float64, device=seeds.device)
+        size = self.state_size(n)
+        h = random.normal(seeds, Stream.INITIAL_STATE, batch * size, dtype=torch.float64)
+        h, step = h.reshape(len(seeds), batch, size), self.step(parameters)
+        for _ in range(relaxation):
+            h = step(h)
+        parameters["h0"] = h
+        return {name: value.to(dtype) for name, value in parameters.items()}
+
+    def unroll(
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "R T B S"],
+        *,
+        workspace: Workspace | None = None,  # noqa: ARG002
+    ) -> Float[Tensor, "R T B"]:
+        """Readouts y[1], …, y[T] for inputs x[1], …, x[T], differentiable with respect to all parameters.
+
+        The architectures without a hand-written time loop leave the backward pass to automatic differentiation.
+        """
+        step: Any = self.step(parameters)
+        seen = self.features(parameters, step.unroll(parameters["h0"], x), x)
+        R, T, B, _ = x.shape
+        y = seen.reshape(R, T * B, -1) @ parameters["U"][:, :, None] + parameters["c"][:, None, None]
+        return y.reshape(R, T, B)
+
+
+class Draw:
+    """Initial weights of an ensemble: random numbers of each network's own seed, by numbered parts."""
+
+    def __init__(self, seeds: Int64[Tensor, "R"], g: Float[Tensor, "R"], init: str, mean: float, bias: float) -> None:
+        """`g`, `init`, `mean` and `bias` are the arguments of `Cell.initial_parameters`."""
+        self.seeds, self.g, self.init, self.mean, self.bias = seeds, g, init, mean, bias
+
+    def normal(self, part: int, *shape: int) -> Float[Tensor, "R *shape"]:
+        """Standard normal numbers."""
+        count = int(torch.Size(shape).numel())
+        numbers = random.normal(self.seeds, Stream.WEIGHTS, count, part=part, dtype=torch.float64)
+        return numbers.reshape(len(self.seeds), *shape)
+
+    def uniform(self, part: int, *shape: int) -> Float[Tensor, "R *shape"]:
+        """Uniform numbers in [0, 1)."""
+        count = int(torch.Size(shape).numel())
+        numbers = random.uniform(self.seeds, Stream.WEIGHTS, count, part=part, dtype=torch.float64)
+        return numbers.reshape(len(self.seeds), *shape)
+
+    def recurrent(self, part: int, n: int, gain: Float[Tensor, "R"]) -> Float[Tensor, "R n n"]:
+        """One recurrent matrix: N(mean, gain²/N) entries, or gain times a Haar-random orthogonal matrix."""
+        gaussian = self.normal(part, n, n)
+        if self.init == "orthogonal":
+            return gain[:, None, None] * qr(gaussian)[0]
+        return self.mean + gain[:, None, None] * gaussian / n**0.5

@@ -1,0 +1,99 @@
+"""`arch=gru`: gated recurrent unit (Cho et al. 2014), in the form that torch and cuDNN use.
+
+    r, z = σ(W_* h + V_* x + b_*),   n = tanh(V_n x + b_n + r ∘ (W_n h + b_h)),   h' = (1 - z) ∘ n + z ∘ h
+
+The gates are stacked in the order r, z, n: W [R, 3N, N], V [R, 3N, S], b [R, 3N], b_h [R, N].
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from floss.cells.cell import Cell, Draw, Parameters
+from floss.cells.stacked import align, apply, spread
+
+
+class GRU(Cell):
+    """Gated recurrent units."""
+
+    name = "gru"
+    flossed = ("W", "V", "b", "b_h")
+
+    def state_size(self, n: int) -> int:
+        return n
+
+    def initial_weights(self, draw: Draw, *, n: int, inputs: int) -> Parameters:
+        """W_* ~ N(mean, g²/N) or g times orthogonal, V_* ~ N(0, 1), b_* ~ U(0, bias), as the rate network has them."""
+        W = torch.cat([draw.recurrent(10 + gate, n, draw.g) for gate in range(3)], 1)
+        b = draw.bias * draw.uniform(2, 4 * n)
+        return {"W": W, "V": draw.normal(1, 3 * n, inputs), "b": b[:, : 3 * n], "b_h": b[:, 3 * n :]}
+
+    def step(self, parameters: Parameters) -> "GRUStep":
+        return GRUStep(parameters["W"], parameters["V"], parameters["b"], parameters["b_h"])
+
+
+@dataclass(frozen=True)
+class GRUStep:
+    """The map h → h', with its Jacobian in closed form. States [R, N] or [R, B, N], inputs [R, S] or [R, B, S].
+
+    Without the weights' first axis states are [..., N].
+    """
+
+    W: Float[Tensor, "*R G N"]
+    V: Float[Tensor, "*R G S"]
+    b: Float[Tensor, "*R G"]
+    b_h: Float[Tensor, "*R N"]
+
+    @property
+    def state_size(self) -> int:
+        """Number of state variables."""
+        return self.W.shape[-1]
+
+    def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
+        """The next state."""
+        return self.driven(h, self.drive(h, x))
+
+    def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
+        """The states after each of T steps."""
+        h, states = h0, []
+        for drive in self.drive(h0, x).unbind(1):
+            h = self.driven(h, drive)
+            states.append(h)
+        return torch.stack(states, 1)
+
+    def drive(self, h: Tensor, x: Tensor | None) -> Tensor:
+        """V x + b, for one step or for many at once."""
+        if x is None:
+            return align(self.b, h)
+        x = spread(x, h)
+        return apply(self.V, x) + align(self.b, x)
+
+    def driven(self, h: Tensor, drive: Tensor) -> Tensor:
+        """The next state, with the drive computed already."""
+        _, z, n, _ = self._gates(h, drive)
+        return n + z * (h - n)
+
+    def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The next state, and D q for tangent vectors q [..., N, k]."""
+        r, z, n, inner = self._gates(h, self.drive(h, x))
+        dr, dz, dn = (align(self.W, h, 2) @ q).chunk(3, -2)
+
+        def times(factor: Tensor, tangent: Tensor) -> Tensor:
+            return factor[..., None] * tangent
+
+        slope = (1 - z) * (1 - n * n)
+        pushed = times(z, q) + times((h - n) * z * (1 - z), dz)
+        pushed = pushed + times(slope * r, dn) + times(slope * inner * r * (1 - r), dr)
+        return n + z * (h - n), pushed
+
+    def _gates(self, h: Tensor, drive: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The gates r, z, the candidate n, and W_n h + b_h."""
+        r, z, inner = apply(self.W, h).chunk(3, -1)
+        of_r, of_z, of_n = drive.chunk(3, -1)
+        r, z, inner = (r + of_r).sigmoid(), (z + of_z).sigmoid(), inner + align(self.b_h, h)
+        return r, z, (of_n + r * inner).tanh(), inner
+
+
+CELL = GRU()

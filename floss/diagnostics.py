@@ -1,0 +1,104 @@
+"""What can be watched while networks train: how far gradients reach, how many dimensions they have, and the exponents.
+
+Each diagnostic is a value of `diagnostics=` and adds columns to metrics.csv, measured at the logged training epochs on
+the epoch's own data, before the update.
+"""
+
+from collections.abc import Collection
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from floss.bptt import Workspace
+from floss.cells import Cell, Parameters
+from floss.lyapunov import Chain, run_exponents
+from floss.schedule import transient_steps
+from floss.tasks import Task
+
+DIAGNOSTICS: dict[str, tuple[str, ...]] = {
+    "grad_h0": ("grad_norm_h0",),
+    "svd": ("sv_1", "sv_20", "sv_40", "effective_rank"),
+    "lyapunov": ("lambda_1", "lambda_10"),
+}
+"""The columns of each diagnostic."""
+EXPONENTS = 10
+"""Number of exponents behind `lambda_1` and `lambda_10`."""
+
+
+def diagnose(
+    which: Collection[str],
+    cell: Cell,
+    task: Task,
+    parameters: Parameters,
+    gradient: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    q0: Float[Tensor, "R n k"],
+    *,
+    workspace: Workspace | None = None,
+) -> dict[str, Float[Tensor, "R"]]:
+    """The columns of some diagnostics, for each network.
+
+    Args:
+        which: names from `DIAGNOSTICS`.
+        cell: the architecture.
+        task: the task.
+        parameters: of the networks, stacked; finite.
+        gradient: of the task loss, not clipped; finite.
+        x: the epoch's inputs.
+        d: delay of each network.
+        q0: initial tangent vectors of `lyapunov`.
+        workspace: buffers to reuse.
+
+    Returns:
+        One tensor [R] for each column; a column that a small network does not have (σ₂₀ of a 10×10 matrix) is left out.
+    """
+    columns: dict[str, Tensor] = {}
+    if "grad_h0" in which:
+        columns["grad_norm_h0"] = last_step_gradient_norm(cell, task, parameters, x, d, workspace=workspace)
+    if "svd" in which:
+        values = torch.linalg.svdvals(gradient["W"])
+        columns |= {f"sv_{i}": values[:, i - 1] for i in (1, 20, 40) if i <= values.shape[-1]}
+        columns["effective_rank"] = effective_rank(values)
+    if "lyapunov" in which:
+        steps = x.shape[1]
+        chain = Chain(parameters["h0"][:, 0], q0, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
+        with torch.no_grad():
+            exponents = run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
+        columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (1, EXPONENTS) if i <= exponents.shape[-1]}
+    return columns
+
+
+def _transient(steps: int) -> int:
+    """As in flossing, but for a run that is too short for that."""
+    return min(transient_steps(steps), steps // 2)
+
+
+def last_step_gradient_norm(
+    cell: Cell,
+    task: Task,
+    parameters: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    *,
+    workspace: Workspace | None = None,
+) -> Float[Tensor, "R"]:
+    """‖∂L_T/∂h0‖: how much the loss of the last step alone tells the initial states, T steps earlier (Appendix D).
+
+    L_T is the mean over the batch of the loss at step T; the norm is that of the gradient of all B initial states
+    together [B, n].
+    """
+    h0 = parameters["h0"].detach().requires_grad_()
+    y = cell.unroll({**parameters, "h0": h0}, x, workspace=workspace)
+    last = torch.full_like(d, x.shape[1] - 1)
+    loss, _ = task.loss(y, x, d, first=last)
+    (gradient,) = torch.autograd.grad(loss.sum(), h0)
+    return torch.linalg.vector_norm(gradient, dim=(-2, -1))
+
+
+def effective_rank(singular_values: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+    """exp(-Σ p_i log p_i) with p_i = σ_i / Σ σ: between 1 and n; 0 for a matrix of zeros (Roy & Vetterli 2007)."""
+    total = singular_values.sum(-1, keepdim=True)
+    p = singular_values / torch.where(total > 0, total, 1.0)
+    return torch.where(total[..., 0] > 0, (-torch.xlogy(p, p).sum(-1)).exp(), 0.0)

@@ -1,0 +1,42 @@
+"""What the pictures of an analysis have in common: networks before flossing, and the variants after it."""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
+import pandas as pd
+
+from floss.figures.style import COLOURS, DASHES, MARKERS
+
+NETWORK = ["g", "seed"]
+"""The columns that tell the networks of one variant apart."""
+
+
+def with_variant(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column `variant`: what a legend calls the networks, by what differs between them."""
+    after = table[table["flossing"] == "after"]
+    varying = [(name, word) for name, word in (("k", "k = "), ("target", "target ")) if after[name].nunique() > 1]
+    varying = varying or [("k", "k = ")]
+
+    def label(k: float, target: float) -> str:
+        values = {"k": f"{k:g}", "target": f"{target:g}"}
+        return "flossed, " + ", ".join(word + values[name] for name, word in varying)
+
+    labels = [
+        label(k, target) if when == "after" else "before flossing"
+        for when, k, target in zip(table["flossing"], table["k"], table["target"], strict=True)
+    ]
+    return table.assign(variant=labels)
+
+
+def looks(labels: list[str]) -> dict[str, tuple[str, str, str | tuple[int, tuple[int, ...]]]]:
+    """Colour, marker and line style of each variant, the same in every picture."""
+    after = [label for label in labels if label != "before flossing"]
+    styles = {"before flossing": (COLOURS[0], MARKERS[0], DASHES[0])}
+    for i, label in enumerate(after, start=1):
+        styles[label] = (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+    return styles
+
+
+def variants(table: pd.DataFrame) -> list[str]:
+    """The labels, in the order of the rows."""
+    return list(dict.fromkeys(table["variant"]))
