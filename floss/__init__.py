@@ -12,22 +12,49 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floss.condition import condition_from_exponents, condition_number
+    from floss.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
+    from floss.dimension import entropy_rate, kaplan_yorke_dimension
     from floss.flossing import flossing_loss
+    from floss.flow import stroboscopic_map
+    from floss.history import lyapunov_history
     from floss.jacobian import one_step_jacobians
     from floss.lyapunov import adaptive_t_ons, lyapunov_spectrum
     from floss.modules import step_from_module
     from floss.qr_decomposition import qr
 
-__all__ = ["adaptive_t_ons", "flossing_loss", "lyapunov_spectrum", "one_step_jacobians", "qr", "step_from_module"]
+__all__ = [
+    "adaptive_t_ons",
+    "angles",
+    "condition_from_exponents",
+    "condition_number",
+    "covariant_lyapunov_vectors",
+    "entropy_rate",
+    "flossing_loss",
+    "kaplan_yorke_dimension",
+    "lyapunov_history",
+    "lyapunov_spectrum",
+    "one_step_jacobians",
+    "overlap",
+    "qr",
+    "step_from_module",
+    "stroboscopic_map",
+    "subspace_angle",
+]
 
-_HOMES = {
-    "adaptive_t_ons": "floss.lyapunov",
-    "flossing_loss": "floss.flossing",
-    "lyapunov_spectrum": "floss.lyapunov",
-    "one_step_jacobians": "floss.jacobian",
-    "qr": "floss.qr_decomposition",
-    "step_from_module": "floss.modules",
+_MODULES = {
+    "condition": ("condition_from_exponents", "condition_number"),
+    "covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
+    "dimension": ("entropy_rate", "kaplan_yorke_dimension"),
+    "flossing": ("flossing_loss",),
+    "flow": ("stroboscopic_map",),
+    "history": ("lyapunov_history",),
+    "jacobian": ("one_step_jacobians",),
+    "lyapunov": ("adaptive_t_ons", "lyapunov_spectrum"),
+    "modules": ("step_from_module",),
+    "qr_decomposition": ("qr",),
 }
+_HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
