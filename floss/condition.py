@@ -26,11 +26,12 @@ from floss.lyapunov import initial_tangent, random_tangent
 from floss.qr_decomposition import qr
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
-"""A Jacobian whose condition number is larger cannot be told from a singular one: of singular ones, rounding makes it
-at least 0.3/ε."""
+"""A Jacobian whose condition number is larger cannot be told from a singular one, to which rounding gives 0.3/ε or
+more (measured from n = 2 to 200)."""
 
 _BADLY_ORDERED = 1e8
-"""Condition number of X, rows of equal norm, from which on another basis is tried. Random ones stay below 10⁵."""
+"""Condition number of X, with rows of equal norm, from which on another basis is tried: random ones have 10⁵ at
+n = 80."""
 
 
 class Progress:

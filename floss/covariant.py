@@ -17,6 +17,11 @@ from floss.jacobian import Step, advance
 from floss.lyapunov import Chain, check_finite, checked_chain, qr_chain
 from floss.orthonormalisation import orthonormalisation_times, orthonormalise
 
+_NEAR = 0.99
+"""Cosine above which an angle is computed from the difference of the vectors: arccos has lost one digit there."""
+_PAIRS = 2**16
+"""Pairs of vectors that are compared at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class CovariantVectors:
@@ -120,7 +125,8 @@ def _forward(step: Step, chain: Chain, tail: int) -> _Forward:
         total = growth.sum(0)
     ends = [end for end, counted in orthonormalisation_times(stop, chain.t_ons, start) if counted]
     closing = {*ends, *(stop + end for end, _ in orthonormalisation_times(tail, chain.t_ons, 0))}
-    kept, states, r = [q], [h], []
+    kept, states, r = q.new_empty(len(ends) + 1, *q.shape), h.new_empty(len(ends) + 1, *h.shape), []
+    kept[0], states[0] = q, h
     for s in range(start, chain.steps):
         h, q = advance(step, h, q, *chain.input(s))
         if s + 1 in closing:
@@ -128,10 +134,9 @@ def _forward(step: Step, chain: Chain, tail: int) -> _Forward:
             q, total = flat.reshape(q.shape), total + log_r.reshape(*q.shape[:-2], q.shape[-1])
             r.append(triangular)
             if s < stop:
-                kept.append(q)
-                states.append(h)
+                kept[len(r)], states[len(r)] = q, h
     times = torch.tensor([start, *ends], device=h.device)
-    return _Forward(torch.stack(kept), r, torch.stack(states), times, h, total)
+    return _Forward(kept, r, states, times, h, total)
 
 
 def _backward(forward: _Forward) -> tuple[Tensor, Tensor]:
@@ -164,26 +169,31 @@ def _turn(q: Tensor, c: Tensor) -> Tensor:
 def angles(vectors: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k k"]:
     """Angles between the lines along each two of k vectors, in radians, from 0 to π/2.
 
-        θ_ij = 2 atan2(‖u_i - s u_j‖, ‖u_i + s u_j‖),     u = v / ‖v‖,  s = ±1 the sign of u_i · u_j
+        θ_ij = arccos|u_i · u_j|,     u = v / ‖v‖
 
-    which equals arccos|u_i · u_j| and keeps its digits for angles near 0.
+    and for nearly parallel vectors, where the cosine has lost the digits of the angle, with s the sign of u_i · u_j,
+
+        θ_ij = 2 atan2(‖u_i - s u_j‖, ‖u_i + s u_j‖)
 
     Args:
         vectors: in columns, [..., n, k], of any length but 0.
 
     Returns:
-        Symmetric, with zeros on the diagonal, [..., k, k]; NaN for a vector of length 0.
+        Symmetric, with zeros on the diagonal, [..., k, k]; NaN for a vector of length 0 and any other.
 
     Source: Kahan 2006, "How Futile are Mindless Assessments of Roundoff", §12.
     """
     u = _unit(vectors, -2)
-    columns = []
-    for i in range(u.shape[-1]):
-        one = u[..., i : i + 1]
-        sign = torch.where((one * u).sum(-2, keepdim=True) < 0.0, -1.0, 1.0).to(u.dtype)
-        apart, along = (torch.linalg.vector_norm(one + s * u, dim=-2) for s in (-sign, sign))
-        columns.append(2.0 * torch.atan2(apart, along))
-    return torch.stack(columns, dim=-1)
+    cosine = u.mT @ u
+    theta = cosine.abs().clamp(max=1.0).arccos()
+    for pairs in (cosine.triu(1).abs() > _NEAR).nonzero().split(_PAIRS):
+        *at, i, j = pairs.unbind(-1)
+        one, other = u.mT[(*at, i)], u.mT[(*at, j)]
+        other = other * cosine[(*at, i, j)].sign()[:, None]
+        apart, along = torch.linalg.vector_norm(one - other, dim=-1), torch.linalg.vector_norm(one + other, dim=-1)
+        theta[(*at, i, j)] = 2.0 * torch.atan2(apart, along)
+    theta = theta.triu(1)
+    return theta + theta.mT
 
 
 def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Tensor, "*batch"]:
@@ -198,7 +208,7 @@ def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Te
         split: number of vectors in the first set, 1 ≤ split < k.
 
     Returns:
-        θ [...], from 0 to π/2.
+        θ [...], from 0 to π/2; NaN where a vector has length 0 or is not finite.
 
     Raises:
         ValueError: `split` leaves one of the sets empty.
@@ -209,9 +219,12 @@ def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Te
     if not 1 <= split < k:
         raise ValueError(f"subspace_angle: split={split} must be from 1 to k - 1 = {k - 1}")
     u = _unit(vectors, -2)
+    finite = torch.isfinite(u).all(-1).all(-1)
+    u = torch.where(finite[..., None, None], u, 0.0)
     A, B = (torch.linalg.qr(part).Q for part in (u[..., :split], u[..., split:]))
     inner = A.mT @ B
-    return torch.atan2(torch.linalg.svdvals(B - A @ inner)[..., -1], torch.linalg.svdvals(inner)[..., 0])
+    theta = torch.atan2(torch.linalg.svdvals(B - A @ inner)[..., -1], torch.linalg.svdvals(inner)[..., 0])
+    return torch.where(finite, theta, torch.nan)
 
 
 def overlap(
