@@ -50,7 +50,7 @@ def one_step_jacobians(
     """
     total = count_steps("one_step_jacobians", inputs, steps)
     identity = torch.eye(h0.shape[-1], dtype=h0.dtype, device=h0.device).expand(*h0.shape, h0.shape[-1])
-    h, jacobians = h0, []
+    h, jacobians = h0.contiguous(), []
     for s in range(total):
         h, D = advance(step, h, identity, *(() if inputs is None else (inputs[s],)))
         jacobians.append(D)

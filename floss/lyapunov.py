@@ -162,7 +162,8 @@ def checked_chain(
         raise ValueError(f"{caller}: h0 has a value that is not finite")
     if isinstance(t_ons, str):
         t_ons = adaptive_t_ons(step, h0, inputs, steps=total, k=k, q0=q0)
-    return Chain(h0, random_tangent(h0, k) if q0 is None else qr(q0)[0], inputs, total, t_ons, transient)
+    # Forward-mode differentiation writes into states, which expanded ones do not allow.
+    return Chain(h0.contiguous(), random_tangent(h0, k) if q0 is None else qr(q0)[0], inputs, total, t_ons, transient)
 
 
 def check_finite(caller: str, exponents: Float[Tensor, "*batch k"]) -> None:

@@ -1,13 +1,20 @@
-"""Runs the installed `floss` in a folder of its own, and makes the tiny jobs of the tests."""
+"""Runs `floss` in a folder of its own, installed or in this process, and makes the tiny jobs of the tests."""
 
+import contextlib
 import csv
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+from floss.analysis.jobs import AnalysisJob, analysis_job
+from floss.cli import main
 from floss.compose import sweep_jobs
-from floss.config import TrainJob
+from floss.config import TrainJob, train_job
+from floss.help import JOBS
 
 FLOSS = str(Path(sys.executable).with_name("floss"))
 TINY = ("scale=smoke", "arch.n=8", "flossing.k=4", "train.steps=20", "train.batch=2", "d=4")
@@ -30,6 +37,22 @@ def floss(folder: Path, *arguments: str, **environment: str) -> "subprocess.Comp
     )
 
 
+def inside(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The same in this process: it starts at once, and a warning is an error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ))
+        stack.enter_context(patch.object(sys, "argv", [FLOSS, *arguments]))
+        stack.enter_context(contextlib.chdir(folder))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+    return subprocess.CompletedProcess(list(arguments), int(status or 0), out.getvalue(), err.getvalue())
+
+
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """`floss ARGUMENTS`, running in a folder."""
     return subprocess.Popen(
@@ -45,12 +68,21 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def jobs(*overrides: str) -> list[TrainJob]:
     """The jobs of `floss train -m OVERRIDES`, checked, in this process."""
-    return sweep_jobs("train", list(overrides))
+    return sweep_jobs("train", list(overrides), lambda values, _: train_job(values))
 
 
 def job(*overrides: str) -> TrainJob:
     """The job of `floss train OVERRIDES`, checked, in this process."""
     return jobs(*overrides)[0]
+
+
+def analysis(command: str, *overrides: str) -> Any:
+    """The job of `floss spectrum OVERRIDES` or `floss condition OVERRIDES`, checked, in this process."""
+
+    def make(values: dict[str, Any], given: list[str]) -> AnalysisJob:
+        return analysis_job(JOBS[command], values, given)
+
+    return sweep_jobs(command, list(overrides), make)[0]
 
 
 def files(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Shapes and dtypes in the signatures of the numerical core are checked while the tests run.
 
-Not those of `floss.qr` and `floss.lyapunov_spectrum`, which check their arguments themselves, for users.
+Not those of `floss.qr`, `floss.lyapunov_spectrum` and `floss.step_from_module`, which check their arguments themselves,
+for users; nor `floss.jacobian`, through which every step of a map goes: the checks would take half as long again.
 """
 
 import torch
@@ -13,7 +14,9 @@ CHECKED = (
     "floss.adam",
     "floss.bptt",
     "floss.cells",
+    "floss.diagnostics",
     "floss.flossing",
+    "floss.orthonormalisation",
     "floss.random",
     "floss.reduced_adjoint",
     "floss.tasks",

@@ -4,14 +4,13 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from problems import DOUBLE, gaussian
+from problems import DOUBLE, RATE_CELLS, activation, gaussian
+from twins import unroll_twin
 
 from floss.bptt import _CHUNK, Workspace, unroll
-from floss.cells import CELLS
 
 EXACT = 1e-10
 """Relative: the same float64 sums in another order, over up to 60 steps of a network with g ≈ 1."""
-TRANSFER = {"vanilla": torch.tanh, "relu": torch.relu, "linear": lambda h: h}
 
 sizes = st.fixed_dictionaries(
     {
@@ -32,22 +31,9 @@ def problem(seed: int, *, R: int, T: int, B: int, N: int, S: int) -> tuple[dict[
     return {name: p.requires_grad_() for name, p in parameters.items()}, gaussian(seed + 9, R, T, B, S)
 
 
-def slow_unroll(p, x, phi):
-    """Eq. 9 as it stands, for one network and one slot at a time."""
-    R, T, B, S = x.shape
-    y = []
-    for r in range(R):
-        for b in range(B):
-            h = p["h0"][r, b]
-            for t in range(T):
-                h = p["W"][r] @ phi(h) + p["V"][r] @ x[r, t, b] / S + p["b"][r]
-                y.append(p["U"][r] @ h + p["c"][r])
-    return torch.stack(y).reshape(R, B, T).mT
-
-
 def assert_same_value_and_gradients(arch, parameters, x, weight, workspace=None):
-    ours = unroll(parameters, x, CELLS[arch].activation, workspace=workspace)
-    slow = slow_unroll(parameters, x, TRANSFER[arch])
+    ours = unroll(parameters, x, activation(arch), workspace=workspace)
+    slow = unroll_twin(arch, parameters, x)
     torch.testing.assert_close(ours, slow, rtol=EXACT, atol=EXACT)
     of = list(parameters.values())
     by_hand, automatic = (torch.autograd.grad((y * weight).sum(), of) for y in (ours, slow))
@@ -56,7 +42,7 @@ def assert_same_value_and_gradients(arch, parameters, x, weight, workspace=None)
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)
-@given(sizes, st.sampled_from(sorted(CELLS)), st.integers(0, 10**6))
+@given(sizes, st.sampled_from(RATE_CELLS), st.integers(0, 10**6))
 @example({"R": 2, "T": 1, "B": 2, "N": 3, "S": 2}, "vanilla", 0)
 @example({"R": 2, "T": 2 * _CHUNK, "B": 2, "N": 3, "S": 3}, "vanilla", 1)
 @example({"R": 2, "T": 2 * _CHUNK + 1, "B": 2, "N": 3, "S": 1}, "relu", 2)
@@ -82,12 +68,12 @@ def test_workspace_keeps_its_buffers():
     assert workspace.buffer("a", (4,), like).shape == (4,)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", RATE_CELLS)
 def test_gradcheck(arch):
     parameters, x = problem(50, R=2, T=3, B=2, N=2, S=2)
     names = list(parameters)
 
     def of(*values):
-        return unroll(dict(zip(names, values, strict=True)), x, CELLS[arch].activation)
+        return unroll(dict(zip(names, values, strict=True)), x, activation(arch))
 
     assert torch.autograd.gradcheck(of, tuple(parameters.values()))

@@ -1,13 +1,15 @@
-"""Rate networks: how they are drawn, their one-step map, and its Jacobian."""
+"""Architectures: how rate networks are drawn; and every architecture's one-step map, its Jacobian and its time loop."""
 
 from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE, gaussian
+from problems import DOUBLE, RATE_CELLS, activation, gaussian
+from twins import relative, step_twin, unroll_twin
 
 from floss import random
 from floss.cells import CELLS
+from floss.jacobian import advance
 from floss.random import Stream
 
 SIGMAS = 5.0
@@ -15,7 +17,8 @@ SIGMAS = 5.0
 SIZE: dict[str, Any] = {"n": 40, "inputs": 3, "batch": 4}
 
 
-def draw(arch="vanilla", R=50, g=1.0, dtype=DOUBLE, **options):
+def draw(arch="vanilla", R=50, g=0.9, dtype=DOUBLE, **options):
+    """A few networks; the gain suits the LRU, which has none above 1."""
     return CELLS[arch].initial_parameters(
         torch.arange(R), torch.full((R,), g, dtype=dtype), dtype=dtype, **{**SIZE, **options}
     )
@@ -72,67 +75,156 @@ def test_orthogonal_weights():
 
 
 @pytest.mark.parametrize("init", ["gaussian", "orthogonal"])
-def test_single_precision_is_the_rounded_double_one(init):
-    single, double = draw(R=3, init=init, dtype=torch.float32), draw(R=3, init=init)
+@pytest.mark.parametrize("arch", CELLS)
+def test_single_precision_is_the_rounded_double_one(arch, init):
+    # a gain that both precisions hold
+    single, double = draw(arch, R=3, g=0.75, init=init, dtype=torch.float32), draw(arch, R=3, g=0.75, init=init)
     for name, p in double.items():
+        assert p.dtype == DOUBLE
+        assert single[name].dtype == torch.float32
         assert torch.equal(single[name], p.float()), name
 
 
 @pytest.mark.parametrize("arch", CELLS)
-def test_initial_state_is_relaxed_for_100_steps_without_input(arch):
-    phi = {"vanilla": torch.tanh, "relu": torch.relu, "linear": lambda h: h}[arch]
-    p = draw(arch, R=2, g=0.9)
-    start = random.normal(torch.arange(2), Stream.INITIAL_STATE, 4 * 40, dtype=DOUBLE).reshape(2, 4, 40)
+def test_numbers_of_a_network_depend_on_its_own_seed_alone(arch):
+    together = draw(arch, R=4)
+    gains = torch.tensor([0.3, 0.9], dtype=DOUBLE)
+    others = CELLS[arch].initial_parameters(torch.tensor([77, 2]), gains, dtype=DOUBLE, **SIZE)
+    for name, p in together.items():
+        assert torch.equal(p[2], others[name][1]), name
+        if name != "c":
+            assert not torch.equal(p[2], p[1]), name
+
+
+@pytest.mark.parametrize("arch", CELLS)
+def test_shapes_that_all_architectures_share(arch):
+    cell, parameters = CELLS[arch], draw(arch, R=2)
+    assert parameters["U"].shape == (2, 40)
+    assert parameters["c"].shape == (2,)
+    assert parameters["h0"].shape == (2, 4, cell.state_size(40))
+    assert set(cell.flossed) <= parameters.keys() - {"U", "c", "h0"}
+    assert all(bool(p.isfinite().all()) for p in parameters.values())
+    steps: list[Any] = [cell.step(parameters), cell.step({name: p[0] for name, p in parameters.items()})]
+    assert [step.state_size for step in steps] == [cell.state_size(40)] * 2
+    assert cell.name == arch
+
+
+@pytest.mark.parametrize("arch", CELLS)
+def test_initial_state_is_relaxed_without_input(arch):
+    """For 100 steps, or as many as are asked for; what it starts from is standard normal."""
+    settled, three, raw = draw(arch, R=2), draw(arch, R=2, relaxation=3), draw(arch, R=2, relaxation=0)
+    n = CELLS[arch].state_size(40)
+    start = random.normal(torch.arange(2), Stream.INITIAL_STATE, 4 * n, dtype=DOUBLE).reshape(2, 4, n)
+    assert torch.equal(raw["h0"], start)
     for r in range(2):
+        p = {name: value[r] for name, value in settled.items()}
         for slot in range(4):
             h = start[r, slot]
-            for _ in range(100):
-                h = p["W"][r] @ phi(h) + p["b"][r]
-            torch.testing.assert_close(p["h0"][r, slot], h, rtol=1e-9, atol=1e-11)
+            for steps in range(100):
+                if steps == 3:
+                    torch.testing.assert_close(three["h0"][r, slot], h, rtol=1e-9, atol=1e-11)
+                h = step_twin(arch, p, h, torch.zeros(3, dtype=DOUBLE))
+            torch.testing.assert_close(p["h0"][slot], h, rtol=1e-9, atol=1e-11)
 
 
-def test_unknown_init():
+@pytest.mark.parametrize("arch", CELLS)
+def test_unknown_init(arch):
     with pytest.raises(ValueError, match="init='xavier': allowed are gaussian, orthogonal"):
-        draw(R=1, init="xavier")
+        draw(arch, R=1, init="xavier")
+
+
+# --- the one-step map and the time loop ---------------------------------------------------------------------------
+
+EXACT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
+"""A few float64 sums in another order."""
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 3), (2, 3, 4)], ids=str)
 @pytest.mark.parametrize("arch", CELLS)
-def test_step_and_tangent(arch, shape):
-    """Against single networks, and the Jacobian against reverse-mode differentiation."""
-    parameters = draw(arch, R=2, n=5, inputs=2, batch=1)
-    step = CELLS[arch].step(parameters)
-    h, x, q = gaussian(1, *shape, 5), gaussian(2, *shape, 2), gaussian(3, *shape, 5, 3)
-    after, quiet, pushed = step(h, x), step(h), step.tangent(h, q)
+def test_step_and_advance(arch, shape):
+    """Against the equations, one network and one state at a time, and the Jacobian by reverse-mode differentiation."""
+    cell, parameters = CELLS[arch], draw(arch, R=2, n=5, inputs=2, batch=1)
+    step, n = cell.step(parameters), cell.state_size(5)
+    h, x, q = gaussian(1, *shape, n), gaussian(2, *shape, 2), gaussian(3, *shape, n, 3)
+    after, quiet = step(h, x), step(h)
+    (same_after, pushed), (same_quiet, quiet_pushed) = advance(step, h, q, x), advance(step, h, q)
     assert after.shape == h.shape
     assert pushed.shape == q.shape
+    torch.testing.assert_close(same_after, after, rtol=0, atol=1e-15)
+    torch.testing.assert_close(same_quiet, quiet, rtol=0, atol=1e-15)
+    zero = torch.zeros(2, dtype=DOUBLE)
     for r in range(2):
-        W, V, b = (parameters[name][r] for name in ("W", "V", "b"))
-        for at in torch.zeros(shape[1:]).add(1).nonzero().tolist():
+        p = {name: value[r] for name, value in parameters.items()}
+        single = cell.step(p)
+        for at in torch.ones(shape[1:]).nonzero().tolist():
             place = (r, *at)
-            single = CELLS[arch].step({"W": W, "V": V, "b": b})
-            rate = {"vanilla": torch.tanh, "relu": torch.relu, "linear": torch.clone}[arch](h[place])
-            torch.testing.assert_close(after[place], W @ rate + V @ x[place] / 2 + b, rtol=1e-12, atol=1e-13)
-            torch.testing.assert_close(quiet[place], W @ rate + b, rtol=1e-12, atol=1e-13)
-            torch.testing.assert_close(single(h[place], x[place]), after[place], rtol=1e-12, atol=1e-13)
-            jacobian = torch.func.jacrev(single)(h[place])
-            torch.testing.assert_close(pushed[place], jacobian @ q[place], rtol=1e-12, atol=1e-13)
+            for u, wanted, tangent in ((x[place], after, pushed), (zero, quiet, quiet_pushed)):
+                torch.testing.assert_close(wanted[place], step_twin(arch, p, h[place], u), **EXACT)
+                torch.testing.assert_close(single(h[place], u), wanted[place], **EXACT)
+                D = torch.func.jacrev(lambda state: step_twin(arch, p, state, u))(h[place])  # noqa: B023
+                torch.testing.assert_close(tangent[place], D @ q[place], **EXACT)
+                alone, alone_pushed = advance(single, h[place], q[place], u)
+                torch.testing.assert_close(alone, wanted[place], **EXACT)
+                torch.testing.assert_close(alone_pushed, tangent[place], **EXACT)
+        together, together_pushed = advance(single, h[r], q[r], x[r])  # one network's weights, states [..., n]
+        torch.testing.assert_close(together, after[r], **EXACT)
+        torch.testing.assert_close(together_pushed, pushed[r], **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("state", "inputs"), [((2,), ()), ((2, 3), ()), ((2, 3), (3,)), ((2, 2), (2,)), ((2, 3), (2, 1))]
+)
+@pytest.mark.parametrize("arch", CELLS)
+def test_inputs_with_fewer_axes_serve_several_states(arch, state, inputs):
+    """As in any sum of tensors: the last axes match, also where there are as many networks as slots."""
+    parameters = draw(arch, R=2, n=4, inputs=2, batch=1)
+    step, n = CELLS[arch].step(parameters), CELLS[arch].state_size(4)
+    h, q, x = gaussian(1, *state, n), gaussian(2, *state, n, 2), gaussian(3, *inputs, 2)
+    each = x.expand(*state, 2).clone()
+    torch.testing.assert_close(step(h, x), step(h, each), **EXACT)
+    for ours, wanted in zip(advance(step, h, q, x), advance(step, h, q, each), strict=True):
+        torch.testing.assert_close(ours, wanted, **EXACT)
 
 
 @pytest.mark.parametrize("arch", CELLS)
+def test_unroll_equals_slow_twin(arch):
+    """Values, and the gradient of every parameter."""
+    parameters = {name: p.requires_grad_() for name, p in draw(arch, R=2, n=4, inputs=2, batch=3).items()}
+    x, weight = gaussian(6, 2, 9, 3, 2), gaussian(7, 2, 9, 3)
+    ours, slow = CELLS[arch].unroll(parameters, x), unroll_twin(arch, parameters, x)
+    assert ours.shape == (2, 9, 3)
+    torch.testing.assert_close(ours, slow, **EXACT)
+    gradient, wanted = (torch.autograd.grad((y * weight).sum(), list(parameters.values())) for y in (ours, slow))
+    for name, a, b in zip(parameters, gradient, wanted, strict=True):
+        assert float(b.norm()) > 0.0, name
+        assert relative(a, b) < 1e-10, name
+
+
+@pytest.mark.parametrize("arch", CELLS)
+def test_unroll_gradcheck(arch):
+    parameters = draw(arch, R=2, n=2, inputs=2, batch=2)
+    names, x = list(parameters), gaussian(8, 2, 3, 2, 2)
+
+    def of(*values):
+        return CELLS[arch].unroll(dict(zip(names, values, strict=True)), x)
+
+    assert torch.autograd.gradcheck(of, tuple(p.requires_grad_() for p in parameters.values()))
+
+
+@pytest.mark.parametrize("arch", RATE_CELLS)
 def test_derivatives_of_the_transfer_function(arch):
     """slope = φ', curvature = φ''/φ', pull_ = δ φ', each as a function of the rate."""
-    activation = CELLS[arch].activation
+    phi = activation(arch)
     h = gaussian(4, 50).requires_grad_()
-    (first,) = torch.autograd.grad(activation.rate(h).sum(), h, create_graph=True)
-    r = activation.rate(h.detach())
-    torch.testing.assert_close(activation.slope(r), first.detach(), rtol=1e-12, atol=1e-13)
+    (first,) = torch.autograd.grad(phi.rate(h).sum(), h, create_graph=True)
+    r = phi.rate(h.detach())
+    torch.testing.assert_close(phi.slope(r), first.detach(), rtol=1e-12, atol=1e-13)
     second = torch.zeros_like(r)
     if first.requires_grad:
         second = torch.autograd.grad(first.sum(), h, allow_unused=True, materialize_grads=True)[0]
-    torch.testing.assert_close(activation.curvature(r) * first.detach(), second, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(phi.curvature(r) * first.detach(), second, rtol=1e-12, atol=1e-13)
     delta = gaussian(5, 50)
-    torch.testing.assert_close(activation.pull_(delta.clone(), r), delta * first.detach(), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(phi.pull_(delta.clone(), r), delta * first.detach(), rtol=1e-12, atol=1e-13)
     out = torch.empty(50, dtype=DOUBLE)
-    assert activation.rate(h.detach(), out=out) is out
+    assert phi.rate(h.detach(), out=out) is out
     assert torch.equal(out, r)

@@ -10,7 +10,7 @@ import yaml
 from command import TINY, files, floss, job, jobs, rows
 
 from floss.cli import COMMANDS
-from floss.config import JOBS
+from floss.help import JOBS
 from floss.keys import known_keys
 
 RUN_FILES = [

@@ -14,11 +14,19 @@ README = (ROOT / "README.md").read_text()
 def test_python_examples_run(code: str) -> None:
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102
-    W = names["W"]
-    assert isinstance(W, torch.Tensor)
-    assert W.grad is not None
-    assert torch.isfinite(W.grad).all()
-    assert W.grad.norm() > 0
+    lam = names["lam"]
+    assert isinstance(lam, torch.Tensor)
+    assert torch.isfinite(lam).all()
+    if "backward()" not in code:
+        return
+    leaves = [value for value in names.values() if isinstance(value, torch.Tensor) and value.is_leaf]
+    leaves += [p for value in names.values() if isinstance(value, torch.nn.Module) for p in value.parameters()]
+    gradients = [leaf.grad for leaf in leaves if leaf.requires_grad]
+    assert gradients
+    for gradient in gradients:
+        assert gradient is not None
+        assert torch.isfinite(gradient).all()
+        assert gradient.norm() > 0
 
 
 def test_named_paths_exist() -> None:

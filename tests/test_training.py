@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE
+from problems import DOUBLE, GATED_CELLS
 
+from floss.cells import CELLS
 from floss.random import Stream
 from floss.training import Network, Protocol, Tick, Training
 
@@ -208,13 +209,15 @@ def test_episodes_happen_when_they_are_due():
     assert Training(NETWORKS, SMALL).episodes == (0, 2, 4)
 
 
-def test_flossing_changes_weights_and_biases_of_due_networks_only():
-    training = Training(NETWORKS, SMALL)
+@pytest.mark.parametrize("arch", ["vanilla", *GATED_CELLS, "lru"])
+def test_flossing_changes_what_it_may_of_due_networks_only(arch):
+    networks = [replace(network, g=min(network.g, 1.0)) for network in NETWORKS]
+    training = Training(networks, replace(SMALL, arch=arch))
     before = tensors(training)
     list(islice(training.run(), SMALL.flossing_epochs))  # the episode before epoch 0: networks 0 and 2
     for name, value in training.parameters.items():
         for r in range(3):
-            moves = r != 1 and name in {"W", "V", "b"}
+            moves = r != 1 and name in CELLS[arch].flossed
             assert torch.equal(value[r], before[f"parameters.{name}"][r]) is not moves, f"{name} of network {r}"
 
 
