@@ -46,15 +46,48 @@ def one_step_jacobians(
         [T, ..., n, n], ready for `floss.condition_number`.
 
     Raises:
-        ValueError: `steps` does not fit the inputs.
+        ValueError: states, inputs and `steps` that do not fit each other or the map.
     """
     total = count_steps("one_step_jacobians", inputs, steps)
+    check_sizes("one_step_jacobians", step, h0, inputs)
     identity = torch.eye(h0.shape[-1], dtype=h0.dtype, device=h0.device).expand(*h0.shape, h0.shape[-1])
     h, jacobians = h0.contiguous(), []
     for s in range(total):
         h, D = advance(step, h, identity, *(() if inputs is None else (inputs[s],)))
         jacobians.append(D)
     return torch.stack(jacobians)
+
+
+def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> None:
+    """Raise a ValueError where the map cannot take such states or inputs, or does not return such a state.
+
+    A map that knows its `state_size` and `input_size` is asked for them, any other is tried once.
+    """
+    n = h0.shape[-1] if h0.ndim else 0
+    x = () if inputs is None else (inputs[0],)
+    own = getattr(step, "state_size", None)
+    if own is not None:
+        if own != n:
+            raise ValueError(f"{caller}: h0 has {n} numbers per state, but the state of {_name(step)} has {own}")
+        takes = getattr(step, "input_size", None)
+        if x and takes is not None and (x[0].ndim < 1 or x[0].shape[-1] != takes):
+            raise ValueError(
+                f"{caller}: inputs must have shape [T, ..., {takes}] for {_name(step)}, got {list(inputs.shape)}"  # pyright: ignore[reportOptionalMemberAccess]
+            )
+    given = " and ".join(f"{what} {list(value.shape)}" for what, value in zip(("h", "x"), (h0, *x), strict=False))
+    try:
+        with torch.no_grad():
+            own_advance = getattr(step, "advance", None)
+            after = own_advance(h0, h0.new_zeros(*h0.shape, 1), *x)[0] if own_advance else step(h0, *x)
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"{caller}: the map cannot take {given}: {str(error).splitlines()[0]}") from error
+    if not isinstance(after, Tensor) or after.shape != h0.shape:
+        got = f"shape {list(after.shape)}" if isinstance(after, Tensor) else f"a {type(after).__name__}"
+        raise ValueError(f"{caller}: the map must return a state of the shape of h: for {given} it gave {got}")
+
+
+def _name(step: Step) -> str:
+    return type(getattr(step, "module", step)).__name__
 
 
 def count_steps(caller: str, inputs: Tensor | None, steps: int | None) -> int:

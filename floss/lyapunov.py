@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss import random
-from floss.jacobian import Step, advance, count_steps
+from floss.jacobian import Step, advance, check_sizes, count_steps
 from floss.orthonormalisation import orthonormalisation_times, tangent_qr
 from floss.qr_decomposition import qr
 from floss.random import Stream
@@ -113,13 +113,21 @@ def adaptive_t_ons(
 
     Source: Eq. 28 and Appendix J of Engelken 2023.
     """
-    bound = 0.1 / torch.finfo(h0.dtype).eps ** 0.5 if condition is None else condition
+    bound = _bound(h0.dtype) if condition is None else condition
     if not bound > 1.0:
         raise ValueError(f"adaptive_t_ons: condition={condition} must be above 1")
     chain = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
+    return _longest_interval("adaptive_t_ons", step, chain, bound)
+
+
+def _bound(dtype: torch.dtype) -> float:
+    return 0.1 / torch.finfo(dtype).eps ** 0.5
+
+
+def _longest_interval(caller: str, step: Step, chain: Chain, bound: float) -> int:
     with torch.no_grad():
-        growth, _, _ = qr_chain(step, replace(chain, steps=min(chain.steps, _PILOT)))
-    check_finite("adaptive_t_ons", growth.sum(0))
+        growth, _, _ = qr_chain(step, replace(chain, steps=min(chain.steps, _PILOT), t_ons=1, transient=0))
+    check_finite(caller, growth.sum(0))
     total = torch.cat((torch.zeros_like(growth[:1]), growth.cumsum(0)))
     length = 1
     while 2 * (length + 1) <= len(growth):
@@ -146,9 +154,6 @@ def checked_chain(
     n = h0.shape[-1] if h0.ndim else 0
     if h0.dtype not in (torch.float32, torch.float64) or n < 1:
         raise ValueError(f"{caller}: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}")
-    own = getattr(step, "state_size", n)
-    if own != n:
-        raise ValueError(f"{caller}: h0 has {n} numbers per state, but the state of {type(step).__name__} has {own}")
     if q0 is not None and (q0.shape[:-1] != h0.shape or (k is not None and q0.shape[-1] != k)):
         raise ValueError(f"{caller}: q0 must have shape {[*h0.shape, k or 'k']}, got {list(q0.shape)}")
     k = q0.shape[-1] if q0 is not None else n if k is None else k
@@ -160,10 +165,13 @@ def checked_chain(
         raise ValueError(f"{caller}: transient={transient} must be from 0 to steps - 1 = {total - 1}")
     if not torch.isfinite(h0).all():
         raise ValueError(f"{caller}: h0 has a value that is not finite")
-    if isinstance(t_ons, str):
-        t_ons = adaptive_t_ons(step, h0, inputs, steps=total, k=k, q0=q0)
+    check_sizes(caller, step, h0, inputs)
+    q = random_tangent(h0, k) if q0 is None else qr(q0)[0]
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
-    return Chain(h0.contiguous(), random_tangent(h0, k) if q0 is None else qr(q0)[0], inputs, total, t_ons, transient)
+    chain = Chain(h0.contiguous(), q, inputs, total, 1, transient)
+    return replace(
+        chain, t_ons=_longest_interval(caller, step, chain, _bound(h0.dtype)) if isinstance(t_ons, str) else t_ons
+    )
 
 
 def check_finite(caller: str, exponents: Float[Tensor, "*batch k"]) -> None:

@@ -26,6 +26,8 @@ class ModuleStep:
     module: nn.Module
     state_size: int
     """Number of state variables n."""
+    input_size: int
+    """Number of inputs S."""
 
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
         """The next state."""
@@ -44,6 +46,11 @@ class RateStep:
     V: Tensor
     b: Tensor
     activation: Activation
+
+    @property
+    def input_size(self) -> int:
+        """Number of inputs S."""
+        return self.V.shape[-1]
 
     @property
     def state_size(self) -> int:
@@ -75,8 +82,8 @@ def step_from_module(module: nn.Module) -> tuple[ModuleStep, int]:
             or one of `RNNCell`, `LSTMCell`, `GRUCell`; float32 or float64.
 
     Returns:
-        The map `step(h, x) -> h` with h [..., n] and x [..., S], and n: N, or 2 N for an LSTM ((h, c), one after the
-        other).
+        The map `step(h, x) -> h` with h [..., n] and x [..., S], and n: N, or 2 N for an LSTM (h and c, one after the
+        other; with `proj_size` P it is P + N).
 
     Raises:
         ValueError: another module, more than one layer, two directions, or weights that are not finite.
@@ -93,18 +100,21 @@ def step_from_module(module: nn.Module) -> tuple[ModuleStep, int]:
     for name, p in module.named_parameters():
         if not torch.isfinite(p).all():
             raise ValueError(f"step_from_module: the parameter {name} has a value that is not finite")
-    size = _closed_form(module).state_size
-    return ModuleStep(module, size), size
+    step = _closed_form(module)
+    return ModuleStep(module, step.state_size, step.input_size), step.state_size
 
 
 def _closed_form(module: nn.Module) -> "RateStep | LSTMStep | GRUStep":
-    """The map with the module's present parameters."""
-    p = {name.removesuffix("_l0"): value for name, value in module.named_parameters()}
-    V, W = p["weight_ih"], p["weight_hh"]
-    zero = W.new_zeros(W.shape[0])
-    b_ih, b_hh = p.get("bias_ih", zero), p.get("bias_hh", zero)
+    """The map with the module's present parameters, whether shared, pruned or parametrized."""
+    suffix = "_l0" if isinstance(module, nn.RNNBase) else ""
+
+    def of(name: str) -> Tensor:
+        return getattr(module, name + suffix)
+
+    V, W = of("weight_ih"), of("weight_hh")
+    b_ih, b_hh = (of("bias_ih"), of("bias_hh")) if module.bias else (W.new_zeros(W.shape[0]),) * 2
     if isinstance(module, nn.LSTM | nn.LSTMCell):
-        return LSTMStep(W, V, b_ih + b_hh, p.get("weight_hr"))
+        return LSTMStep(W, V, b_ih + b_hh, of("weight_hr") if getattr(module, "proj_size", 0) else None)
     if isinstance(module, nn.GRU | nn.GRUCell):
         n = W.shape[-1]
         return GRUStep(W, V, torch.cat((b_ih[: 2 * n] + b_hh[: 2 * n], b_ih[2 * n :])), b_hh[2 * n :])

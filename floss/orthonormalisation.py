@@ -22,6 +22,10 @@ from torch import Tensor
 
 from floss.qr_decomposition import rank_tolerance
 
+_NOISE = 32
+"""Rounding in a product D Q is up to so many n ε · max R_jj (3000 ε was seen at n = 80); a direction below it is lost.
+The matrix that `floss.qr` is given counts as exact, so its bound is narrower."""
+
 _CHOLESKY_SPREAD = 1e5
 """Largest R_ii / R_jj for which the Gram matrix in float64 keeps all digits of single precision."""
 
@@ -44,8 +48,10 @@ def orthonormalise(z: Float[Tensor, "R N k"], *, inverse: bool = True) -> tuple[
     and orthonormal to about 1e-7 up to condition numbers of 1e5. Double precision, and the networks whose R_ii spread
     more than that, go through Householder reflections.
 
-    A dependent column and those after it get log R_ii = -inf; a network that is not finite gets NaN throughout and an
-    arbitrary finite Q. R^{-1} is finite in any case; without `inverse` it is R itself that comes third.
+    A dependent column and those after it get log R_ii = -inf. In double precision it is told from rounding noise with
+    near certainty; in single precision, whose noise may exceed the R_ii of a sound matrix, it is not always. A network
+    that is not finite gets NaN throughout and an arbitrary finite Q. R^{-1} is finite in any case; without `inverse` it
+    is R itself that comes third.
     """
     if z.dtype == torch.float64:
         return _householder(z, inverse)
@@ -66,7 +72,7 @@ def _householder(z: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
     q, r = torch.linalg.qr(z)
     diagonal = r.diagonal(dim1=-2, dim2=-1)
     size = diagonal.abs()
-    if not inverse and bool((size.amin(-1) > rank_tolerance(size, z.shape[-2])).all()):  # the usual case, in few calls
+    if not inverse and bool((size.amin(-1) > _tolerance(size, z.shape[-2])).all()):  # the usual case, in few calls
         sign = diagonal.sign()
         return q * sign[:, None, :], size.log(), r * sign[:, :, None]
     k = z.shape[-1]
@@ -78,13 +84,20 @@ def _householder(z: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
     sign = torch.where(diagonal < 0, -1.0, 1.0).to(z.dtype)
     q, r = q * sign[:, None, :], r * sign[:, :, None]
     diagonal = r.diagonal(dim1=-2, dim2=-1)
-    sound = (diagonal > rank_tolerance(diagonal, z.shape[-2])[:, None]).cumprod(-1).bool()
+    sound = (diagonal > _tolerance(diagonal, z.shape[-2])[:, None]).cumprod(-1).bool()
     log_r = torch.where(sound, diagonal, 0.0).log()
     log_r = torch.where(finite[:, None], log_r, torch.nan)
     if not inverse:
         return q, log_r, r
     safe = torch.where(sound[:, :, None] & sound[:, None, :], r, identity[:k])
     return q, log_r, torch.linalg.solve_triangular(safe, identity[:k].expand_as(r), upper=True)
+
+
+def _tolerance(diagonal: Tensor, n: int) -> Tensor:
+    """Largest R_ii that may be rounding noise, [R]."""
+    if diagonal.dtype == torch.float32:
+        return rank_tolerance(diagonal, n)
+    return diagonal.amax(-1) * (_NOISE * n * torch.finfo(diagonal.dtype).eps)
 
 
 class _TangentQR(torch.autograd.Function):

@@ -313,14 +313,14 @@ def test_lstm_can_floss_all_of_its_2n_exponents():
 
 # --- training ----------------------------------------------------------------------------------------------------
 
-SMALL = Protocol(task="xor", n=8, epochs=5, steps=14, batch=3, evaluation_batches=2, flossing_epochs=3, dtype=DOUBLE)
+SMALL = Protocol(task="xor", n=8, epochs=4, steps=14, batch=3, evaluation_batches=2, flossing_epochs=2, dtype=DOUBLE)
 NETWORKS = (
     Network(seed=3, d=2, g=0.6, episodes=(0, 3), k=3, flossing_steps=20),
     Network(seed=11, d=6, g=1.0, episodes=(3,), k=8, target=-0.4, flossing_steps=31),
     Network(seed=2**40, d=4, g=0.8, episodes=(0, 2, 3), k=6, target=-0.1, flossing_steps=20),
 )
 STACKED: dict[str, Any] = {"rtol": 1e-8, "atol": 1e-10}
-"""Float64 sums in another order, passed through up to 14 Adam steps, which divide by small second moments."""
+"""Float64 sums in another order, passed through up to 10 Adam steps, which divide by small second moments."""
 
 
 def tensors(training: Training) -> dict[str, torch.Tensor]:
@@ -345,7 +345,8 @@ def whole(arch: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("arch", NEW_CELLS)
 def test_trains_on_every_task(arch, task):
     """In both phases, with numbers that are finite, and weights that move: all by training, some by flossing."""
-    training = Training(NETWORKS[:2], replace(SMALL, task=task, arch=arch, dtype=torch.float32))
+    networks = [replace(network, episodes=(1,)) for network in NETWORKS[:2]]
+    training = Training(networks, replace(SMALL, epochs=2, task=task, arch=arch, dtype=torch.float32))
     before = tensors(training)
     ticks = finished(training)
     assert {tick.phase for tick in ticks} == {"train", "floss"}
@@ -375,14 +376,14 @@ def test_learns_to_copy_after_one_step(arch):
 
 @pytest.mark.parametrize("arch", NEW_CELLS)
 def test_flossing_lowers_its_loss(arch):
-    networks = [Network(seed=s, d=1, g=0.9, episodes=(0,), k=3, flossing_steps=25) for s in range(2)]
+    networks = [Network(seed=s, d=1, g=0.9, episodes=(0,), k=3, flossing_steps=20) for s in range(2)]
     training = Training(
         networks,
-        Protocol(task="copy", arch=arch, n=8, epochs=1, steps=10, batch=1, flossing_epochs=30, flossing_lr=1e-2),
+        Protocol(task="copy", arch=arch, n=8, epochs=1, steps=10, batch=1, flossing_epochs=25, flossing_lr=1e-2),
     )
-    ticks = list(islice(training.run(), 30))
+    ticks = list(islice(training.run(), 25))
     losses = torch.stack([tick.loss for tick in ticks if tick.phase == "floss"])
-    assert len(losses) == 30
+    assert len(losses) == 25
     assert bool((losses[-5:].mean(0) < 0.7 * losses[:5].mean(0)).all())
 
 
@@ -399,7 +400,7 @@ def test_stacked_equals_looped(arch):
         assert int(together["flossing_adam.steps"][r]) == len(network.episodes) * SMALL.flossing_epochs
 
 
-@pytest.mark.parametrize(("dtype", "after"), [(torch.float32, 0), (torch.float32, 2), (torch.float64, 7)])
+@pytest.mark.parametrize(("dtype", "after"), [(torch.float32, 1), (torch.float64, 7)])
 @pytest.mark.parametrize("arch", NEW_CELLS)
 def test_others_go_on_bit_for_bit(arch, dtype, after):
     """One network's weights become NaN after some ticks; it is frozen, and the others end as beside a healthy one."""
@@ -416,7 +417,7 @@ def test_others_go_on_bit_for_bit(arch, dtype, after):
             assert torch.equal(value[1].nan_to_num(), frozen[name][1].nan_to_num()), f"{name} of the frozen network"
 
 
-@pytest.mark.parametrize("ticks", [2, 6])
+@pytest.mark.parametrize("ticks", [1, 7])
 @pytest.mark.parametrize("arch", NEW_CELLS)
 def test_goes_on_where_it_stopped(arch, ticks):
     """Bit for bit, also in the middle of an episode."""

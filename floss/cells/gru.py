@@ -47,6 +47,11 @@ class GRUStep:
     b_h: Float[Tensor, "*R N"]
 
     @property
+    def input_size(self) -> int:
+        """Number of inputs S."""
+        return self.V.shape[-1]
+
+    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return self.W.shape[-1]

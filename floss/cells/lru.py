@@ -71,6 +71,11 @@ class LRUStep:
     B: Float[Tensor, "*R 2 N S"]
 
     @property
+    def input_size(self) -> int:
+        """Number of inputs S."""
+        return self.B.shape[-1]
+
+    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return 2 * self.nu.shape[-1]

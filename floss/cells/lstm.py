@@ -62,6 +62,11 @@ class LSTMStep:
     projection: Float[Tensor, "P N"] | None = None
 
     @property
+    def input_size(self) -> int:
+        """Number of inputs S."""
+        return self.V.shape[-1]
+
+    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return self.W.shape[-1] + self.W.shape[-2] // 4

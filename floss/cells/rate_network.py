@@ -62,6 +62,11 @@ class RateStep:
     activation: Activation
 
     @property
+    def input_size(self) -> int:
+        """Number of inputs S."""
+        return self.V.shape[-1]
+
+    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return self.W.shape[-1]
@@ -82,8 +87,8 @@ class RateStep:
             return None
         if inputs is None:
             inputs = h0.new_zeros(chain.steps, len(h0), self.V.shape[-1])
-        elif inputs.ndim == 2:  # the same inputs for all networks
-            inputs = inputs[:, None, :].expand(chain.steps, len(h0), -1)
+        else:  # they may be the same for all networks
+            inputs = inputs.reshape(chain.steps, -1, inputs.shape[-1]).expand(-1, len(h0), -1)
         return rate_network_exponents(
             self.W,
             self.V,

@@ -27,5 +27,5 @@ def apply(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 def spread(x: Tensor, state: Tensor) -> Tensor:
-    """Inputs that are the same for several states, one for each of them."""
-    return x if x.ndim >= state.ndim else x.expand(*state.shape[:-1], x.shape[-1])
+    """Inputs of one step, as many as there are states; those of many steps as they are."""
+    return x if x.ndim > state.ndim else x.expand(*state.shape[:-1], x.shape[-1])
