@@ -13,8 +13,8 @@ class Activation(ABC):
         """Rate r = φ(h), into `out` where given."""
 
     @abstractmethod
-    def slope(self, r: Tensor) -> Tensor:
-        """φ'(h)."""
+    def slope(self, r: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """φ'(h), into `out` where given."""
 
     @abstractmethod
     def curvature(self, r: Tensor) -> Tensor:

@@ -125,7 +125,8 @@ def _train_one(config: Any) -> str:
     dropped = [e for e in job.flossing.at if e >= job.train.epochs]
     if dropped:
         print(f"floss: training ended after {job.train.epochs} epochs: no flossing at {dropped}", file=sys.stderr)
-    rows = list(csv.DictReader((folder / "summary.csv").open()))
+    with (folder / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
     column = "final_accuracy" if any(row["final_accuracy"] for row in rows) else "final_loss"
     values = " ".join(f"{float(row[column]):.3f}" if row[column] else "diverged" for row in rows)
     what = f"{job.task.name} d={job.d} flossing={job.flossing.label}"

@@ -147,7 +147,10 @@ def one_line(command: str) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         text = str(error)
         if found := re.search(r"Could not override '([^']+)'", text):
-            raise unknown_key(found[1], known_keys(JOBS[command])) from None
+            names = known_keys(JOBS[command])
+            if any(name.startswith(f"{found[1]}.") for name in names):
+                raise ConfigError(f"{found[1]}: this is a group of keys, not a value") from None
+            raise unknown_key(found[1], names) from None
         if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
             raise ConfigError(f"{found[1]}: several values make a sweep, which needs -m; a list is [a,b]") from None
         place = getattr(error, "full_key", None)

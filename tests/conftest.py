@@ -18,6 +18,7 @@ CHECKED = (
     "floss.flossing",
     "floss.orthonormalisation",
     "floss.random",
+    "floss.rate_spectrum",
     "floss.reduced_adjoint",
     "floss.tasks",
     "floss.training",

@@ -448,13 +448,10 @@ def test_exponents_that_are_lost(tmp_path, drawn, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_exponent_of_every_network_lost(tmp_path, drawn, command):
+def test_every_exponent_of_every_network_lost(tmp_path, command):
     folder = done(tmp_path, command, "arch=relu", "arch.g=0", "arch.mean=-100", "seeds=2")
-    values = [
-        float(row["lambda" if command == "spectrum" else "log10_condition"]) for row in rows(folder / f"{command}.csv")
-    ]
+    values = numbers(rows(folder / f"{command}.csv"), "lambda" if command == "spectrum" else "log10_condition")
     assert set(values) <= {math.inf, -math.inf, 0.0}
-    assert (folder / f"{command}.svg").exists()
 
 
 def test_an_adaptive_interval_of_a_network_with_lost_exponents(tmp_path):
@@ -665,7 +662,6 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown task": (edit("name: xor", "name: rox"), ""),
     "no task": (edit("task:", "tusk:"), ""),
     "no training": (edit("train:", "trian:"), ""),
-    "no dtype": (edit("dtype: float32", "detype: float32"), ""),
     "list": (whole_config("[1, 2]"), "needs the config.yaml of its run beside it"),
     "not yaml": (whole_config("a: b: c"), "needs the config.yaml of its run beside it"),
     "empty config": (whole_config(""), "needs the config.yaml of its run beside it"),
@@ -940,6 +936,7 @@ def test_signals_and_a_second_process(tmp_path):
         assert not (tmp_path / folder / "condition.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_installed_program(tmp_path):
     said = floss(tmp_path, "condition", *TINY["condition"], PYTHONWARNINGS="error")
     assert (said.returncode, said.stderr) == (0, "")

@@ -92,6 +92,8 @@ def test_help_of_a_command_names_every_key_with_what_it_takes(tmp_path, command)
             assert field.metadata["check"].allowed in explained[name], name
     if command == "train":
         assert "flossing: during, early, none, pre, throughout" in done.stdout
+    if command in ("train", "spectrum", "condition"):
+        assert "arch: gru, linear, lru, lstm, relu, vanilla" in done.stdout
 
 
 WRONG = {
@@ -107,6 +109,9 @@ WRONG = {
     "train -m --cfg job": "floss train: -m cannot go together with --cfg, --info or --shell-completion",
     "train ~d": "floss train: ",
     "train seed=${sede}": "floss train: seed: Interpolation key 'sede' not found",
+    "train arch=lru diagnostics=[svd]": "floss train: diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru",
+    "spectrum arch.n=4": "floss spectrum: flossing.k=15: must be at most the state size, 4 for arch=vanilla",
+    "spectrun": "floss: spectrun: there is no such command; did you mean spectrum?",
     "figures": "floss figures: results=results: must be a folder that exists",
     "figures results=.": "floss figures: results=.: there is no finished run in this folder",
     "bench n=8 k=9": "floss bench: k=9: must be at most n=8",
@@ -248,9 +253,12 @@ def test_hydras_own_options(tmp_path):
         ("floss train flossing=", ["during", "early", "none", "pre", "throughout"]),
         ("floss train d=10 task=xor_", ["xor_continuous"]),
         ("floss train train.ep", ["train.epochs="]),
+        ("floss spectrum sta", ["states="]),
+        ("floss condition horiz", ["horizons="]),
         ("floss figures res", ["results="]),
         ("floss bench rep", ["repeats="]),
         ("floss b", ["bench"]),
+        ("floss s", ["spectrum"]),
     ],
 )
 def test_completion_in_the_shell(tmp_path, line, words):

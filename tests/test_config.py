@@ -260,7 +260,7 @@ WRONG_ANALYSES = {
     "spectrum arch.name=rnn": "arch.name=rnn: must be one of vanilla, relu, linear, lstm, gru, lru; choose it by arch=",
     "spectrum horizons=3": "horizons: there is no such key",
     "spectrum flossing.kk=3": "flossing.kk: there is no such key; did you mean flossing.k?",
-    "spectrum flossing=pre": "flossing=pre: this is a group of keys, not a value",
+    "spectrum flossing=pre": "flossing: this is a group of keys, not a value",
     "spectrum task=xor": "task: there is no such key",
     "condition at=501": "at=501: must be at most steps=500",
     "condition steps=99": "at=100: must be at most steps=99",

@@ -15,7 +15,7 @@ SOURCES = sorted((ROOT / "floss").rglob("*.py"))
 CORE_LAYERS = (
     "random qr_decomposition activation schedule dimension",
     "orthonormalisation jacobian bptt adam",
-    "lyapunov reduced_adjoint flow",
+    "lyapunov reduced_adjoint rate_spectrum flow",
     "cells tasks history covariant condition exact_condition",
     "modules flossing diagnostics",
     "training",

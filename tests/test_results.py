@@ -70,7 +70,16 @@ def test_numbers_hold_a_float32_exactly(value):
 
 @pytest.mark.parametrize(
     ("value", "field"),
-    [(None, ""), (float("nan"), ""), (float("inf"), "inf"), (0.1, "0.1"), (1.0, "1"), (7, "7"), (True, "True")],
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (float("inf"), "inf"),
+        (float("-inf"), "-inf"),
+        (0.1, "0.1"),
+        (1.0, "1"),
+        (7, "7"),
+        (True, "True"),
+    ],
 )
 def test_format(value, field):
     assert format_value(value) == field

@@ -188,6 +188,17 @@ def test_stopped_at_every_epoch_in_turn(tmp_path, monkeypatch, undisturbed):
     assert result(experiment.run(one)) == result(undisturbed)
 
 
+@pytest.mark.parametrize("arch", ["lstm", "lru"])
+def test_every_architecture_goes_on(tmp_path, monkeypatch, arch):
+    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    wanted = experiment.run(small(whole, f"arch={arch}", "train.epochs=12"))
+    one = small(parts, f"arch={arch}", "train.epochs=12")
+    for epochs in (3, 4, 7):  # in the first episode, in training, in the second episode
+        assert stop_after(monkeypatch, epochs, signal.SIGTERM, one) == 143
+    assert result(experiment.run(one)) == result(wanted)
+    assert {row["arch"] for row in rows(wanted / "metrics.csv")} == {arch}
+
+
 def test_another_seed_gives_other_bytes(tmp_path, undisturbed):
     """Or else the equalities of this file would say nothing."""
     ours, theirs = result(undisturbed), result(experiment.run(small(tmp_path, "seed=5")))

@@ -42,7 +42,7 @@ def _conditions(job: ConditionJob, networks: Networks, progress: Progress) -> li
     exponents = (growth[0] / job.steps).sort(-1, descending=True).values
     jacobians = one_step_jacobians(watched, h0, counted)
 
-    several: list[int] = sorted(set(job.dims) if job.dims else {*job.flossing.k, size})
+    several: list[int] = sorted(set(job.dims) if job.dims else {*(k for k in job.flossing.k if k <= size), size})
     every: list[int] = sorted({*range(1, size + 1, math.ceil(size / _DIMENSIONS)), *several})
     times = sorted({max(1, round(job.steps * (i + 1) / job.horizons)) for i in range(job.horizons)})
     rows: list[list[Any]] = []

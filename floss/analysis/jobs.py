@@ -143,6 +143,9 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     f = job.flossing
     if f.epochs and f.uncounted >= f.steps:
         raise ConfigError(f"flossing.steps={f.steps}: must be more than the {f.uncounted} steps that are not counted")
+    if f.epochs and f.t_ons > f.steps - f.uncounted:
+        counted = f"{f.steps - f.uncounted}, the counted steps of a run of {f.steps}"
+        raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}")
     if job.seed + job.seeds > 2**63:
         raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")
     check_device(job.device)
@@ -166,18 +169,22 @@ def checkpoint_digest(path: str) -> str:
 
 def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[str]) -> dict[str, Any]:
     """The values of an analysis with the networks of a training run's configuration in place of fresh ones."""
+    from floss.tasks import TASKS
+
     checkpoint_digest(path)
     beside = checkpoint_file(path).with_name("config.yaml")
     try:
         run: Any = OmegaConf.to_container(OmegaConf.load(beside))
         theirs = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
         arch = dict(theirs["arch"])
+        one_of(*TASKS).convert(run["task"]["name"])
+        whole(1).convert(run["train"]["batch"])
     except (OSError, KeyError, TypeError, ValueError, YAMLError):
         raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
     for name in explicit:
         group, _, part = name.partition(".")
         ours = values[group].get(part or "name") if group == "arch" else values.get(group)
-        fixed = arch.get(part or "name") if group == "arch" else theirs.get(group, run["dtype"])
+        fixed = arch.get(part or "name") if group == "arch" else theirs.get(group)
         if group in ("arch", "seed", "seeds", "random_g", "inputs") and (group == "inputs" or ours != fixed):
             shown = "its task's" if group == "inputs" else fixed
             raise ConfigError(f"{name}={ours}: the networks of the checkpoint have {name}={shown}; leave it out")

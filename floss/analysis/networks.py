@@ -108,6 +108,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
         state = content["training"]
         parameters = {n.removeprefix("parameters."): p for n, p in state.items() if n.startswith("parameters.")}
         alive = state["diverged_at"] < 0
+        count = alive.shape
     except CheckpointError as error:
         raise ConfigError(f"checkpoint={job.checkpoint}: {error}") from None
     except (KeyError, TypeError, AttributeError):
@@ -115,7 +116,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     seeds = torch.arange(run["seed"], run["seed"] + run["seeds"])
     gains = torch.full((len(seeds),), float(run["arch"]["g"]), dtype=torch.float64)
     own = _fresh(job, seeds, gains, task.inputs, run["train"]["batch"], torch.float32)
-    if {n: p.shape for n, p in parameters.items()} != {n: p.shape for n, p in own.items()}:
+    if count != seeds.shape or {n: p.shape for n, p in parameters.items()} != {n: p.shape for n, p in own.items()}:
         what = f"arch={job.arch.name} with {job.arch.n} units, as its config.yaml says"
         raise ConfigError(f"checkpoint={job.checkpoint}: its networks are not those of {what}")
     available = parameters["h0"].shape[1]

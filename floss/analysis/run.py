@@ -1,6 +1,5 @@
 """One analysis, from its configuration to its folder: floss, measure, write, draw; interrupted, it goes on."""
 
-import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,7 +85,9 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         ConfigError: the checkpoint cannot be used, or the folder cannot be made.
     """
     folder = job.folder
-    if _finished(job):
+    if (folder / f"{job.kind}.csv").exists():  # it is written last, but for the pictures
+        if not (folder / f"{job.kind}.svg").exists():
+            draw(folder)
         return folder, True
     device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
@@ -103,9 +104,13 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         with tqdm(unit="step", disable=None, dynamic_ncols=True) as bar:
             progress = Progress(interrupt, bar)
             groups = [networks]
-            if job.flossing.epochs:
-                groups.append(_floss(job, networks, folder, interrupt, progress))
-            tables = measure(job, groups, progress)
+            try:
+                if job.flossing.epochs:
+                    groups.append(_floss(job, networks, folder, interrupt, progress))
+                tables = measure(job, groups, progress)
+            except SystemExit:
+                print(f"floss: stopped; start the same command again to go on: {folder}", file=sys.stderr)
+                raise
         for name, (columns, rows) in tables.items():
             write_whole(folder / f"{name}.csv", csv_text((*IDENTITY, *columns), rows).encode())
         draw(folder)
@@ -115,37 +120,28 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
     return folder, False
 
 
-def _finished(job: AnalysisJob) -> bool:
-    """The pictures are written last."""
-    return (job.folder / f"{job.kind}.svg").exists() and (job.folder / f"{job.kind}.csv").exists()
-
-
 def _floss(job: AnalysisJob, networks: Networks, folder: Path, interrupt: Interrupt, progress: Progress) -> Networks:
     """The flossed variants; their course is in flossing.csv."""
     flossing, path = Flossing(networks, job), folder / "checkpoint.pt"
     columns = (*IDENTITY, "epoch", "floss_loss", "lambda_1", "lambda_k")
     text = csv_text(columns, [])
-    with contextlib.suppress(CheckpointError, KeyError, RuntimeError, OSError):
+    try:
         content = load_checkpoint(path)
         flossing.load(content["flossing"])
         text = content["rows"]
+    except (CheckpointError, KeyError, TypeError, RuntimeError, OSError):
+        flossing = Flossing(networks, job)  # not half loaded
     identity, last = flossing.networks.identity, (flossing.k - 1)[:, None]
     progress.begin("flossing", job.flossing.epochs)
-    try:
-        while not flossing.done:
-            with torch.enable_grad():
-                active, loss, exponents = flossing.run_epoch()
-            values = torch.stack((loss, exponents[:, 0], exponents.gather(1, last)[:, 0]), -1).tolist()
-            rows = [
-                [*identity[i], flossing.epoch - 1, *values[i]] for i, goes_on in enumerate(active.tolist()) if goes_on
-            ]
-            text += csv_text(columns, rows, header=False)
-            if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.done:
-                save_checkpoint(path, {"flossing": flossing.state(), "rows": text})
-            progress.update()
-    except SystemExit:
-        print(f"floss: stopped; start the same command again to go on: {folder}", file=sys.stderr)
-        raise
+    while not flossing.done:
+        with torch.enable_grad():
+            active, loss, exponents = flossing.run_epoch()
+        values = torch.stack((loss, exponents[:, 0], exponents.gather(1, last)[:, 0]), -1).tolist()
+        rows = [[*identity[i], flossing.epoch - 1, *values[i]] for i, goes_on in enumerate(active.tolist()) if goes_on]
+        text += csv_text(columns, rows, header=False)
+        if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.done:
+            save_checkpoint(path, {"flossing": flossing.state(), "rows": text})
+        progress.update()
     write_whole(folder / "flossing.csv", text.encode())
     dead = (~flossing.alive).sum().item()
     if dead:

@@ -41,9 +41,16 @@ def _history(job: SpectrumJob, networks: Networks, progress: Progress) -> Lyapun
     step = networks.cell.step(networks.parameters)
     t_ons = job.t_ons
     if isinstance(t_ons, str):
-        t_ons = adaptive_t_ons(step, h0, inputs, q0=q)
+        try:
+            t_ons = adaptive_t_ons(step, h0, inputs, q0=q)
+        except ValueError:  # exponents that are lost, or a state that is not finite: no interval is safe
+            t_ons = 1
     progress.begin("spectrum after flossing" if networks.k else "spectrum", steps)
-    growth, h, q = qr_chain(progress.watched(step), Chain(h0, q, inputs, steps, t_ons, job.transient))
+    watched = progress.watched(step)
+    if job.transient:  # a run of its own: a direction that is lost in it is replaced, and not missed afterwards
+        _, h0, q = qr_chain(watched, Chain(h0, q, inputs[: job.transient], job.transient, t_ons, 0), total=True)
+    growth, h, q = qr_chain(watched, Chain(h0, q, inputs[job.transient :], job.steps, t_ons, 0))
+    growth = torch.where(torch.isfinite(h).all(-1, keepdim=True), growth, torch.nan)
     lengths = torch.full((len(growth),), t_ons, dtype=torch.int64)
     lengths[-1] = job.steps - t_ons * (len(growth) - 1)
     return LyapunovHistory(growth, lengths, t_ons, h, q)

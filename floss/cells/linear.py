@@ -13,8 +13,8 @@ class Identity(Activation):
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return h.clone() if out is None else out.copy_(h)
 
-    def slope(self, r: Tensor) -> Tensor:
-        return torch.ones_like(r)
+    def slope(self, r: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return torch.ones_like(r) if out is None else out.fill_(1.0)
 
     def curvature(self, r: Tensor) -> Tensor:
         return torch.zeros_like(r)

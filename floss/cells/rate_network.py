@@ -7,6 +7,7 @@ axis of every tensor: W [R, N, N], V [R, N, S], b [R, N], U [R, N], c [R], h0 [R
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from floss.bptt import Workspace, unroll
 from floss.cells.cell import Cell, Draw, Parameters
 from floss.cells.stacked import align, apply, spread
 from floss.lyapunov import Chain
+from floss.rate_spectrum import rate_network_spectrum
 from floss.reduced_adjoint import rate_network_exponents
 
 
@@ -81,7 +83,10 @@ class RateStep:
         return self._after(h, rate, x), align(self.W, h, 2) @ (self.activation.slope(rate)[..., None] * q)
 
     def exponents(self, chain: Chain) -> Tensor | None:
-        """Unsorted exponents by the reduced QR adjoint; None where it is not one trajectory per network."""
+        """Unsorted exponents, with the reduced QR adjoint where a gradient is wanted.
+
+        None where it is not one trajectory per network.
+        """
         h0, inputs = chain.h, chain.inputs
         if not (self.W.ndim == 3 and h0.ndim == 2 and len(h0) == len(self.W)):
             return None
@@ -89,7 +94,12 @@ class RateStep:
             inputs = h0.new_zeros(chain.steps, len(h0), self.V.shape[-1])
         else:  # they may be the same for all networks
             inputs = inputs.reshape(chain.steps, -1, inputs.shape[-1]).expand(-1, len(h0), -1)
-        return rate_network_exponents(
+        tensors = (self.W, self.V, self.b, h0, inputs, chain.q)
+        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        # The fast way has been measured on CPUs alone: it looks at numbers on the way.
+        plain = not differentiable and h0.dtype == torch.float64 and h0.device.type == "cpu"
+        run = rate_network_spectrum if plain else rate_network_exponents
+        return run(
             self.W,
             self.V,
             self.b,

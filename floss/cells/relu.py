@@ -13,8 +13,8 @@ class Relu(Activation):
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return torch.clamp(h, min=0.0, out=out)
 
-    def slope(self, r: Tensor) -> Tensor:
-        return (r > 0).to(r.dtype)
+    def slope(self, r: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return (r > 0).to(r.dtype) if out is None else out.copy_(r > 0)
 
     def curvature(self, r: Tensor) -> Tensor:
         return torch.zeros_like(r)

@@ -6,6 +6,8 @@ from torch import Tensor
 from floss.activation import Activation
 from floss.cells.rate_network import RateNetwork
 
+_ONE = {dtype: torch.ones((), dtype=dtype) for dtype in (torch.float32, torch.float64)}
+
 
 class Tanh(Activation):
     """φ = tanh, φ' = 1 - r², φ''/φ' = -2r."""
@@ -13,8 +15,8 @@ class Tanh(Activation):
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return torch.tanh(h, out=out)
 
-    def slope(self, r: Tensor) -> Tensor:
-        return 1.0 - r * r
+    def slope(self, r: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return 1.0 - r * r if out is None else torch.addcmul(_ONE[r.dtype], r, r, value=-1.0, out=out)
 
     def curvature(self, r: Tensor) -> Tensor:
         return -2.0 * r

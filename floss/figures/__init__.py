@@ -36,8 +36,11 @@ def _draw_analysis(folder: Path) -> list[Path]:
     from floss.figures.spectrum import draw_convergence, draw_spectrum
 
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    for name in ("spectrum", "condition"):
+        if name in tables and tables[name].empty:
+            raise ValueError(f"{name}.csv has no rows")
     paths = []
-    if "flossing" in tables:
+    if "flossing" in tables and not tables["flossing"].empty:
         paths += draw_flossing(tables["flossing"], folder / "flossing")
     if "spectrum" in tables:
         if not tables["convergence"].empty:

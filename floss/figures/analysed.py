@@ -33,7 +33,8 @@ def looks(labels: list[str]) -> dict[str, tuple[str, str, str | tuple[int, tuple
     after = [label for label in labels if label != "before flossing"]
     styles = {"before flossing": (COLOURS[0], MARKERS[0], DASHES[0])}
     for i, label in enumerate(after, start=1):
-        styles[label] = (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        colour = COLOURS[1 + (i - 1) % (len(COLOURS) - 1)]  # the first one is for the networks before flossing
+        styles[label] = (colour, MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
     return styles
 
 
