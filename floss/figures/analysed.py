@@ -3,16 +3,18 @@
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 
+import numpy as np
 import pandas as pd
 
 from floss.figures.style import COLOURS, DASHES, MARKERS
 
-NETWORK = ["g", "seed"]
-"""The columns that tell the networks of one variant apart."""
-
 
 def with_variant(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `variant`: what a legend calls the networks, by what differs between them."""
+    """The table with two more columns.
+
+    `variant` is what a legend calls the networks, by what differs between them; `network` tells those of one variant
+    apart, and their initial states.
+    """
     after = table[table["flossing"] == "after"]
     varying = [(name, word) for name, word in (("k", "k = "), ("target", "target ")) if after[name].nunique() > 1]
     varying = varying or [("k", "k = ")]
@@ -25,7 +27,16 @@ def with_variant(table: pd.DataFrame) -> pd.DataFrame:
         label(k, target) if when == "after" else "before flossing"
         for when, k, target in zip(table["flossing"], table["k"], table["target"], strict=True)
     ]
-    return table.assign(variant=labels)
+    apart = [table[name].astype(str) for name in ("g", "seed", "state") if name in table]
+    network = [" ".join(parts) for parts in zip(*apart, strict=True)]
+    # Exponents of -inf: units that do not respond; there is nothing to draw.
+    return table.assign(variant=labels, network=network).replace([np.inf, -np.inf], np.nan)
+
+
+def count(curves: pd.DataFrame) -> str:
+    """How many curves a variant has, one in each column, and how many of them could not be drawn."""
+    missing = int(curves.isna().all(axis=0).sum())
+    return f"n = {curves.shape[1]}" + (f", {missing} not finite" if missing else "")
 
 
 def looks(labels: list[str]) -> dict[str, tuple[str, str, str | tuple[int, tuple[int, ...]]]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from floss.figures.analysed import NETWORK, looks, variants, with_variant
+from floss.figures.analysed import count, looks, variants, with_variant
 from floss.figures.style import COLOURS, MARKERS, house_style, save
 
 _MOST_PANELS = 3
@@ -20,7 +20,7 @@ _GUIDE = 5
 
 def draw_condition(table: pd.DataFrame, stem: Path) -> list[Path]:
     """A: against time, one panel for each m; B: against m; C: computed against predicted (Fig. 2). PNG and SVG."""
-    table = with_variant(table).replace([np.inf, -np.inf], np.nan)
+    table = with_variant(table)
     exact = table[table["method"] == "exact"]
     over_time = exact.groupby("m")["horizon"].nunique()
     dims = sorted(over_time[over_time == over_time.max()].index)
@@ -54,7 +54,7 @@ def _against(axes: Axes, table: pd.DataFrame, x: str) -> None:
             rows = table[(table["variant"] == label) & (table["method"] == method)]
             if rows.empty:
                 continue
-            curves = rows.pivot_table(index=x, columns=NETWORK, values="log10_condition", dropna=False)
+            curves = rows.pivot_table(index=x, columns="network", values="log10_condition", dropna=False)
             if method == "exact":
                 axes.plot(curves.index, curves.to_numpy(), color=colour, linewidth=0.4, alpha=0.4)
             what = {"exact": "computed", "theory": "predicted (Eq. 10)"}.get(method, f"{method[5:]} bits per float")
@@ -64,9 +64,9 @@ def _against(axes: Axes, table: pd.DataFrame, x: str) -> None:
                 color=colour,
                 linestyle=dashes,
                 linewidth=width,
-                label=f"{label}: {what}" + (f" (n = {curves.shape[1]})" if method == "exact" else ""),
+                label=f"{label}: {what}" + (f" ({count(curves)})" if method == "exact" else ""),
             )
-    for method in precise:
+    for method in precise if x == "horizon" else []:
         _say_where_it_saturates(axes, table, method, x)
 
 
@@ -90,7 +90,7 @@ def _say_where_it_saturates(axes: Axes, table: pd.DataFrame, method: str, x: str
 
 def _pairs(table: pd.DataFrame, method: str) -> pd.DataFrame:
     """What was computed, and beside it (`_other`) what another method says of the same network, time and m."""
-    keys = ["variant", *NETWORK, "m", "horizon"]
+    keys = ["variant", "network", "m", "horizon"]
     exact, other = (table[table["method"] == name] for name in ("exact", method))
     return exact.merge(other, on=keys, suffixes=("", "_other"))
 

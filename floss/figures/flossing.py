@@ -6,26 +6,24 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from floss.figures.analysed import NETWORK, looks, variants, with_variant
+from floss.figures.analysed import count, looks, variants, with_variant
 from floss.figures.style import house_style, save
 
 
 def draw_flossing(table: pd.DataFrame, stem: Path) -> list[Path]:
     """Left λ₁ against the flossing epoch, right the loss: median and quartiles. PNG and SVG."""
-    # Exponents of -inf: units that do not respond; there is nothing to draw, and nothing to floss.
-    table = with_variant(table).replace([np.inf, -np.inf], np.nan)
+    table = with_variant(table)
     styles = looks(variants(table))
     with house_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
         for label in variants(table):
             rows = table[table["variant"] == label]
             colour, _, dashes = styles[label]
-            course = rows.pivot_table(index="epoch", columns=NETWORK, values="lambda_1", dropna=False)
+            course = rows.pivot_table(index="epoch", columns="network", values="lambda_1", dropna=False)
             left.plot(course.index, course.to_numpy(), color=colour, linewidth=0.6, alpha=0.6)
-            left.plot([], [], color=colour, linestyle=dashes, label=f"{label} (n = {course.shape[1]})")
+            left.plot([], [], color=colour, linestyle=dashes, label=f"{label} ({count(course)})")
             left.axhline(rows["target"].iloc[0], color=colour, linewidth=1.5, linestyle="--", alpha=0.6, zorder=0)
             loss = rows.groupby("epoch")["floss_loss"]
             low, high = loss.quantile(0.25), loss.quantile(0.75)

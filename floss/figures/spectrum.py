@@ -6,10 +6,9 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from floss.figures.analysed import NETWORK, looks, variants, with_variant
+from floss.figures.analysed import count, looks, variants, with_variant
 from floss.figures.style import COLOURS, DASHES, house_style, save
 
 
@@ -20,9 +19,9 @@ def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
     with house_style():
         figure, axes = plt.subplots(figsize=(5.2, 3.6))
         for label in variants(table):
-            rows = table[table["variant"] == label].replace([np.inf, -np.inf], np.nan)
+            rows = table[table["variant"] == label]
             colour, marker, dashes = styles[label]
-            spectra = rows.pivot_table(index="i", columns=[*NETWORK, "state"], values="lambda", dropna=False)
+            spectra = rows.pivot_table(index="i", columns="network", values="lambda", dropna=False)
             few = len(spectra) <= 40
             axes.plot(spectra.index, spectra.to_numpy(), color=colour, linewidth=0.4, alpha=0.4)
             axes.plot(
@@ -33,7 +32,7 @@ def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
                 marker=marker if few else None,
                 markersize=3,
                 linewidth=1.8,
-                label=f"{label} (n = {spectra.shape[1]})",
+                label=f"{label} ({count(spectra)})",
             )
         axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
         axes.set_xlabel("i")
@@ -45,7 +44,7 @@ def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
 
 def draw_convergence(table: pd.DataFrame, stem: Path) -> list[Path]:
     """Running means of single exponents, every network and initial state; one panel for each variant. PNG and SVG."""
-    table = with_variant(table).replace([np.inf, -np.inf], np.nan)
+    table = with_variant(table)
     labels, exponents = variants(table), sorted(table["i"].unique())
     with house_style():
         figure, axes = plt.subplots(
@@ -54,7 +53,7 @@ def draw_convergence(table: pd.DataFrame, stem: Path) -> list[Path]:
         for panel, label in zip(axes[0], labels, strict=True):
             for place, i in enumerate(exponents):
                 rows = table[(table["variant"] == label) & (table["i"] == i)]
-                course = rows.pivot_table(index="step", columns=[*NETWORK, "state"], values="lambda")
+                course = rows.pivot_table(index="step", columns="network", values="lambda")
                 colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
                 panel.plot(course.index, course.to_numpy(), color=colour, linestyle=dashes, linewidth=0.7, alpha=0.7)
                 panel.plot([], [], color=colour, linestyle=dashes, label=f"i = {i}")
