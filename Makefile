@@ -38,7 +38,7 @@ format: $(READY) ## format the sources
 figures: $(READY) ## draw the committed results again from their CSV files; computes nothing
 	$(BIN)/floss figures results=results
 
-bench: $(READY) ## time the hot loops beside a plain PyTorch loop
+bench: $(READY) ## time the hot loops beside a plain PyTorch loop, and spectra beside other packages
 	$(BIN)/floss bench
 
 clean: ## remove the virtual environment and caches; results stay

@@ -232,5 +232,5 @@ COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
     "spectrum": (_analyse, "Lyapunov spectra of fresh or trained networks, before and after flossing"),
     "condition": (_analyse, "condition number of the long-term Jacobian against time and dimensions"),
     "figures": (_figures, "draw the pictures of all finished runs again from their CSV files"),
-    "bench": (_bench, "measure the hot loops beside a plain PyTorch loop"),
+    "bench": (_bench, "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages"),
 }

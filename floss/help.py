@@ -51,7 +51,8 @@ arch: {architectures}
 
 usage: floss figures [results=FOLDER]
 """,
-    "bench": """time the two hot loops beside a plain PyTorch loop with autograd
+    "bench": """time the two hot loops beside a plain PyTorch loop with autograd, and spectra beside clvlib and lyapax
+(pip install 'floss[bench]' adds those two)
 
 usage: floss bench [key=value ...]
 """,

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.cells.cell import Cell, Draw, Parameters
-from floss.cells.stacked import align, apply, spread
+from floss.cells.gated import GatedStep
+from floss.cells.stacked import align, apply
 
 
 class GRU(Cell):
@@ -35,7 +36,7 @@ class GRU(Cell):
 
 
 @dataclass(frozen=True)
-class GRUStep:
+class GRUStep(GatedStep):
     """The map h → h', with its Jacobian in closed form. States [R, N] or [R, B, N], inputs [R, S] or [R, B, S].
 
     Without the weights' first axis states are [..., N].
@@ -47,36 +48,11 @@ class GRUStep:
     b_h: Float[Tensor, "*R N"]
 
     @property
-    def input_size(self) -> int:
-        """Number of inputs S."""
-        return self.V.shape[-1]
-
-    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return self.W.shape[-1]
 
-    def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
-        return self.driven(h, self.drive(h, x))
-
-    def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
-        """The states after each of T steps."""
-        h, states = h0, []
-        for drive in self.drive(h0, x).unbind(1):
-            h = self.driven(h, drive)
-            states.append(h)
-        return torch.stack(states, 1)
-
-    def drive(self, h: Tensor, x: Tensor | None) -> Tensor:
-        """V x + b, for one step or for many at once."""
-        if x is None:
-            return align(self.b, h)
-        x = spread(x, h)
-        return apply(self.V, x) + align(self.b, x)
-
     def driven(self, h: Tensor, drive: Tensor) -> Tensor:
-        """The next state, with the drive computed already."""
         _, z, n, _ = self._gates(h, drive)
         return n + z * (h - n)
 

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.cells.cell import Cell, Draw, Parameters
-from floss.cells.stacked import align, apply, spread
+from floss.cells.gated import GatedStep
+from floss.cells.stacked import align, apply
 
 
 class LSTM(Cell):
@@ -49,7 +50,7 @@ class LSTM(Cell):
 
 
 @dataclass(frozen=True)
-class LSTMStep:
+class LSTMStep(GatedStep):
     """The map (h, c) → (h', c'), with its Jacobian in closed form. States [R, 2N] or [R, B, 2N], inputs [R, S], ...
 
     Without the weights' first axis states are [..., 2N]. `projection` [P, N] is that of torch's LSTM with `proj_size`:
@@ -62,37 +63,12 @@ class LSTMStep:
     projection: Float[Tensor, "P N"] | None = None
 
     @property
-    def input_size(self) -> int:
-        """Number of inputs S."""
-        return self.V.shape[-1]
-
-    @property
     def state_size(self) -> int:
         """Number of state variables."""
         return self.W.shape[-1] + self.W.shape[-2] // 4
 
-    def __call__(self, state: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
-        return self.driven(state, self.drive(state, x))
-
-    def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
-        """The states after each of T steps."""
-        h, states = h0, []
-        for drive in self.drive(h0, x).unbind(1):
-            h = self.driven(h, drive)
-            states.append(h)
-        return torch.stack(states, 1)
-
-    def drive(self, state: Tensor, x: Tensor | None) -> Tensor:
-        """V x + b, for one step or for many at once."""
-        if x is None:
-            return align(self.b, state)
-        x = spread(x, state)
-        return apply(self.V, x) + align(self.b, x)
-
-    def driven(self, state: Tensor, drive: Tensor) -> Tensor:
-        """The next state, with the drive computed already."""
-        _, (_, _, _, o), tanh_c, c = self._gates(state, drive)
+    def driven(self, h: Tensor, drive: Tensor) -> Tensor:
+        _, (_, _, _, o), tanh_c, c = self._gates(h, drive)
         return torch.cat((self._project(o * tanh_c), c), -1)
 
     def advance(self, state: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
