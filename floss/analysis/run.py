@@ -99,6 +99,8 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         raise ConfigError(f"results={job.results}: cannot make {folder}: {error.strerror}") from None
     with exclusive(folder), interruptible() as interrupt, fits_in_memory(sizes), torch.no_grad():
         remove_leftovers(folder)
+        if (folder / f"{job.kind}.csv").exists():  # another process has just finished it
+            return folder, True
         write_whole(folder / "config.yaml", config_yaml(job).encode())
         write_json(folder / "environment.json", environment(device))
         with tqdm(unit="step", disable=None, dynamic_ncols=True) as bar:
