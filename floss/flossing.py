@@ -83,6 +83,19 @@ def flossing_step(
 
     Networks that are not `alive`, or whose loss or gradient is not finite, stay as they are, bit for bit.
 
+    Args:
+        cell: the architecture.
+        parameters: of all networks of the ensemble, stacked; changed in place.
+        adam: the optimizer of flossing, of all networks.
+        inputs: x[1], …, x[T_f] of the networks `index`, as are all that follow.
+        q0: initial tangent vectors.
+        index: rows of the ensemble, ascending.
+        alive: which of them may take the step.
+        k: number of exponents that each flosses.
+        target: wanted value of each network's exponents, nats per step.
+        t_ons: orthonormalisation interval in steps.
+        transient: steps of the run that are not counted.
+
     Returns:
         Which networks took the step; the loss and, in descending order, the flossed exponents of each before the step
         (NaN beyond a network's own k).

@@ -39,7 +39,7 @@ class ModuleStep:
 
 
 @dataclass(frozen=True)
-class RateStep:
+class ElmanStep:
     """The map r → φ(W r + V x + b) of torch's RNN, whose state is the rate, with its Jacobian diag(φ') W."""
 
     W: Tensor
@@ -104,7 +104,7 @@ def step_from_module(module: nn.Module) -> tuple[ModuleStep, int]:
     return ModuleStep(module, step.state_size, step.input_size), step.state_size
 
 
-def _closed_form(module: nn.Module) -> "RateStep | LSTMStep | GRUStep":
+def _closed_form(module: nn.Module) -> "ElmanStep | LSTMStep | GRUStep":
     """The map with the module's present parameters, whether shared, pruned or parametrized."""
     suffix = "_l0" if isinstance(module, nn.RNNBase) else ""
 
@@ -118,4 +118,4 @@ def _closed_form(module: nn.Module) -> "RateStep | LSTMStep | GRUStep":
     if isinstance(module, nn.GRU | nn.GRUCell):
         n = W.shape[-1]
         return GRUStep(W, V, torch.cat((b_ih[: 2 * n] + b_hh[: 2 * n], b_ih[2 * n :])), b_hh[2 * n :])
-    return RateStep(W, V, b_ih + b_hh, _ACTIVATIONS[str(module.nonlinearity)]())
+    return ElmanStep(W, V, b_ih + b_hh, _ACTIVATIONS[str(module.nonlinearity)]())

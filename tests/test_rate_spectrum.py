@@ -42,7 +42,7 @@ def test_equals_the_slow_way(arch, n, k, R, g, t_ons, transient):
 
 
 def test_intervals_are_lengthened_and_a_bad_chunk_is_done_again(monkeypatch):
-    """The map turns first and then stretches by 1e4 per step and direction: 16 steps in one interval are too many."""
+    """Quiet at first, then driven into saturation: intervals that were short enough no longer are."""
     lengths = []
     bare = rate_spectrum._Run._bare
 
@@ -71,6 +71,18 @@ def test_a_bad_network_keeps_to_itself(bad):
     torch.testing.assert_close(beside[[0, 2]], healthy[[0, 2]], **HALF_THE_DIGITS)
     lost = -torch.inf if bad == 0.0 else torch.nan
     torch.testing.assert_close(beside[1], torch.full((8,), lost, dtype=DOUBLE), equal_nan=True)
+
+
+def test_units_that_do_not_respond_are_counted(monkeypatch):
+    """Also where rounding noise hides that a direction is lost: the count of slopes is exact."""
+    W, V, b, h0, x, q0, phi = problem("relu", 6, 5, 2, 1.0, 60)
+    W *= 0.01
+    b[:, :2], b[:, 2:] = -1e3, 1e3  # two of six units never respond, the others always do
+    h0.copy_(b)
+    monkeypatch.setattr("floss.orthonormalisation._NOISE", 0)
+    lam = rate_network_spectrum(W, V, b, h0, x, q0, phi)
+    assert torch.isfinite(lam[:, :4]).all()
+    assert torch.equal(lam[:, 4], torch.full((2,), -torch.inf, dtype=DOUBLE))
 
 
 def test_it_is_what_a_spectrum_without_gradients_takes(monkeypatch):
