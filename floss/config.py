@@ -103,7 +103,11 @@ class TrainJob:
     train: TrainConfig
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute", hashed=False)
     dtype: str = key(one_of("float32", "float64"), "precision")
-    engine: str = key(one_of("auto", "torch"), "which implementation of the hot loops", hashed=False)
+    engine: str = key(
+        one_of("auto", "torch", "native"),
+        "which implementation of the hot loops: native is C++, for vanilla",
+        hashed=False,
+    )
     diagnostics: tuple[str, ...] = key(
         list_of(one_of("grad_h0", "lyapunov", "svd")), "what to watch at the logged training epochs", added=()
     )
@@ -176,8 +180,16 @@ class BenchJob:
     )
     spectrum_steps: int = key(whole(1), "steps of one spectrum")
     spectrum_networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R of the spectra")
+    scaling_n: tuple[int, ...] = key(
+        list_of(whole(1)), "numbers of units N to scan, with k no larger than the smallest; [] for none, as below"
+    )
+    scaling_k: tuple[int, ...] = key(list_of(whole(1)), "numbers k to scan; those above N are left out")
+    scaling_steps: tuple[int, ...] = key(list_of(whole(2)), "lengths T to scan")
+    scaling_flossing_steps: tuple[int, ...] = key(list_of(whole(13)), "lengths T_f to scan")
+    scaling_batch: tuple[int, ...] = key(list_of(whole(1)), "batch sizes B to scan")
+    scaling_networks: int = key(whole(1), "ensemble size R of the scans; over R itself goes `networks`")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
-    results: str = key(text(), "folder of bench.csv and environment.json")
+    results: str = key(text(), "folder of bench.csv, environment.json and the picture `scaling`")
 
 
 def train_job(values: Mapping[str, Any]) -> TrainJob:
@@ -191,6 +203,7 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
     _check_delay(job)
     _check_flossing(job)
     check_device(job.device)
+    _check_engine(job)
     check_folder(job.results)
     if job.seed + job.seeds > 2**63:
         raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")
@@ -221,6 +234,15 @@ def check_cell(arch: ArchConfig) -> None:
         CELLS[arch.name].check(arch.n, arch.g, arch.init, arch.mean)
     except ValueError as error:
         raise ConfigError(f"arch.{error}") from None
+
+
+def _check_engine(job: TrainJob) -> None:
+    if job.engine != "native":
+        return
+    if job.arch.name != "vanilla":
+        raise ConfigError(f"engine=native: is for arch=vanilla, and arch={job.arch.name}; engine=torch has all of them")
+    if job.device == "cuda":
+        raise ConfigError("engine=native: is for device=cpu, and device=cuda")
 
 
 def _check_delay(job: TrainJob) -> None:

@@ -12,6 +12,8 @@ from tqdm import tqdm
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob, config_yaml
 from floss.diagnostics import DIAGNOSTICS
+from floss.engines import BuildError, find
+from floss.ensemble import Network, Protocol
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
 from floss.keys import ConfigError
@@ -27,12 +29,10 @@ from floss.results import (
     write_whole,
 )
 from floss.schedule import flossing_steps
-from floss.training import Network, Protocol, Tick, Training
+from floss.training import Tick, Training
 
 _THREADS = torch.get_num_threads()
-_NETWORKS_PER_THREAD = 4
-"""Below about this many a further thread gains nothing, and waits long where other programs run. The number of threads
-depends on the job alone, not on the jobs before it in a sweep, because sums in float32 depend on it."""
+"""The number of threads depends on the job alone, not on the jobs before it in a sweep."""
 
 
 def networks_of(job: TrainJob) -> list[Network]:
@@ -129,8 +129,13 @@ class _Run:
 
     def __init__(self, job: TrainJob, folder: Path) -> None:
         self.job, self.folder = job, folder
-        self.device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        torch.set_num_threads(min(_THREADS, max(1, job.seeds // _NETWORKS_PER_THREAD)))
+        wanted = "cpu" if job.engine == "native" else "cuda"
+        self.device = job.device if job.device != "auto" else wanted if torch.cuda.is_available() else "cpu"
+        try:
+            self.engine = find(job.engine, arch=job.arch.name, device=self.device)
+        except BuildError as error:
+            raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None
+        torch.set_num_threads(min(_THREADS, max(1, job.seeds // self.engine.networks_per_thread)))
         self.training = self.fresh_training()
         j, f = job, job.flossing
         self.identity = [
@@ -149,6 +154,7 @@ class _Run:
             networks_of(self.job),
             protocol_of(self.job),
             self.device,
+            engine=self.engine,
             diagnostics=self.job.diagnostics,
             every=self.job.train.log_every,
         )
@@ -157,7 +163,7 @@ class _Run:
         """Train to the end and write the summary; at a signal, write a checkpoint and leave."""
         if not self.resume():
             write_whole(self.folder / "config.yaml", config_yaml(self.job).encode())
-            write_json(self.folder / "environment.json", environment(self.device))
+            write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
         since_checkpoint, clock = 0, time.perf_counter()
         with self.progress_bar() as bar:
             for tick in self.training.run():
@@ -166,8 +172,8 @@ class _Run:
                 self.floss_seconds += (now - clock) * (tick.phase == "floss")
                 clock = now
                 self.log(tick, bar)
-                bar.update()
-                since_checkpoint += 1
+                bar.update(tick.epochs)
+                since_checkpoint += tick.epochs
                 if interrupt.signal or since_checkpoint >= self.job.train.checkpoint_every:
                     self.checkpoint()
                     since_checkpoint = 0

@@ -15,13 +15,20 @@ CHECKED = (
     "floss.bptt",
     "floss.cells",
     "floss.diagnostics",
+    "floss.engines.native",
+    "floss.ensemble",
     "floss.flossing",
     "floss.orthonormalisation",
     "floss.random",
     "floss.rate_spectrum",
     "floss.reduced_adjoint",
     "floss.tasks",
+    "floss.torch_engine",
     "floss.training",
 )
 
 install_import_hook(CHECKED, "beartype.beartype")
+
+from floss import engines  # noqa: E402
+
+engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test

@@ -54,7 +54,7 @@ TAKEN_AND_NOT = {
     "train.evaluation_batches": ([1, 16], [0, None]),
     "device": (["auto", "cpu"], ["gpu", "", None, 0]),
     "dtype": (["float32", "float64"], ["float16", "double", None]),
-    "engine": (["auto", "torch"], ["native", "", None]),
+    "engine": (["auto", "torch", "native"], ["cuda", "", None]),
     "diagnostics": (
         [[], ["svd"], ["svd", "grad_h0", "lyapunov"]],
         ["svd", ["norm"], ["svd", "svd"], [["svd"]], [None], None, True, 0],
@@ -149,7 +149,8 @@ WRONG = {
     "train=3": "train=3: this is a group of keys, not a value",
     "scale=smal": "scale=smal: must be one of paper, small, smoke; did you mean small?",
     "dtype=float16": "dtype=float16: must be one of float32, float64",
-    "engine=native": "engine=native: must be one of auto, torch",
+    "engine=cuda": "engine=cuda: must be one of auto, torch, native",
+    "engine=native arch=relu": "engine=native: is for arch=vanilla, and arch=relu; engine=torch has all of them",
     "results=": "results=: must be a text that is not empty",
     "results=/dev/null/x": "results=/dev/null/x: must be a folder that can be written; /dev/null is not",
     "dd=3": "dd: there is no such key; did you mean d?",

@@ -21,12 +21,13 @@ from floss.cells import CELLS, Parameters
 from floss.checkpoint import load_checkpoint
 from floss.config import TrainJob
 from floss.diagnostics import DIAGNOSTICS, effective_rank
+from floss.ensemble import Network, Protocol
 from floss.figures import draw
 from floss.lyapunov import initial_tangent
 from floss.random import Stream
 from floss.results import METRICS, SUMMARY
 from floss.sweep import collect
-from floss.training import Network, Protocol, Tick, Training
+from floss.training import Tick, Training
 
 EVERYTHING = ("grad_h0", "lyapunov", "svd")
 COLUMNS = ("grad_norm_h0", "lambda_10", "sv_1", "sv_20", "sv_40", "effective_rank")
@@ -56,7 +57,7 @@ def epoch_of(training: Training) -> tuple[Parameters, Tensor, dict[str, Tensor]]
     x = training.task.sample(
         training.seeds, Stream.TRAINING, training.epoch, steps=p.steps, batch=p.batch, dtype=p.dtype
     )
-    watched = training.train_epoch().diagnostics
+    watched = training.train_epochs(1).diagnostics
     assert watched is not None
     return before, x, watched
 
@@ -247,7 +248,7 @@ def ticks(training: Training, at: int = -1) -> list[Tick]:
     while training.epoch < training.protocol.epochs:
         if training.epoch == at:
             training.parameters["W"][1] = math.nan
-        found.append(training.train_epoch())
+        found.append(training.train_epochs(1))
     return found
 
 
@@ -304,16 +305,16 @@ def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, monkeypatch, undi
     def wrapped(function):
         def epoch(*arguments):
             nonlocal count
-            count += 1
-            if count == epochs:
+            count += arguments[-1]
+            if count - arguments[-1] < epochs <= count:
                 os.kill(os.getpid(), signal.SIGINT)
             return function(*arguments)
 
         return epoch
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "train_epoch", wrapped(Training.train_epoch))
-        patch.setattr(Training, "floss_epoch", wrapped(Training.floss_epoch))
+        patch.setattr(Training, "train_epochs", wrapped(Training.train_epochs))
+        patch.setattr(Training, "floss_epochs", wrapped(Training.floss_epochs))
         with pytest.raises(SystemExit) as stopped:
             experiment.run(one)
     assert stopped.value.code == 130

@@ -18,10 +18,11 @@ from twins import exponents_twin, relative
 import floss
 from floss.cells import CELLS
 from floss.cells.lru import LRUStep
+from floss.ensemble import Network, Protocol
 from floss.flossing import flossing_gradient
 from floss.lyapunov import Chain, initial_tangent, run_exponents
 from floss.tasks import TASKS
-from floss.training import Network, Protocol, Tick, Training
+from floss.training import Tick, Training
 
 NEW_CELLS = (*GATED_CELLS, "lru")
 SIGMAS = 5.0

@@ -17,11 +17,12 @@ CORE_LAYERS = (
     "orthonormalisation jacobian bptt adam",
     "lyapunov reduced_adjoint rate_spectrum flow",
     "cells tasks history covariant condition exact_condition",
-    "modules flossing diagnostics",
+    "modules flossing diagnostics ensemble",
+    "torch_engine",
     "training",
 )
 OUTER_LAYERS = (
-    "keys interrupt results",
+    "keys interrupt results engines",
     "memory checkpoint figures",
     "config",
     "experiment analysis",

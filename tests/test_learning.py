@@ -2,7 +2,8 @@
 
 import pytest
 
-from floss.training import Network, Protocol, Training
+from floss.ensemble import Network, Protocol
+from floss.training import Training
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_every_file(wheel):
     sources = [*(ROOT / "floss").rglob("*"), *(ROOT / "conf").rglob("*")]
-    names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in (".py", ".yaml", ".typed")]
+    names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in (".py", ".yaml", ".cpp", ".typed")]
     expected = {f"floss/{name}" if name.startswith("conf/") else name for name in names}
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected

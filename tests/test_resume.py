@@ -61,16 +61,16 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, number: int, job: T
     def wrapped(function):
         def epoch(*arguments):
             nonlocal count
-            count += 1
-            if count == epochs:
+            count += arguments[-1]
+            if count - arguments[-1] < epochs <= count:
                 os.kill(os.getpid(), number)
             return function(*arguments)
 
         return epoch
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "train_epoch", wrapped(Training.train_epoch))
-        patch.setattr(Training, "floss_epoch", wrapped(Training.floss_epoch))
+        patch.setattr(Training, "train_epochs", wrapped(Training.train_epochs))
+        patch.setattr(Training, "floss_epochs", wrapped(Training.floss_epochs))
         with pytest.raises(SystemExit) as stopped:
             experiment.run(job)
     return stopped.value.code
@@ -180,12 +180,15 @@ def test_stopped_by_a_signal(tmp_path, monkeypatch, capsys, undisturbed, number,
     assert result(experiment.run(one)) == result(undisturbed)
 
 
-def test_stopped_at_every_epoch_in_turn(tmp_path, monkeypatch, undisturbed):
-    """One epoch for each start: 30 starts, and the last one only writes the summary."""
-    one = small(tmp_path)
-    for _ in range(30):
+@pytest.mark.parametrize(("engine", "stretches"), [("torch", 30), ("native", 10)])
+def test_stopped_after_every_stretch_in_turn(tmp_path, monkeypatch, engine, stretches):
+    """One stretch of epochs for each start, and the last start only writes the summary."""
+    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    wanted = experiment.run(small(whole, f"engine={engine}"))
+    one = small(parts, f"engine={engine}")
+    for _ in range(stretches):
         assert stop_after(monkeypatch, 1, signal.SIGTERM, one) == 143
-    assert result(experiment.run(one)) == result(undisturbed)
+    assert result(experiment.run(one)) == result(wanted)
 
 
 @pytest.mark.parametrize("arch", ["lstm", "lru"])

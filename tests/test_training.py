@@ -9,8 +9,9 @@ import torch
 from problems import DOUBLE, GATED_CELLS
 
 from floss.cells import CELLS
+from floss.ensemble import Network, Protocol
 from floss.random import Stream
-from floss.training import Network, Protocol, Tick, Training
+from floss.training import Tick, Training
 
 SMALL = Protocol(task="xor", n=10, epochs=7, steps=14, batch=3, evaluation_batches=2, flossing_epochs=3, dtype=DOUBLE)
 NETWORKS = (
@@ -141,7 +142,7 @@ def test_finite_loss_with_a_gradient_that_overflows():
     for name in ("V", "b", "h0"):
         training.parameters[name][1] = 0.0
     before = tensors(training)
-    tick = training.train_epoch()
+    tick = training.train_epochs(1)
     assert training.diverged_at.tolist() == [-1, 0, -1]
     assert tick.networks.tolist() == [0, 2]
     for name, value in training.parameters.items():

@@ -98,7 +98,7 @@ class Cell(ABC):
         for _ in range(relaxation):
             h = step(h)
         parameters["h0"] = h
-        return {name: value.to(dtype) for name, value in parameters.items()}
+        return {name: value.to(dtype).contiguous() for name, value in parameters.items()}
 
     def unroll(
         self,

@@ -1,0 +1,56 @@
+"""Engines, the implementations of the two hot loops that `engine=` chooses from.
+
+`torch` (`floss.torch_engine`) runs everything everywhere and is the reference; `native` is for vanilla networks on
+CPUs.
+"""
+
+import functools
+import sys
+
+from floss.engines.build import BuildError, compiler, library
+from floss.engines.native import NativeEngine
+from floss.torch_engine import TorchEngine
+
+ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, NativeEngine)}
+
+
+def available(device: str) -> list[str]:
+    """Names of the engines that work here for vanilla networks."""
+    return ["torch", "native"] if device == "cpu" and _native_reason() is None else ["torch"]
+
+
+def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
+    """The engine of this name; of `auto` the fastest that works here, with a warning where it could be faster.
+
+    Raises:
+        BuildError: `native` is asked for and cannot be built here.
+    """
+    if name == "native":
+        library()
+    if name != "auto":
+        return ENGINES[name]
+    if arch != "vanilla" or device != "cpu":
+        return TorchEngine
+    reason = _native_reason()
+    if reason is None:
+        return NativeEngine
+    _warn(reason)
+    return TorchEngine
+
+
+@functools.cache
+def _native_reason() -> str | None:
+    """Why the native engine cannot be used; None where it can."""
+    try:
+        library()
+    except BuildError as error:
+        return str(error)
+    return None
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    print(f"floss: the native engine cannot be used, so training is slower: {reason}", file=sys.stderr)
+
+
+__all__ = ["ENGINES", "BuildError", "available", "compiler", "find"]

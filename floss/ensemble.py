@@ -1,0 +1,129 @@
+"""Ensembles: R networks in one program, each parameter a tensor with the leading axis R.
+
+What must agree is in `Protocol`, what may differ in `Network`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from floss.adam import Adam
+from floss.cells import CELLS
+from floss.lyapunov import initial_tangent
+from floss.schedule import transient_steps
+from floss.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Network:
+    """What may differ between the networks of one ensemble."""
+
+    seed: int
+    d: int
+    """Delay of the task in steps."""
+    g: float = 1.0
+    """Gain of the initial recurrent weights."""
+    episodes: tuple[int, ...] = ()
+    """Training epochs before which a flossing episode runs."""
+    k: int = 75
+    """Number of flossed exponents."""
+    target: float = 0.0
+    """Wanted value of the flossed exponents, nats per step."""
+    flossing_steps: int = 55
+    """T_f, length of one flossing run."""
+    flossing_transient: int | None = None
+    """Steps of a flossing run that are not counted; None: 10 + ⌈T_f / 10⌉."""
+
+    @property
+    def flossing_run(self) -> tuple[int, int]:
+        """Length of one flossing run, and how many of its steps are not counted."""
+        steps, transient = self.flossing_steps, self.flossing_transient
+        return steps, transient_steps(steps) if transient is None else transient
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all networks of one ensemble have in common."""
+
+    task: str = "xor"
+    arch: str = "vanilla"
+    n: int = 80
+    init: str = "gaussian"
+    mean: float = 0.0
+    bias: float = 0.1
+    readout: float = 1.0
+    relaxation: int = 100
+    epochs: int = 10_000
+    steps: int = 300
+    batch: int = 16
+    lr: float = 1e-3
+    clip: float = 0.03
+    evaluation_batches: int = 16
+    flossing_epochs: int = 500
+    flossing_lr: float = 1e-3
+    t_ons: int = 1
+    dtype: torch.dtype = torch.float32
+
+
+class Ensemble:
+    """Networks as they are now: parameters, two Adam states, and which of them have diverged."""
+
+    def __init__(self, networks: Sequence[Network], protocol: Protocol, device: torch.device | str = "cpu") -> None:
+        """Draw the networks, each from its own seed."""
+        self.networks, self.protocol = tuple(networks), protocol
+        self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task]
+
+        def per_network(name: str, dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.tensor([getattr(network, name) for network in networks], dtype=dtype, device=device)
+
+        self.seeds, self.d, self.k = per_network("seed"), per_network("d"), per_network("k")
+        self.target = per_network("target", protocol.dtype)
+        self.runs = per_network("flossing_run")
+        """Length of each network's flossing runs, and how many of their steps are not counted, [R, 2]."""
+        never = protocol.epochs
+        most = max(len(network.episodes) for network in networks)
+        starts = [[*network.episodes, *[never] * (most - len(network.episodes))] for network in networks]
+        self.starts = torch.tensor(starts, dtype=torch.int64, device=device)
+        """Training epochs before which each network has a flossing episode, [R, episodes], filled up with E."""
+        self.parameters = self.cell.initial_parameters(
+            self.seeds,
+            per_network("g", protocol.dtype),
+            n=protocol.n,
+            inputs=self.task.inputs,
+            batch=protocol.batch,
+            init=protocol.init,
+            mean=protocol.mean,
+            bias=protocol.bias,
+            readout=protocol.readout,
+            relaxation=protocol.relaxation,
+            dtype=protocol.dtype,
+        )
+        size, columns = self.cell.state_size(protocol.n), max((n.k for n in networks if n.episodes), default=1)
+        # All columns are drawn, so that no bit of the first ones depends on how many the neighbours need.
+        self.q0 = initial_tangent(self.seeds, size, size, protocol.dtype)[:, :, :columns].contiguous()
+        self.task_adam = Adam(self.parameters, protocol.lr)
+        self.flossing_adam = Adam({name: self.parameters[name] for name in self.cell.flossed}, protocol.flossing_lr)
+        self.diverged_at = torch.full_like(self.seeds, -1)
+        """Training epoch at which a network stopped being finite; -1 while it is."""
+
+    @property
+    def alive(self) -> Bool[Tensor, "R"]:
+        """Which networks have not diverged."""
+        return self.diverged_at < 0
+
+    @property
+    def episodes(self) -> tuple[int, ...]:
+        """Training epochs before which any of the networks has a flossing episode."""
+        return tuple(sorted({epoch for network in self.networks for epoch in network.episodes}))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that training changes, by name."""
+        return {
+            **{f"parameters.{name}": p for name, p in self.parameters.items()},
+            **{f"task_adam.{name}": p for name, p in self.task_adam.state().items()},
+            **{f"flossing_adam.{name}": p for name, p in self.flossing_adam.state().items()},
+            "diverged_at": self.diverged_at,
+        }

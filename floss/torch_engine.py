@@ -1,0 +1,139 @@
+"""The two hot loops in torch, for every architecture and device: the reference for every other engine.
+
+An engine belongs to one `Ensemble`. It computes gradients (parameters and data in; loss, metrics and gradients out),
+and runs whole epochs on the ensemble in place: data, gradient, clipping, Adam, and freezing what is not finite.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from floss.adam import clip_gradient
+from floss.bptt import Workspace
+from floss.cells import Parameters
+from floss.ensemble import Ensemble
+from floss.flossing import finite_networks, flossing_gradient, flossing_step
+from floss.random import Stream
+
+
+class TorchEngine:
+    """`engine=torch`. Losses are summed over networks, never averaged."""
+
+    name: ClassVar[str] = "torch"
+    networks_per_thread: ClassVar[int] = 4
+    """Below about this many a further thread gains nothing, and waits long where other programs run. The bits of sums
+    in float32 depend on the number of threads."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        """For the networks of `ensemble`, which the epochs change in place."""
+        self.ensemble = ensemble
+        self._workspace = Workspace()
+
+    @property
+    def stretch(self) -> int:
+        """How many epochs one call should run, so that calls stay short enough to interrupt."""
+        return 1
+
+    def task_gradient(
+        self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
+        """Task loss, accuracy and gradient of one epoch for each network.
+
+        Args:
+            parameters: of the networks, stacked.
+            x: inputs.
+            d: delay of each network.
+
+        Returns:
+            Loss, accuracy (None where the task has none), and the gradient of every parameter.
+        """
+        leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+        y = self.ensemble.cell.unroll(leaves, x, workspace=self._workspace)
+        loss, accuracy = self.ensemble.task.loss(y, x, d)
+        gradient = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        return loss.detach(), accuracy, dict(zip(leaves, gradient, strict=True))
+
+    def flossing_gradient(
+        self,
+        parameters: Parameters,
+        inputs: Float[Tensor, "R T S"],
+        q0: Float[Tensor, "R N k"],
+        *,
+        k: Int64[Tensor, "R"],
+        target: Float[Tensor, "R"],
+        t_ons: int,
+        transient: int,
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
+        """Flossing loss, exponents and gradient of one flossing epoch: see `floss.flossing.flossing_gradient`."""
+        return flossing_gradient(
+            self.ensemble.cell, parameters, inputs, q0, k=k, target=target, t_ons=t_ons, transient=transient
+        )
+
+    def train(self, epoch: int, count: int) -> tuple[Bool[Tensor, "R"], Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Training epochs `epoch`, …, `epoch + count - 1` of all networks.
+
+        A network whose loss or gradient is not finite is marked in `diverged_at` and stays as it is, bit for bit.
+
+        Returns:
+            Which networks took the last step; loss and accuracy of the last epoch, before its step.
+        """
+        e, p = self.ensemble, self.ensemble.protocol
+        everyone = torch.arange(len(e.networks), device=e.seeds.device)
+        for now in range(epoch, epoch + count):
+            x = e.task.sample(e.seeds, Stream.TRAINING, now, steps=p.steps, batch=p.batch, dtype=p.dtype)
+            loss, accuracy, gradient = self.task_gradient(e.parameters, x, e.d)
+            finite, alive = finite_networks(loss, gradient), e.alive
+            e.diverged_at[alive & ~finite] = now
+            clipped = {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
+            e.task_adam.step(e.parameters, clipped, alive & finite, everyone)
+        return e.alive, loss, accuracy  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def floss(
+        self, index: Int64[Tensor, "m"], life: Int64[Tensor, "m"], count: int, *, epoch: int
+    ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
+        """`count` flossing epochs of the networks `index`, whose flossing runs have one length.
+
+        Args:
+            index: rows of the ensemble, ascending; none of them has diverged.
+            life: number of the first of these epochs in each network's life, which picks its data.
+            count: how many epochs.
+            epoch: the training epoch that the episode comes before: where a network diverged.
+
+        Returns:
+            Which networks took the last step; loss and largest flossed exponent of the last epoch, before its step.
+        """
+        e, p = self.ensemble, self.ensemble.protocol
+        steps, transient = e.runs[index[0]].tolist()
+        k = e.k[index]
+        for since in range(count):
+            x = e.task.sample(e.seeds[index], Stream.FLOSSING, life + since, steps=steps, batch=1, dtype=p.dtype)
+            alive = e.alive[index]
+            active, loss, exponents = flossing_step(
+                e.cell,
+                e.parameters,
+                e.flossing_adam,
+                x[:, :, 0],
+                e.q0[index, :, : int(k.max())],
+                index=index,
+                alive=alive,
+                k=k,
+                target=e.target[index],
+                t_ons=p.t_ons,
+                transient=transient,
+            )
+            e.diverged_at[index[alive & ~active]] = epoch
+        return active, loss, exponents[:, 0]  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Mean loss and accuracy of the present parameters on fresh evaluation data."""
+        e, p = self.ensemble, self.ensemble.protocol
+        losses, accuracies = [], []
+        with torch.no_grad():
+            for batch in range(p.evaluation_batches):
+                x = e.task.sample(e.seeds, Stream.EVALUATION, batch, steps=p.steps, batch=p.batch, dtype=p.dtype)
+                loss, accuracy = e.task.loss(e.cell.unroll(e.parameters, x, workspace=self._workspace), x, e.d)
+                losses.append(loss)
+                accuracies.append(accuracy)
+        return torch.stack(losses).mean(0), torch.stack(accuracies).mean(0) if e.task.binary else None
