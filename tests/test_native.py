@@ -103,8 +103,7 @@ def test_gradients_of_the_reference_protocol(dtype, g):
 
 @pytest.mark.parametrize("g", [0.5, 1.0, 1.5])
 def test_flossing_gradients_of_the_reference_protocol_in_float32(g):
-    """The gradient itself amplifies rounding, in some networks a hundred times more than in most, whatever the engine:
-    so ours is judged by what is typical, and by the errors of torch, whose Gram matrices are float64."""
+    """The chain is in float64, the adjoint in float32: more exact than torch's, which has float32 in the chain too."""
     networks = tuple(Network(seed=s, d=40, g=g, k=75, episodes=(0,)) for s in range(24))
     single, exact = Protocol(dtype=torch.float32), Protocol(dtype=DOUBLE)
     ours, torchs = training(NativeEngine, single, networks), training(TorchEngine, single, networks)
@@ -120,9 +119,9 @@ def test_flossing_gradients_of_the_reference_protocol_in_float32(g):
     errors, theirs = (
         (gradient(of, torch.float32) - reference).norm(dim=1) / reference.norm(dim=1) for of in (ours, torchs)
     )
-    assert float(errors.median()) < 5e-4
-    assert float((errors < 1e-3).double().mean()) >= 0.75
-    assert float(errors.log().mean()) < float(theirs.log().mean()) + 0.5
+    assert float(errors.median()) < 2e-4
+    assert float((errors < 1e-3).double().mean()) > 0.95
+    assert float(errors.log().mean()) < float(theirs.log().mean()) - 0.5
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -151,9 +150,8 @@ def test_task_gradients_at_any_size(n, batch, steps, task, delays, g, seed, dtyp
 def test_flossing_gradients_at_any_size(data, n, g, seed, target):
     ks = data.draw(st.lists(st.integers(1, n), min_size=1, max_size=3))
     dtype = data.draw(st.sampled_from(list(ROUNDING)))
-    # Long intervals need the digits of float64; the last exponents of a square chain need room.
-    t_ons = data.draw(st.integers(1, 4)) if dtype == DOUBLE and max(ks) <= 20 else 1
-    if dtype == torch.float32:
+    t_ons = data.draw(st.integers(1, 4)) if max(ks) <= 20 else 1  # the condition of an interval grows with k and t_ons
+    if dtype == torch.float32:  # the last exponents of a square chain take more digits in the adjoint than it has
         ks = [min(k, max(1, round(0.9 * n))) for k in ks]
     steps, transient = data.draw(st.tuples(st.integers(12, 30), st.integers(0, 8)))
     networks = tuple(Network(seed=seed + i, d=2, g=g, k=k, target=target, episodes=(0,)) for i, k in enumerate(ks))

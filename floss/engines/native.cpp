@@ -21,9 +21,10 @@
 //     P     [T_f + 1][N][Kp]  tangent vectors, one per column, before each step and after the last
 //     X     [T_f][k][Kp]      R^{-T} of each QR decomposition, lower triangular
 //
-// QR decompositions are block Gram-Schmidt in panels of 16 columns, every projection done twice, which keeps
-// ‖QᵀQ - I‖ at rounding level for every condition number below 1/ε (Barlow & Smoktunowicz 2013). Their adjoint is the
-// reduced one of floss/reduced_adjoint.py.
+// QR decompositions are modified block Gram-Schmidt in panels of 16 columns, in double precision. Done once, ‖QᵀQ - I‖ is
+// about ε κ, far below the rounding of single precision; for networks in double precision every projection is done twice,
+// which keeps it at rounding level for every κ < 1/ε (Barlow & Smoktunowicz 2013). Their adjoint is the reduced one of
+// floss/reduced_adjoint.py.
 //
 // Vectors are the compiler's own (GCC, Clang): 64, 32 or 16 bytes by FLOSS_VECTOR_BYTES, which the build sets together
 // with the machine's instruction set; no intrinsics but the two that switch off denormal numbers.
@@ -637,10 +638,12 @@ template <class T> struct Trainer {
 template <class T> struct Orthonormaliser {
     static constexpr int P = PANEL<T>;
     const int64_t N, most;  // rows; columns at most, padded
+    const bool twice;       // project twice
     int64_t k, Kp;
     T *R, *first, *second, *projected;
 
-    Orthonormaliser(int64_t N, int64_t columns, Arena& arena) : N(N), most(padded<T>(columns)) {
+    Orthonormaliser(int64_t N, int64_t columns, bool twice, Arena& arena)
+        : N(N), most(padded<T>(columns)), twice(twice) {
         R = arena.take<T>(most * most);
         first = arena.take<T>(P * P), second = arena.take<T>(P * P);
         projected = arena.take<T>(std::max<int64_t>(most, P) * P);
@@ -709,14 +712,17 @@ template <class T> struct Orthonormaliser {
             const int width = int(std::min<int64_t>(P, k - p));
             const int64_t own = std::min<int64_t>(P, Kp - p) / LANES<T>, later = (Kp - p) / LANES<T> - own;
             panel(q + p, own, width, first);
-            if (p) {
-                product<T>(p, own, {q, 1, Kp}, q + p, Kp, N, storing(projected, P));
-                product<T>(N, own, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp));
+            if (twice) {  // R_{<p,p} = S₁ + S₂ T₁ and R_pp = T₂ T₁
+                if (p) {
+                    product<T>(p, own, {q, 1, Kp}, q + p, Kp, N, storing(projected, P));
+                    product<T>(N, own, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp));
+                    product<T>(p, own, {projected, P, 1}, first, P, width, adding(R + p, Kp));
+                }
+                panel(q + p, own, width, second);
+                product<T>(width, own, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
+            } else {
+                for (int i = 0; i < width; ++i) std::copy_n(first + i * P, own * LANES<T>, R + (p + i) * Kp + p);
             }
-            panel(q + p, own, width, second);
-            // R_{<p,p} = S₁ + S₂ T₁ and R_pp = T₂ T₁
-            if (p) product<T>(p, own, {projected, P, 1}, first, P, width, adding(R + p, Kp));
-            product<T>(width, own, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
             for (int j = 0; j < width; ++j) diagonal[p + j] = R[(p + j) * Kp + p + j];
             if (later) {
                 product<T>(width, later, {q + p, 1, Kp}, q + p + P, Kp, N, storing(R + p * Kp + p + P, Kp));
@@ -754,78 +760,97 @@ template <class T> struct Orthonormaliser {
     }
 };
 
+// Forwards in double precision whatever T is, for rounding there is amplified: in single precision one gradient in eight
+// would be wrong by more than 1e-3, some by 1e-2. Backwards in T.
 template <class T> struct Flosser {
+    using D = double;
     const FlossCall& call;
-    const int64_t N, S, steps, Np, most, units;  // most: columns at most, padded; units: vectors of Np
+    const int64_t N, S, steps, Np, Nd, most;  // Nd: N padded for D; most: columns at most, padded
     int64_t sizes[TENSORS];
-    Orthonormaliser<T> qr;
-    T *P, *X, *R, *rates, *W, *Wt, *Ws, *Vt, *b, *x, *h, *gp, *other, *mix, *Pt, *gW, *gV, *gb, *gh, *pulled, *rowsum, *gJ;
+    Orthonormaliser<D> qr;
+    D *W_d, *Wt, *Ws, *Vt, *b, *h, *ahead, *now, *next, *inverse_d, *R;  // forwards
+    T *P, *X, *rates, *x;                                        // kept for the way back
+    T *W, *gp, *other, *mix, *Pt, *gW, *gV, *gb, *gh, *pulled, *rowsum, *g;
     T* gradient[3];
+    int64_t k, Kp, Kd, vectors;  // of the network at hand, padded for T and for D; vectors of Kp
 
     Flosser(const FlossCall& call, Arena& arena)
-        : call(call), N(call.n), S(call.inputs), steps(call.steps), Np(padded<T>(N)), most(padded<T>(call.columns)),
-          units(Np / LANES<T>), sizes{N * N, N * S, N, 0, 0, 0}, qr(N, call.columns, arena) {
-        P = arena.take<T>((steps + 1) * N * most);
-        X = arena.take<T>(steps * call.columns * most);
-        R = arena.take<T>(steps * most);
-        rates = arena.take<T>((steps + 1) * Np);
-        W = arena.take<T>(N * Np), Wt = arena.take<T>(N * Np), Ws = arena.take<T>(N * Np), gW = arena.take<T>(N * Np);
-        Vt = arena.take<T>(S * Np), gV = arena.take<T>(S * Np), b = arena.take<T>(Np), gb = arena.take<T>(Np);
-        x = arena.take<T>(steps * S), h = arena.take<T>(Np), gh = arena.take<T>(Np), pulled = arena.take<T>(Np);
+        : call(call), N(call.n), S(call.inputs), steps(call.steps), Np(padded<T>(N)), Nd(padded<D>(N)),
+          most(padded<T>(call.columns)), sizes{N * N, N * S, N, 0, 0, 0}, qr(N, call.columns, std::is_same_v<T, D>, arena) {
+        W_d = arena.take<D>(N * Nd), Wt = arena.take<D>(N * Nd), Ws = arena.take<D>(N * Nd), Vt = arena.take<D>(S * Nd);
+        b = arena.take<D>(Nd), h = arena.take<D>(Nd), ahead = arena.take<D>(Nd), R = arena.take<D>(steps * most);
+        now = arena.take<D>(N * most), next = arena.take<D>(N * most), inverse_d = arena.take<D>(call.columns * most);
+        P = arena.take<T>((steps + 1) * N * most), X = arena.take<T>(steps * call.columns * most);
+        rates = arena.take<T>(steps * Np), x = arena.take<T>(steps * S);
+        W = arena.take<T>(N * Np), gW = arena.take<T>(N * Np), gV = arena.take<T>(S * Np), gb = arena.take<T>(Np);
+        gh = arena.take<T>(Np), pulled = arena.take<T>(Np), rowsum = arena.take<T>(N * LANES<T>);
         gp = arena.take<T>(N * most), other = arena.take<T>(N * most), mix = arena.take<T>(most * most);
-        Pt = arena.take<T>(most * Np), rowsum = arena.take<T>(N * LANES<T>), gJ = arena.take<T>(2 * most);
+        Pt = arena.take<T>(most * Np), g = arena.take<T>(most);
         for (int i = 0; i < 3; ++i) gradient[i] = arena.take<T>(sizes[i]);
     }
 
-    int64_t k, Kp, vectors;  // of the network at hand; vectors of Kp
     T* tangent(int64_t s) const { return P + s * N * Kp; }
     T* inverse(int64_t s) const { return X + (s - 1) * k * Kp; }  // R^{-T} of the decomposition that ends step s
 
-    void pack(T* const (&p)[3], const T* q0) {
-        std::fill_n(W, N * Np, T(0)), std::fill_n(Wt, N * Np, T(0)), std::fill_n(Vt, S * Np, T(0)), std::fill_n(b, Np, T(0));
-        for (int64_t i = 0; i < N; ++i) {
-            for (int64_t j = 0; j < N; ++j) W[i * Np + j] = Wt[j * Np + i] = p[0][i * N + j];
-            for (int64_t j = 0; j < S; ++j) Vt[j * Np + i] = p[1][i * S + j] / T(S);
-            b[i] = p[2][i];
+    // Rows of tangent vectors or of an inverse, from one precision and padding to the other.
+    template <class From, class To> void copy_rows(const From* from, int64_t ld, int64_t rows, To* to, int64_t ld_to) const {
+        for (int64_t i = 0; i < rows; ++i, from += ld, to += ld_to) {
+            for (int64_t j = 0; j < k; ++j) to[j] = To(from[j]);
+            std::fill(to + k, to + ld_to, To(0));
         }
-        std::fill_n(P, N * Kp, T(0));
-        for (int64_t i = 0; i < N; ++i) std::copy_n(q0 + i * call.columns, k, P + i * Kp);
+    }
+
+    void pack(T* const (&p)[3], const T* h0, const T* q0) {
+        std::fill_n(W, N * Np, T(0)), std::fill_n(W_d, N * Nd, 0.), std::fill_n(Wt, N * Nd, 0.);
+        std::fill_n(Vt, S * Nd, 0.), std::fill_n(b, Nd, 0.), std::fill_n(h, Nd, 0.), std::fill_n(rates, steps * Np, T(0));
+        for (int64_t i = 0; i < N; ++i) {
+            for (int64_t j = 0; j < N; ++j)
+                W[i * Np + j] = p[0][i * N + j], W_d[i * Nd + j] = Wt[j * Nd + i] = p[0][i * N + j];
+            for (int64_t j = 0; j < S; ++j) Vt[j * Nd + i] = D(p[1][i * S + j]) / D(S);
+            b[i] = p[2][i], h[i] = h0[i];
+        }
+        copy_rows(q0, call.columns, N, now, Kd);
+        copy_rows(q0, call.columns, N, P, Kp);
     }
 
     // The chain of decompositions. Returns the first lost direction, k where there is none.
     int64_t forward() {
         int64_t responding = k;  // D has at most as many directions as units with φ' ≠ 0
         for (int64_t s = 0; s < steps; ++s) {
-            T* r = rates + s * Np;
-            for (int64_t v = 0; v < Np; v += LANES<T>) store(r + v, tanh_of<T>(load(h + v)));
+            T* const kept = rates + s * Np;
             int64_t slopes = 0;
-            for (int64_t i = 0; i < N; ++i) slopes += T(1) - r[i] * r[i] != T(0);
+            for (int64_t v = 0; v < Nd; v += LANES<D>) store(h + v, tanh_of<D>(load(h + v)));  // now the rate
+            for (int64_t i = 0; i < N; ++i) kept[i] = T(h[i]), slopes += T(1) - kept[i] * kept[i] != T(0);
             responding = std::min(responding, slopes);
             for (int64_t i = 0; i < N; ++i)
-                for (int64_t v = 0; v < Np; v += LANES<T>) {
-                    const Vec<T> rate = load(r + v);
-                    store(Ws + i * Np + v, load(W + i * Np + v) * (T(1) - rate * rate));
+                for (int64_t v = 0; v < Nd; v += LANES<D>) {
+                    const Vec<D> rate = load(h + v);
+                    store(Ws + i * Nd + v, load(W_d + i * Nd + v) * (1. - rate * rate));
                 }
-            T* const next = tangent(s + 1);
-            product<T>(N, vectors, {Ws, Np, 1}, tangent(s), Kp, N, storing(next, Kp));
-            product<T>(1, units, {r, Np, 1}, Wt, Np, N, [&](int64_t, int64_t first, auto& acc) {
-                int64_t at = first * LANES<T>;
+            product<D>(N, Kd / LANES<D>, {Ws, Nd, 1}, now, Kd, N, storing(next, Kd));
+            product<D>(1, Nd / LANES<D>, {h, Nd, 1}, Wt, Nd, N, [&](int64_t, int64_t first, auto& acc) {
+                int64_t at = first * LANES<D>;
                 for (auto& state : acc) {
                     state += load(b + at);
-                    for (int64_t i = 0; i < S; ++i) state += load(Vt + i * Np + at) * x[s * S + i];
-                    store(h + at, state);
-                    at += LANES<T>;
+                    for (int64_t i = 0; i < S; ++i) state += load(Vt + i * Nd + at) * D(x[s * S + i]);
+                    store(ahead + at, state);
+                    at += LANES<D>;
                 }
             });
-            if (!call.interval[s]) continue;
-            T* const diagonal = R + s * most;
-            qr.decompose(next, inverse(s + 1), diagonal);
-            // The bounds of floss/orthonormalisation.py: below them R_jj may be rounding noise.
-            constexpr T noise = std::numeric_limits<T>::epsilon();
-            const T bound = *std::max_element(diagonal, diagonal + k) *
-                            (std::is_same_v<T, float> ? std::sqrt(T(N)) * noise : T(32 * N) * noise);
-            for (int64_t j = 0; j < responding; ++j)
-                if (diagonal[j] <= bound) responding = j;
+            std::swap(h, ahead);
+            if (call.interval[s]) {
+                D* const diagonal = R + s * most;
+                qr.decompose(next, inverse_d, diagonal);
+                copy_rows(inverse_d, Kd, k, inverse(s + 1), Kp);
+                // Below the bounds of floss/orthonormalisation.py, R_jj may be rounding noise in T.
+                constexpr D noise = std::numeric_limits<T>::epsilon();
+                const D bound = *std::max_element(diagonal, diagonal + k) *
+                                (std::is_same_v<T, float> ? std::sqrt(D(N)) : D(32 * N)) * noise;
+                for (int64_t j = 0; j < responding; ++j)
+                    if (diagonal[j] <= bound) responding = j;
+            }
+            copy_rows(next, Kd, N, tangent(s + 1), Kp);
+            std::swap(now, next);
         }
         return responding;
     }
@@ -844,7 +869,7 @@ template <class T> struct Flosser {
     }
 
     // The reduced adjoint: g[j] = ∂loss / ∂(Σ log R_jj).
-    void backward(const T* g) {
+    void backward() {
         std::fill_n(gW, N * Np, T(0)), std::fill_n(gV, S * Np, T(0)), std::fill_n(gb, Np, T(0)), std::fill_n(gh, Np, T(0));
         std::fill_n(gp, N * Kp, T(0)), std::fill_n(mix, Kp * Kp, T(0)), std::fill_n(Pt, most * Np, T(0));
         bool first = true, next_counts = false;
@@ -881,7 +906,7 @@ template <class T> struct Flosser {
                 const T slope = T(1) - r[i] * r[i];
                 for (int64_t j = 0; j < k; ++j) Pt[j * Np + i] = slope * p[i * Kp + j];
             }
-            product<T>(N, units, {gp, Kp, 1}, Pt, Np, k, adding(gW, Np));
+            product<T>(N, Np / LANES<T>, {gp, Kp, 1}, Pt, Np, k, adding(gW, Np));
             // P̄ = φ' ∘ Wᵀ Z̄
             product<T>(N, vectors, {W, 1, Np}, gp, Kp, N, [&](int64_t i, int64_t v, auto& acc) {
                 const T slope = T(1) - r[i] * r[i];
@@ -905,7 +930,7 @@ template <class T> struct Flosser {
                 for (int64_t i = 0; i < S; ++i)
                     store(gV + i * Np + v, load(gV + i * Np + v) + load(gh + v) * input[i]);
             }
-            product<T>(1, units, {gh, Np, 1}, W, Np, N, storing(pulled, Np));
+            product<T>(1, Np / LANES<T>, {gh, Np, 1}, W, Np, N, storing(pulled, Np));
             for (int64_t i = 0; i < N; ++i)
                 gh[i] = (T(1) - r[i] * r[i]) * pulled[i] - T(2) * r[i] * sum<T>(load(rowsum + i * LANES<T>));
         }
@@ -922,7 +947,7 @@ template <class T> struct Flosser {
         T* p[3];
         for (int t = 0; t < 3; ++t) p[t] = static_cast<T*>(call.parameters[t]) + network * sizes[t];
         const T* const h0 = static_cast<const T*>(call.parameters[5]) + network * call.batch * N;
-        k = call.k[i], Kp = padded<T>(k), vectors = Kp / LANES<T>;
+        k = call.k[i], Kp = padded<T>(k), Kd = padded<D>(k), vectors = Kp / LANES<T>;
         qr.size(k);
         int64_t counted = 0;
         for (int64_t s = 0, since = 0; s < steps; ++s) {  // steps that count: those of the intervals that do
@@ -931,7 +956,6 @@ template <class T> struct Flosser {
             if (call.interval[s]) since = 0;
         }
         double* const exponents = call.exponents + i * call.columns;
-        T* const g = gJ;
         for (int64_t epoch = 0; epoch < call.epochs; ++epoch) {
             if (call.mode == GRADIENT) {
                 std::copy_n(static_cast<const T*>(call.x) + i * steps * S, steps * S, x);
@@ -940,9 +964,7 @@ template <class T> struct Flosser {
                                     std::uint32_t(call.first_life[i] + epoch)};
                 call.uniform ? random.uniform(x, steps * S) : random.bits(x, steps * S);
             }
-            pack(p, static_cast<const T*>(call.q0) + i * N * call.columns);
-            std::fill_n(h, Np, T(0));
-            std::copy_n(h0, N, h);
+            pack(p, h0, static_cast<const T*>(call.q0) + i * N * call.columns);
             const int64_t kept = forward();
             bool sound = true;
             for (int64_t j = 0; j < N; ++j) sound = sound && std::isfinite(h[j]);
@@ -956,7 +978,7 @@ template <class T> struct Flosser {
             }
             call.loss[i] = loss;
             sound = sound && std::isfinite(loss);
-            if (sound || call.mode == GRADIENT) backward(g);
+            if (sound || call.mode == GRADIENT) backward();
             if (call.mode == GRADIENT) {
                 for (int t = 0; t < 3; ++t)
                     std::copy_n(gradient[t], sizes[t], static_cast<T*>(call.gradient[t]) + i * sizes[t]);
