@@ -181,15 +181,15 @@ class BenchJob:
     spectrum_steps: int = key(whole(1), "steps of one spectrum")
     spectrum_networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R of the spectra")
     scaling_n: tuple[int, ...] = key(
-        list_of(whole(1)), "numbers of units N to scan, with k no larger than the smallest; [] for none, as below"
+        list_of(whole(1)), "scan over units N, with the same k for all of them; [] switches a scan off"
     )
-    scaling_k: tuple[int, ...] = key(list_of(whole(1)), "numbers k to scan; those above N are left out")
-    scaling_steps: tuple[int, ...] = key(list_of(whole(2)), "lengths T to scan")
-    scaling_flossing_steps: tuple[int, ...] = key(list_of(whole(13)), "lengths T_f to scan")
-    scaling_batch: tuple[int, ...] = key(list_of(whole(1)), "batch sizes B to scan")
-    scaling_networks: int = key(whole(1), "ensemble size R of the scans; over R itself goes `networks`")
+    scaling_k: tuple[int, ...] = key(list_of(whole(1)), "scan over flossed exponents k, without those above n")
+    scaling_steps: tuple[int, ...] = key(list_of(whole(2)), "scan over steps T of a training sequence")
+    scaling_flossing_steps: tuple[int, ...] = key(list_of(whole(13)), "scan over lengths T_f of a flossing run")
+    scaling_batch: tuple[int, ...] = key(list_of(whole(1)), "scan over sequences per training epoch B")
+    scaling_networks: int = key(whole(1), "ensemble size R of the scans, which are of our own engines")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
-    results: str = key(text(), "folder of bench.csv, environment.json and the picture `scaling`")
+    results: str = key(text(), "folder of bench.csv, environment.json and the picture")
 
 
 def train_job(values: Mapping[str, Any]) -> TrainJob:

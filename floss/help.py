@@ -51,10 +51,13 @@ arch: {architectures}
 
 usage: floss figures [results=FOLDER]
 """,
-    "bench": """time the two hot loops beside a plain PyTorch loop with autograd, and spectra beside clvlib and lyapax
-(pip install 'floss[bench]' adds those two)
+    "bench": """time both hot loops of every engine beside a plain PyTorch loop and JAX, see how their cost grows, and
+time spectra beside clvlib and lyapax (pip install 'floss[bench]' adds jax, clvlib and lyapax)
 
 usage: floss bench [key=value ...]
+  floss bench repeats=3 seconds=0.05
+Writes bench.csv, environment.json and a picture of the scaling. Gradients and exponents are compared before anything is
+timed. Takes five to six minutes on two quiet cores and 2.2 GB of memory. Rows of scans (scaling_*) have no peak_mb.
 """,
 }
 _CHOSEN_BY_GROUP = {"task.name", "task.delay", "arch.name", "flossing.name", "scale"}

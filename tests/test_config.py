@@ -593,7 +593,8 @@ def test_every_key_has_a_meaning():
 def test_keys_of_bench(key, value):
     good = {"networks": [1], "repeats": 3, "seconds": 1, "n": 8, "k": 4, "steps": 20, "flossing_steps": 55, "batch": 2}
     good |= {"spectrum_sizes": [[8, 4]], "spectrum_steps": 100, "spectrum_networks": [1], "device": "cpu"}
-    good |= {"results": "results"}
+    good |= {f"scaling_{name}": [] for name in ("n", "k", "steps", "flossing_steps", "batch")}
+    good |= {"scaling_networks": 8, "results": "results"}
     assert build(BenchJob, good).networks == (1,)
     with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):
         build(BenchJob, {**good, key: value})

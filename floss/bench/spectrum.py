@@ -13,12 +13,9 @@ are used as their documentation says, in the fastest way that was found:
 Both run on the CPU.
 """
 
-import contextlib
 import functools
-import importlib
 import time
-from collections.abc import Callable, Iterable
-from importlib import metadata
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,8 +26,7 @@ from tqdm import tqdm
 from floss.cells import CELLS
 from floss.lyapunov import lyapunov_spectrum
 
-PEERS = {"clvlib": ("clvlib", "scipy"), "lyapax": ("lyapax", "jax", "jaxlib")}
-"""The packages that each peer is made of; its own name first."""
+PEERS = ("clvlib", "lyapax")
 
 CHECKED_STEPS = 200
 """Steps after which the engines must still agree: longer runs of a chaotic network follow their rounding errors."""
@@ -38,39 +34,6 @@ CHECKED_STEPS = 200
 Parameters = dict[str, Tensor]
 Run = Callable[[], np.ndarray]
 """Computes exponents [R, k], descending."""
-
-
-def load(engine: str) -> None:
-    """Import what an engine is made of besides torch.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    for package in PEERS.get(engine, ()):
-        importlib.import_module(package)
-
-
-def installed() -> list[str]:
-    """The peers that can be imported here."""
-    found = []
-    for peer in PEERS:
-        with contextlib.suppress(ImportError):
-            load(peer)
-            found.append(peer)
-    return found
-
-
-def missing_line(peers: Iterable[str]) -> str:
-    """What to tell a person where not all peers are installed; empty where they are."""
-    missing = [peer for peer in PEERS if peer not in peers]
-    verb = "is" if len(missing) == 1 else "are"
-    names = " and ".join(missing)
-    return f"floss bench: {names} {verb} not installed; pip install 'floss[bench]' adds them" if missing else ""
-
-
-def versions(peers: Iterable[str]) -> dict[str, str]:
-    """Versions of all packages of some peers."""
-    return {package: metadata.version(package) for peer in peers for package in PEERS[peer]}
 
 
 def networks_of(n: int, networks: int, device: str) -> Parameters:

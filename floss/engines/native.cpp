@@ -57,25 +57,38 @@ using std::ptrdiff_t;
 
 // ---- vectors ----------------------------------------------------------------------------------------------------------
 
-template <class T> struct Vectors;
-template <> struct Vectors<float> {
+template <class T>
+struct Vectors;
+template <>
+struct Vectors<float> {
     typedef float vec __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
     typedef std::int32_t bits __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
 };
-template <> struct Vectors<double> {
+template <>
+struct Vectors<double> {
     typedef double vec __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
     typedef std::int64_t bits __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
 };
-template <class T> using Vec = typename Vectors<T>::vec;
-template <class T> using Bits = typename Vectors<T>::bits;
-template <class T> constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
+template <class T>
+using Vec = typename Vectors<T>::vec;
+template <class T>
+using Bits = typename Vectors<T>::bits;
+template <class T>
+constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
 
 #define ALWAYS inline __attribute__((always_inline))
 
-template <class T> ALWAYS Vec<T> load(const T* at) { return *reinterpret_cast<const Vec<T>*>(at); }
-template <class T> ALWAYS void store(T* at, Vec<T> x) { *reinterpret_cast<Vec<T>*>(at) = x; }
+template <class T>
+ALWAYS Vec<T> load(const T* at) {
+    return *reinterpret_cast<const Vec<T>*>(at);
+}
+template <class T>
+ALWAYS void store(T* at, Vec<T> x) {
+    *reinterpret_cast<Vec<T>*>(at) = x;
+}
 
-template <class T> ALWAYS T sum(Vec<T> x) {  // in halves: the same order on every machine with vectors of this length
+template <class T>
+ALWAYS T sum(Vec<T> x) {  // in halves: the same order on every machine with vectors of this length
     T a[LANES<T>];
     std::memcpy(a, &x, sizeof a);
     for (int half = LANES<T> / 2; half; half /= 2)
@@ -85,18 +98,31 @@ template <class T> ALWAYS T sum(Vec<T> x) {  // in halves: the same order on eve
 
 // tanh(x) = m / (m + 2) with m = exp(2|x|) - 1, right to about two units in the last place for every x, small ones too.
 // exp(y) - 1 = 2^n (exp(r) - 1) + (2^n - 1) with y = n log 2 + r, |r| ≤ log(2) / 2, and a Taylor polynomial for exp(r) - 1.
-template <class T> ALWAYS Vec<T> tanh_of(Vec<T> x) {
+template <class T>
+ALWAYS Vec<T> tanh_of(Vec<T> x) {
     using V = Vec<T>;
     using I = Bits<T>;
     constexpr bool single = std::is_same_v<T, float>;
-    constexpr T cap = single ? T(9.1) : T(19.2);                               // beyond it tanh rounds to ±1
-    constexpr T round = single ? T(12582912.0) : T(6755399441055744.0);        // adding 1.5 · 2^23 (2^52) rounds
+    constexpr T cap = single ? T(9.1) : T(19.2);                                // beyond it tanh rounds to ±1
+    constexpr T round = single ? T(12582912.0) : T(6755399441055744.0);         // adding 1.5 · 2^23 (2^52) rounds
     constexpr T high = single ? T(0.693359375) : T(6.93147180369123816490e-1);  // log 2 in two parts
     constexpr T low = single ? T(-2.12194440e-4) : T(1.90821492927058770002e-10);
     constexpr int mantissa = single ? 23 : 52;
     constexpr int degree = single ? 7 : 14;
-    constexpr T inverse_factorial[] = {1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
-                                       1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.,
+    constexpr T inverse_factorial[] = {1.,
+                                       1.,
+                                       1. / 2,
+                                       1. / 6,
+                                       1. / 24,
+                                       1. / 120,
+                                       1. / 720,
+                                       1. / 5040,
+                                       1. / 40320,
+                                       1. / 362880,
+                                       1. / 3628800,
+                                       1. / 39916800,
+                                       1. / 479001600,
+                                       1. / 6227020800.,
                                        1. / 87178291200.};
     using Integer = std::conditional_t<single, std::int32_t, std::int64_t>;
     const I sign = I(x) & (I{} + std::numeric_limits<Integer>::min());
@@ -117,7 +143,8 @@ template <class T> ALWAYS Vec<T> tanh_of(Vec<T> x) {
 
 // ---- the kernel -------------------------------------------------------------------------------------------------------
 
-template <class T> struct Strided {  // a(i, l) = at[i * row + l * step]
+template <class T>
+struct Strided {  // a(i, l) = at[i * row + l * step]
     const T* at;
     ptrdiff_t row, step;
 };
@@ -150,7 +177,8 @@ constexpr int rows_of_tile(int vectors) {
 }
 
 template <class T, int V, class Inner, class Finish>
-void product_columns(int64_t rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner, Finish& finish) {
+void product_columns(int64_t rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner,
+                     Finish& finish) {
     const auto run = [&](auto size, int64_t i) {
         constexpr int R = decltype(size)::value;
         const Span span = inner(i, R, first, V);
@@ -188,11 +216,14 @@ ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, const T*
 }
 
 constexpr int WIDEST = FLOSS_ACCUMULATORS >= 20 ? 5 : 3;
-template <class T> constexpr int PANEL = LANES<T> > 16 ? LANES<T> : 16;     // columns of a Gram-Schmidt panel
-template <class T> constexpr int NARROW = std::min(PANEL<T> / LANES<T>, WIDEST);  // width of tiles along a triangle
+template <class T>
+constexpr int PANEL = LANES<T> > 16 ? LANES<T> : 16;  // columns of a Gram-Schmidt panel
+template <class T>
+constexpr int NARROW = std::min(PANEL<T> / LANES<T>, WIDEST);  // width of tiles along a triangle
 
 template <class T, class Finish>
-ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count, Finish finish) {
+ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count,
+                    Finish finish) {
     product_blocks<T, WIDEST>(
         rows, vectors, a, b, ldb, [count](int64_t, int, int64_t, int) { return Span{0, count}; }, finish);
 }
@@ -214,13 +245,15 @@ ALWAYS void product_lower(int64_t rows, int64_t vectors, Strided<T> a, const T* 
 }
 
 // Finishes: what becomes of a tile.
-template <class T> ALWAYS auto storing(T* out, ptrdiff_t ld) {
+template <class T>
+ALWAYS auto storing(T* out, ptrdiff_t ld) {
     return [out, ld](int64_t i, int64_t first, auto& acc) {
         T* at = out + i * ld + first * LANES<T>;
         for (auto& x : acc) store(at, x), at += LANES<T>;
     };
 }
-template <class T, int SIGN = 1> ALWAYS auto adding(T* out, ptrdiff_t ld) {
+template <class T, int SIGN = 1>
+ALWAYS auto adding(T* out, ptrdiff_t ld) {
     return [out, ld](int64_t i, int64_t first, auto& acc) {
         T* at = out + i * ld + first * LANES<T>;
         for (auto& x : acc) store(at, SIGN > 0 ? load(at) + x : load(at) - x), at += LANES<T>;
@@ -229,13 +262,17 @@ template <class T, int SIGN = 1> ALWAYS auto adding(T* out, ptrdiff_t ld) {
 
 // ---- memory, threads, random numbers ----------------------------------------------------------------------------------
 
-template <class T> int64_t padded(int64_t n) { return (n + LANES<T> - 1) / LANES<T> * LANES<T>; }
+template <class T>
+int64_t padded(int64_t n) {
+    return (n + LANES<T> - 1) / LANES<T> * LANES<T>;
+}
 
 // Arrays out of one block of memory, each on a cache line of its own. Without a block it only counts.
 struct Arena {
     char* at;
     int64_t used = 0;
-    template <class T> T* take(int64_t count) {
+    template <class T>
+    T* take(int64_t count) {
         char* here = at ? at + used : nullptr;
         used += (count * int64_t(sizeof(T)) + 127) / 64 * 64;
         return reinterpret_cast<T*>(here);
@@ -251,7 +288,8 @@ struct NoDenormals {
 #endif
 };
 
-template <class Work> void in_threads(int64_t networks, int64_t threads, Work work) {
+template <class Work>
+void in_threads(int64_t networks, int64_t threads, Work work) {
     std::atomic<int64_t> next{0};
     const auto worker = [&](int64_t thread) {
         NoDenormals guard;
@@ -278,7 +316,8 @@ struct Philox {
         }
         out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
     }
-    template <class T> void bits(T* out, int64_t count) const {
+    template <class T>
+    void bits(T* out, int64_t count) const {
         std::uint32_t words[4];
         for (int64_t i = 0; i < count; i += 32) {
             if (i % 128 == 0) block(std::uint32_t(i / 128), words);
@@ -287,7 +326,8 @@ struct Philox {
             for (int j = 0; j < many; ++j) out[i + j] = T((word >> j) & 1u);
         }
     }
-    template <class T> void uniform(T* out, int64_t count) const {
+    template <class T>
+    void uniform(T* out, int64_t count) const {
         std::uint32_t words[4];
         for (int64_t i = 0; i < count; ++i) {
             if (i % 4 == 0) block(std::uint32_t(i / 4), words);
@@ -313,7 +353,8 @@ void adam_step(T* __restrict p, const T* __restrict g, T* __restrict mean, T* __
 }
 
 // 2-norm of a tensor; finite unless a number of it is not. Squares overflow long before the numbers do, hence the retry.
-template <class T> T norm_of(const T* g, int64_t count) {
+template <class T>
+T norm_of(const T* g, int64_t count) {
     constexpr int lanes = 16;
     const auto squares = [&](T unit) {
         T part[lanes] = {};
@@ -369,51 +410,55 @@ struct FlossCall {
     void* mean[3];
     void* square[3];
     void* gradient[3];
-    int64_t* adam_steps;      // [all], as are parameters, mean and square; what follows belongs to the networks `index`
-    const int64_t* index;     // [R] rows of the ensemble
-    const int64_t* seeds;     // [R]
-    const int64_t* first_life;  // [R] first epoch of this call in each network's life
-    const int64_t* k;         // [R]
-    const double* target;     // [R]
-    std::int8_t* diverged;    // [R] set to 1 where a network stops being finite; such networks are passed over
+    int64_t* adam_steps;   // [all], as are parameters, mean and square; what follows belongs to the networks `index`
+    const int64_t* index;  // [R] rows of the ensemble
+    const int64_t* seeds;  // [R]
+    const int64_t* first_life;    // [R] first epoch of this call in each network's life
+    const int64_t* k;             // [R]
+    const double* target;         // [R]
+    std::int8_t* diverged;        // [R] set to 1 where a network stops being finite; such networks are passed over
     const std::int8_t* interval;  // [T_f]: 0 within an interval, 1 at the end of one, 2 at the end of one that counts
-    const void* q0;           // [R, N, columns]
-    const void* x;            // [R, T_f, S] for GRADIENT
-    double* loss;             // [R]
-    double* exponents;        // [R, columns], unsorted; beyond k untouched
+    const void* q0;               // [R, N, columns]
+    const void* x;                // [R, T_f, S] for GRADIENT
+    double* loss;                 // [R]
+    double* exponents;            // [R, columns], unsorted; beyond k untouched
     void* workspace;
     int64_t workspace_bytes;
 };
 
 namespace {
 
-template <class T> struct Trainer {
+template <class T>
+struct Trainer {
     const TrainCall& call;
     const int64_t N, S, B, steps, Np, vectors, chunk;
     int64_t sizes[TENSORS];
-    T *z, *delta, *W, *Wt, *gW, *Vt, *b, *U, *x, *y, *gy, *readout, *last, *next, *m, *gb, *gV, *gh0;
+    T *z, *delta, *W, *Wt, *gW, *Vt, *b, *U, *x, *y, *gy, *readout, *m, *gb, *gV, *gh0;
     T* gradient[TENSORS];
 
     Trainer(const TrainCall& call, Arena& arena)
-        : call(call), N(call.n), S(call.inputs), B(call.batch), steps(call.steps), Np(padded<T>(N)),
-          vectors(Np / LANES<T>), chunk(std::max<int64_t>(1, std::min<int64_t>(steps, 64 / B))),
+        : call(call),
+          N(call.n),
+          S(call.inputs),
+          B(call.batch),
+          steps(call.steps),
+          Np(padded<T>(N)),
+          vectors(Np / LANES<T>),
+          chunk(std::max<int64_t>(1, std::min<int64_t>(steps, 64 / B))),
           sizes{N * N, N * S, N, N, 1, B * N} {
         z = arena.take<T>(steps * B * Np);
         delta = arena.take<T>((chunk + 1) * B * Np);
         W = arena.take<T>(N * Np), Wt = arena.take<T>(N * Np), gW = arena.take<T>(N * Np);
         Vt = arena.take<T>(S * Np), gV = arena.take<T>(S * Np), gh0 = arena.take<T>(B * Np);
         b = arena.take<T>(Np), U = arena.take<T>(Np), m = arena.take<T>(Np), gb = arena.take<T>(Np);
-        x = arena.take<T>(steps * B * S), y = arena.take<T>(padded<T>(steps * B)), gy = arena.take<T>(padded<T>(steps * B));
+        x = arena.take<T>(steps * B * S), y = arena.take<T>(padded<T>(steps * B)),
+        gy = arena.take<T>(padded<T>(steps * B));
         readout = arena.take<T>(B * LANES<T>);
         for (int i = 0; i < TENSORS; ++i) gradient[i] = arena.take<T>(sizes[i]);
     }
 
-    template <int I> T* own(void* const (&tensors)[TENSORS], int64_t network) const {
-        return static_cast<T*>(tensors[I]) + network * sizes[I];
-    }
-
     // The weights in the layouts that the products want.
-    void pack(const T* const (&p)[TENSORS]) {
+    void pack(T* const (&p)[TENSORS]) {
         std::fill_n(W, N * Np, T(0)), std::fill_n(Wt, N * Np, T(0)), std::fill_n(Vt, S * Np, T(0));
         std::fill_n(b, Np, T(0)), std::fill_n(U, Np, T(0));
         for (int64_t i = 0; i < N; ++i) {
@@ -499,7 +544,8 @@ template <class T> struct Trainer {
             if (loss && call.binary)
                 for (int64_t i = 0; i < many; ++i) {
                     const double out = y[from + i];
-                    *loss += (std::max(out, 0.0) - out * wanted[i] + std::log1p(std::exp(-std::abs(out)))) / double(count);
+                    *loss +=
+                        (std::max(out, 0.0) - out * wanted[i] + std::log1p(std::exp(-std::abs(out)))) / double(count);
                 }
         }
         if (loss && !call.binary) *loss += whole / double(count);
@@ -509,7 +555,8 @@ template <class T> struct Trainer {
 
     // δ[s] = ȳ[s] U + φ'(h[s]) ∘ (Wᵀ δ[s+1]);  W̄ = Σ δ[s+1] r[s]ᵀ and so on, C steps at a time
     void backward() {
-        std::fill_n(gW, N * Np, T(0)), std::fill_n(gb, Np, T(0)), std::fill_n(gV, S * Np, T(0)), std::fill_n(m, Np, T(0));
+        std::fill_n(gW, N * Np, T(0)), std::fill_n(gb, Np, T(0)), std::fill_n(gV, S * Np, T(0)),
+            std::fill_n(m, Np, T(0));
         T readout_bias = 0;
         const T* last = nullptr;  // δ[s+2]
         T* const spare = delta + chunk * B * Np;
@@ -520,7 +567,8 @@ template <class T> struct Trainer {
                 const T* errors = gy + s * B;
                 if (!last) {
                     for (int64_t slot = 0; slot < B; ++slot)
-                        for (int64_t v = 0; v < Np; v += LANES<T>) store(here + slot * Np + v, load(U + v) * errors[slot]);
+                        for (int64_t v = 0; v < Np; v += LANES<T>)
+                            store(here + slot * Np + v, load(U + v) * errors[slot]);
                 } else {
                     const T* rates = z + (s + 1) * B * Np;
                     product<T>(B, vectors, {last, Np, 1}, W, Np, N, [&](int64_t slot, int64_t first, auto& acc) {
@@ -564,7 +612,6 @@ template <class T> struct Trainer {
             }
         });
         // Ū = Σ ȳ[s+1] h[s+1] = W Σ ȳ[s+1] r[s] + (V / S) Σ ȳ[s+1] x[s+1] + b Σ ȳ
-        T* const driven = readout;  // Σ ȳ x, S ≤ B LANES is not sure, so one input at a time
         for (int64_t i = 0; i < steps * B; ++i) readout_bias += gy[i];
         for (int64_t i = 0; i < N; ++i) {
             T total = 0;
@@ -572,9 +619,9 @@ template <class T> struct Trainer {
             gradient[3][i] = total + b[i] * readout_bias;
         }
         for (int64_t j = 0; j < S; ++j) {
-            driven[0] = 0;
-            for (int64_t i = 0; i < steps * B; ++i) driven[0] += gy[i] * x[i * S + j];
-            for (int64_t i = 0; i < N; ++i) gradient[3][i] += Vt[j * Np + i] * driven[0];
+            T driven = 0;
+            for (int64_t i = 0; i < steps * B; ++i) driven += gy[i] * x[i * S + j];
+            for (int64_t i = 0; i < N; ++i) gradient[3][i] += Vt[j * Np + i] * driven;
         }
         for (int64_t i = 0; i < N; ++i) {
             std::copy_n(gW + i * Np, N, gradient[0] + i * N);
@@ -586,9 +633,8 @@ template <class T> struct Trainer {
     }
 
     void run(int64_t network) {
-        T* p[TENSORS] = {own<0>(call.parameters, network), own<1>(call.parameters, network),
-                         own<2>(call.parameters, network), own<3>(call.parameters, network),
-                         own<4>(call.parameters, network), own<5>(call.parameters, network)};
+        T* p[TENSORS];
+        for (int i = 0; i < TENSORS; ++i) p[i] = static_cast<T*>(call.parameters[i]) + network * sizes[i];
         const int64_t d = call.delays[network], numbers = steps * B * S;
         double &loss = call.loss[network], &accuracy = call.accuracy[network];
         loss = accuracy = 0;
@@ -598,11 +644,11 @@ template <class T> struct Trainer {
             if (call.mode == GRADIENT) {
                 std::copy_n(static_cast<const T*>(call.x) + network * numbers, numbers, x);
             } else {
-                const Philox random{std::uint64_t(call.seeds[network]), std::uint32_t(call.stream), std::uint32_t(epoch)};
+                const Philox random{std::uint64_t(call.seeds[network]), std::uint32_t(call.stream),
+                                    std::uint32_t(epoch)};
                 call.uniform ? random.uniform(x, numbers) : random.bits(x, numbers);
             }
-            const T* const fixed[TENSORS] = {p[0], p[1], p[2], p[3], p[4], p[5]};
-            pack(fixed);
+            pack(p);
             forward(p[4][0]);
             const bool finite = judge(d, wanted ? &loss : nullptr, wanted ? &accuracy : nullptr);
             if (call.mode == EVALUATE) continue;
@@ -635,7 +681,8 @@ template <class T> struct Trainer {
 // ---- flossing ---------------------------------------------------------------------------------------------------------
 
 // QR decomposition of tangent vectors and the inverse of its triangular factor.
-template <class T> struct Orthonormaliser {
+template <class T>
+struct Orthonormaliser {
     static constexpr int P = PANEL<T>;
     const int64_t N, most;  // rows; columns at most, padded
     const bool twice;       // project twice
@@ -654,7 +701,8 @@ template <class T> struct Orthonormaliser {
     // Modified Gram-Schmidt within `width` columns of q [N][Kp], in place; their triangular factor into t [P][P].
     // A column that is exactly zero stays zero. One sweep over the rows takes column j out of the later ones and, while a
     // row is at hand, meets it with the next column. Four sums side by side, for one alone would wait for each addition.
-    template <int V> void panel(T* q, int width, T* t) const {
+    template <int V>
+    void panel(T* q, int width, T* t) const {
         constexpr int ROWS = 4;
         std::fill_n(t, P * P, T(0));
         Vec<T> dots[ROWS][V] = {}, along[V] = {}, keep[V];
@@ -678,7 +726,8 @@ template <class T> struct Orthonormaliser {
             const int own = std::max(j, 0), following = std::min(j + 1, width - 1);
             const auto sweep = [&](T* at, int r) {
                 const T mine = at[own];
-                for (int v = 0; v < V; ++v) store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - along[v] * mine);
+                for (int v = 0; v < V; ++v)
+                    store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - along[v] * mine);
                 const T other = at[following];
                 for (int v = 0; v < V; ++v) dots[r][v] += load(at + v * LANES<T>) * other;
             };
@@ -762,21 +811,29 @@ template <class T> struct Orthonormaliser {
 
 // Forwards in double precision whatever T is, for rounding there is amplified: in single precision one gradient in eight
 // would be wrong by more than 1e-3, some by 1e-2. Backwards in T.
-template <class T> struct Flosser {
+template <class T>
+struct Flosser {
     using D = double;
     const FlossCall& call;
     const int64_t N, S, steps, Np, Nd, most;  // Nd: N padded for D; most: columns at most, padded
     int64_t sizes[TENSORS];
     Orthonormaliser<D> qr;
     D *W_d, *Wt, *Ws, *Vt, *b, *h, *ahead, *now, *next, *inverse_d, *R;  // forwards
-    T *P, *X, *rates, *x;                                        // kept for the way back
+    T *P, *X, *rates, *x;                                                // kept for the way back
     T *W, *gp, *other, *mix, *Pt, *gW, *gV, *gb, *gh, *pulled, *rowsum, *g;
     T* gradient[3];
     int64_t k, Kp, Kd, vectors;  // of the network at hand, padded for T and for D; vectors of Kp
 
     Flosser(const FlossCall& call, Arena& arena)
-        : call(call), N(call.n), S(call.inputs), steps(call.steps), Np(padded<T>(N)), Nd(padded<D>(N)),
-          most(padded<T>(call.columns)), sizes{N * N, N * S, N, 0, 0, 0}, qr(N, call.columns, std::is_same_v<T, D>, arena) {
+        : call(call),
+          N(call.n),
+          S(call.inputs),
+          steps(call.steps),
+          Np(padded<T>(N)),
+          Nd(padded<D>(N)),
+          most(padded<T>(call.columns)),
+          sizes{N * N, N * S, N, 0, 0, 0},
+          qr(N, call.columns, std::is_same_v<T, D>, arena) {
         W_d = arena.take<D>(N * Nd), Wt = arena.take<D>(N * Nd), Ws = arena.take<D>(N * Nd), Vt = arena.take<D>(S * Nd);
         b = arena.take<D>(Nd), h = arena.take<D>(Nd), ahead = arena.take<D>(Nd), R = arena.take<D>(steps * most);
         now = arena.take<D>(N * most), next = arena.take<D>(N * most), inverse_d = arena.take<D>(call.columns * most);
@@ -793,7 +850,8 @@ template <class T> struct Flosser {
     T* inverse(int64_t s) const { return X + (s - 1) * k * Kp; }  // R^{-T} of the decomposition that ends step s
 
     // Rows of tangent vectors or of an inverse, from one precision and padding to the other.
-    template <class From, class To> void copy_rows(const From* from, int64_t ld, int64_t rows, To* to, int64_t ld_to) const {
+    template <class From, class To>
+    void copy_rows(const From* from, int64_t ld, int64_t rows, To* to, int64_t ld_to) const {
         for (int64_t i = 0; i < rows; ++i, from += ld, to += ld_to) {
             for (int64_t j = 0; j < k; ++j) to[j] = To(from[j]);
             std::fill(to + k, to + ld_to, To(0));
@@ -802,7 +860,8 @@ template <class T> struct Flosser {
 
     void pack(T* const (&p)[3], const T* h0, const T* q0) {
         std::fill_n(W, N * Np, T(0)), std::fill_n(W_d, N * Nd, 0.), std::fill_n(Wt, N * Nd, 0.);
-        std::fill_n(Vt, S * Nd, 0.), std::fill_n(b, Nd, 0.), std::fill_n(h, Nd, 0.), std::fill_n(rates, steps * Np, T(0));
+        std::fill_n(Vt, S * Nd, 0.), std::fill_n(b, Nd, 0.), std::fill_n(h, Nd, 0.),
+            std::fill_n(rates, steps * Np, T(0));
         for (int64_t i = 0; i < N; ++i) {
             for (int64_t j = 0; j < N; ++j)
                 W[i * Np + j] = p[0][i * N + j], W_d[i * Nd + j] = Wt[j * Nd + i] = p[0][i * N + j];
@@ -861,8 +920,10 @@ template <class T> struct Flosser {
         for (int64_t s = 0; s < steps; ++s) {
             if (call.interval[s] != 2) continue;
             const double r = R[s * most + j];
-            if (r > 1e-100 && r < 1e100) product *= r;
-            else total += std::log(r);
+            if (r > 1e-100 && r < 1e100)
+                product *= r;
+            else
+                total += std::log(r);
             if (!(product > 1e-200 && product < 1e200)) total += std::log(product), product = 1;
         }
         return total + std::log(product);
@@ -870,7 +931,8 @@ template <class T> struct Flosser {
 
     // The reduced adjoint: g[j] = ∂loss / ∂(Σ log R_jj).
     void backward() {
-        std::fill_n(gW, N * Np, T(0)), std::fill_n(gV, S * Np, T(0)), std::fill_n(gb, Np, T(0)), std::fill_n(gh, Np, T(0));
+        std::fill_n(gW, N * Np, T(0)), std::fill_n(gV, S * Np, T(0)), std::fill_n(gb, Np, T(0)),
+            std::fill_n(gh, Np, T(0));
         std::fill_n(gp, N * Kp, T(0)), std::fill_n(mix, Kp * Kp, T(0)), std::fill_n(Pt, most * Np, T(0));
         bool first = true, next_counts = false;
         for (int64_t s = steps; s > 0; --s) {
@@ -924,11 +986,11 @@ template <class T> struct Flosser {
             std::swap(gp, other);
             // h[s] = W r[s-1] + V x[s] / S + b, and φ''/φ' = -2 r
             for (int64_t i = 0; i < N; ++i)
-                for (int64_t v = 0; v < Np; v += LANES<T>) store(gW + i * Np + v, load(gW + i * Np + v) + load(r + v) * gh[i]);
+                for (int64_t v = 0; v < Np; v += LANES<T>)
+                    store(gW + i * Np + v, load(gW + i * Np + v) + load(r + v) * gh[i]);
             for (int64_t v = 0; v < Np; v += LANES<T>) {
                 store(gb + v, load(gb + v) + load(gh + v));
-                for (int64_t i = 0; i < S; ++i)
-                    store(gV + i * Np + v, load(gV + i * Np + v) + load(gh + v) * input[i]);
+                for (int64_t i = 0; i < S; ++i) store(gV + i * Np + v, load(gV + i * Np + v) + load(gh + v) * input[i]);
             }
             product<T>(1, Np / LANES<T>, {gh, Np, 1}, W, Np, N, storing(pulled, Np));
             for (int64_t i = 0; i < N; ++i)
@@ -997,13 +1059,15 @@ template <class T> struct Flosser {
     }
 };
 
-template <template <class> class Loop, class T, class Call> int64_t workspace_of(const Call& call) {
+template <template <class> class Loop, class T, class Call>
+int64_t workspace_of(const Call& call) {
     Arena counting{nullptr};
     Loop<T> loop(call, counting);
     return counting.used;
 }
 
-template <template <class> class Loop, class T, class Call> void run(const Call& call) {
+template <template <class> class Loop, class T, class Call>
+void run(const Call& call) {
     in_threads(call.networks, call.threads, [&](int64_t thread, int64_t network) {
         Arena arena{static_cast<char*>(call.workspace) + thread * call.workspace_bytes};
         Loop<T> loop(call, arena);

@@ -25,8 +25,8 @@ NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
 FLOSSED = NAMES[:3]
 _TASKS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
 _GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
-_NETWORK_EPOCHS = 256
-"""Epochs times networks per thread in one call: about a quarter of a second with the networks of the paper."""
+_WORK = 2e10
+"""Floating-point operations of one thread in one call: a fifth of a second, so that Ctrl-C is soon heard."""
 
 _Pointers = ctypes.c_void_p * 6
 _Flossed = ctypes.c_void_p * 3
@@ -335,7 +335,11 @@ class NativeEngine(TorchEngine):
 
     @property
     def stretch(self) -> int:
-        return max(1, _NETWORK_EPOCHS * torch.get_num_threads() // len(self.ensemble.networks))
+        e, p = self.ensemble, self.ensemble.protocol
+        k, steps = e.q0.shape[-1], int(e.runs[:, 0].max())
+        flossing = steps * (6 * p.n**2 * k + 5 * p.n * k**2)
+        epoch = len(e.networks) * max(6 * p.steps * p.batch * p.n**2, flossing)
+        return max(1, int(_WORK * min(torch.get_num_threads(), len(e.networks)) / epoch))
 
     def task_gradient(
         self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-DRAWN = ("summary.csv", "spectrum.csv", "condition.csv")
+DRAWN = ("summary.csv", "spectrum.csv", "condition.csv", "bench.csv")
 """The tables by which a folder with something to draw is known."""
 
 
@@ -13,7 +13,7 @@ def draw(folder: Path) -> list[Path]:
     """Draw what the folder of a run, a sweep or an analysis can show, and return the files written.
 
     Of runs the learning curves, and accuracy against delay where there are several delays; of an analysis the course of
-    its flossing, and then the spectra and their convergence, or the condition numbers.
+    its flossing, and then the spectra and their convergence, or the condition numbers; of `floss bench` how cost grows.
     """
     if not (folder / "summary.csv").exists():
         return _draw_analysis(folder)
@@ -33,10 +33,11 @@ def _draw_analysis(folder: Path) -> list[Path]:
 
     from floss.figures.condition import draw_condition
     from floss.figures.flossing import draw_flossing
+    from floss.figures.scaling import draw_scaling
     from floss.figures.spectrum import draw_convergence, draw_spectrum
 
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    for name in ("spectrum", "condition"):
+    for name in ("spectrum", "condition", "bench"):
         if name in tables and tables[name].empty:
             raise ValueError(f"{name}.csv has no rows")
     paths = []
@@ -48,4 +49,6 @@ def _draw_analysis(folder: Path) -> list[Path]:
         paths += draw_spectrum(tables["spectrum"], folder / "spectrum")
     if "condition" in tables:
         paths += draw_condition(tables["condition"], folder / "condition")
+    if "bench" in tables:
+        paths += draw_scaling(tables["bench"], folder / "scaling")
     return paths

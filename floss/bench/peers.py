@@ -1,0 +1,44 @@
+"""The packages that `floss bench` measures beside, where they are installed."""
+
+import contextlib
+import importlib
+from collections.abc import Iterable
+from importlib import metadata
+
+from floss.bench import jax_peer
+
+PEERS = {"jax": ("jax", "jaxlib"), "clvlib": ("clvlib", "scipy"), "lyapax": ("lyapax", "jax", "jaxlib")}
+"""The packages that each peer is made of; its own name first. JAX comes first: it has threads to set (`jax_peer`)."""
+
+
+def load(engine: str) -> None:
+    """Import what an engine is made of besides torch.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    for package in PEERS.get(engine, ()):
+        jax_peer.load() if package == "jax" else importlib.import_module(package)
+
+
+def installed() -> list[str]:
+    """The peers that can be imported here."""
+    found = []
+    for peer in PEERS:
+        with contextlib.suppress(ImportError):
+            load(peer)
+            found.append(peer)
+    return found
+
+
+def missing_line(found: Iterable[str]) -> str:
+    """What to tell a person where not all peers are installed; empty where they are."""
+    missing = [peer for peer in PEERS if peer not in found]
+    verb = "is" if len(missing) == 1 else "are"
+    names = " and ".join(filter(None, [", ".join(missing[:-1]), *missing[-1:]]))
+    return f"floss bench: {names} {verb} not installed; pip install 'floss[bench]' adds them" if missing else ""
+
+
+def versions(found: Iterable[str]) -> dict[str, str]:
+    """Versions of all packages of some peers."""
+    return {package: metadata.version(package) for peer in found for package in PEERS[peer]}
