@@ -16,6 +16,7 @@ CHECKED = (
     "floss.cells",
     "floss.diagnostics",
     "floss.engines.native",
+    "floss.engines.operators",
     "floss.ensemble",
     "floss.flossing",
     "floss.orthonormalisation",

@@ -12,7 +12,8 @@ from problems import DOUBLE
 from torch import Tensor
 
 from floss import engines
-from floss.engines.native import NAMES, NativeEngine, flossing_gradient, task_gradient
+from floss.engines.native import NativeEngine
+from floss.engines.operators import NAMES, flossing_gradient, task_gradient
 from floss.ensemble import Network, Protocol
 from floss.flossing import flossing_gradient as reference_flossing_gradient
 from floss.random import Stream

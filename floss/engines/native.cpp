@@ -384,7 +384,7 @@ constexpr int TENSORS = 6;  // W [N, N], V [N, S], b [N], U [N], c [], h0 [B, N]
 
 }  // namespace
 
-// What Python hands over; arrays have the leading axis R. Its twin is floss/engines/native.py.
+// What Python hands over; arrays have the leading axis R. Its twin is floss/engines/operators.py.
 struct TrainCall {
     int64_t networks, n, inputs, batch, steps, threads, mode, task, uniform, binary, stream, first_epoch, epochs;
     double lr, clip;

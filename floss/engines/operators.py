@@ -1,0 +1,309 @@
+"""The native engine's operators, `torch.ops.floss`: tensors in, one call of `native.cpp`, tensors out.
+
+All of them are for stacked vanilla networks on the CPU: parameters in the order of `NAMES`, contiguous, of one dtype,
+float32 or float64; seeds, delays, k and epochs int64. Networks are spread over torch's threads.
+"""
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.engines.build import library
+from floss.orthonormalisation import orthonormalisation_times
+from floss.random import Stream
+from floss.tasks import TASKS
+
+NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
+FLOSSED = NAMES[:3]
+_TASKS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
+_GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
+
+_Pointers = ctypes.c_void_p * 6
+_Flossed = ctypes.c_void_p * 3
+
+
+def _fields(kind: Any, names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names.split()]
+
+
+class _TrainCall(ctypes.Structure):
+    """Its twin is in native.cpp."""
+
+    _fields_ = [
+        *_fields(ctypes.c_int64, "networks n inputs batch steps threads mode task uniform binary stream"),
+        *_fields(ctypes.c_int64, "first_epoch epochs"),
+        *_fields(ctypes.c_double, "lr clip"),
+        *_fields(_Pointers, "parameters mean square gradient"),
+        *_fields(ctypes.c_void_p, "adam_steps seeds delays diverged_at x loss accuracy workspace"),
+        *_fields(ctypes.c_int64, "workspace_bytes"),
+    ]
+
+
+class _FlossCall(ctypes.Structure):
+    """Its twin is in native.cpp."""
+
+    _fields_ = [
+        *_fields(ctypes.c_int64, "networks n inputs batch steps columns threads mode uniform stream epochs"),
+        *_fields(ctypes.c_double, "lr"),
+        *_fields(_Pointers, "parameters"),
+        *_fields(_Flossed, "mean square gradient"),
+        *_fields(ctypes.c_void_p, "adam_steps index seeds first_life k target diverged interval q0 x loss exponents"),
+        *_fields(ctypes.c_void_p, "workspace"),
+        *_fields(ctypes.c_int64, "workspace_bytes"),
+    ]
+
+
+def _pointers(tensors: Sequence[Tensor], array: Any = _Pointers) -> Any:
+    if not all(tensor.is_contiguous() for tensor in tensors):
+        raise ValueError("the native engine works in place, on contiguous tensors alone")
+    return array(*(tensor.data_ptr() for tensor in tensors))
+
+
+_memory = torch.empty(0, dtype=torch.uint8)
+_lock = threading.Lock()
+
+
+def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
+    """Give the call threads and a workspace, and run it.
+
+    The workspace is kept between calls: taking it anew from the system costs as much as an epoch of a few networks.
+    """
+    global _memory
+    loaded, single = library(), ctypes.c_int64(like.dtype == torch.float32)
+    size = getattr(loaded, f"floss_{loop}_workspace")
+    size.restype = ctypes.c_int64
+    call.threads = min(call.networks, torch.get_num_threads())
+    call.workspace_bytes = (size(ctypes.byref(call), single) + 4095) // 4096 * 4096
+    with _lock:
+        if len(_memory) < call.workspace_bytes * call.threads + 64:
+            _memory = torch.empty(call.workspace_bytes * call.threads + 64, dtype=torch.uint8)
+        call.workspace = (_memory.data_ptr() + 63) // 64 * 64
+        getattr(loaded, f"floss_{loop}")(ctypes.byref(call), single)
+
+
+def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, **further: Any) -> _TrainCall:
+    R, batch, n = parameters[5].shape
+    return _TrainCall(
+        networks=R,
+        n=n,
+        inputs=parameters[1].shape[-1],
+        batch=batch,
+        steps=steps,
+        task=_TASKS[task],
+        uniform=not TASKS[task].binary,
+        binary=TASKS[task].binary,
+        parameters=_pointers(parameters),
+        delays=delays.data_ptr(),
+        **further,
+    )
+
+
+@torch.library.custom_op("floss::task_gradient", mutates_args=(), device_types="cpu")
+def task_gradient(parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str) -> list[Tensor]:
+    """Loss [R] and accuracy [R] in float64, and the gradient of each of W, V, b, U, c, h0, on inputs x [R, T, B, S]."""
+    parameters = [p.contiguous() for p in parameters]
+    x, d = x.contiguous(), d.contiguous()
+    gradient = [torch.empty_like(p) for p in parameters]
+    loss, accuracy = torch.empty(2, len(x), dtype=torch.float64)
+    call = _train_call(
+        parameters,
+        x.shape[1],
+        task,
+        d,
+        mode=_GRADIENT,
+        epochs=1,
+        gradient=_pointers(gradient),
+        x=x.data_ptr(),
+        loss=loss.data_ptr(),
+        accuracy=accuracy.data_ptr(),
+    )
+    _run("train", call, x)
+    return [loss.clone(), accuracy.clone(), *gradient]
+
+
+@torch.library.custom_op(
+    "floss::train", mutates_args=("parameters", "mean", "square", "adam_steps", "diverged_at"), device_types="cpu"
+)
+def train(
+    parameters: Sequence[Tensor],
+    mean: Sequence[Tensor],
+    square: Sequence[Tensor],
+    adam_steps: Tensor,
+    diverged_at: Tensor,
+    seeds: Tensor,
+    d: Tensor,
+    task: str,
+    steps: int,
+    first_epoch: int,
+    epochs: int,
+    lr: float,
+    clip: float,
+) -> Tensor:
+    """Training epochs of all networks in place; loss and accuracy of the last epoch, before its step, [2, R] float64.
+
+    A network whose loss or gradient is not finite is marked in `diverged_at` and stays as it is.
+    """
+    measured = torch.full((2, len(seeds)), torch.nan, dtype=torch.float64)
+    call = _train_call(
+        parameters,
+        steps,
+        task,
+        d,
+        mode=_TRAIN,
+        stream=int(Stream.TRAINING),
+        first_epoch=first_epoch,
+        epochs=epochs,
+        lr=lr,
+        clip=clip,
+        mean=_pointers(mean),
+        square=_pointers(square),
+        adam_steps=adam_steps.data_ptr(),
+        seeds=seeds.data_ptr(),
+        diverged_at=diverged_at.data_ptr(),
+        loss=measured[0].data_ptr(),
+        accuracy=measured[1].data_ptr(),
+    )
+    _run("train", call, parameters[0])
+    return measured
+
+
+@torch.library.custom_op("floss::evaluate", mutates_args=(), device_types="cpu")
+def evaluate(parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, steps: int, batches: int) -> Tensor:
+    """Mean loss and accuracy over batches of evaluation data, [2, R] float64."""
+    measured = torch.empty(2, len(seeds), dtype=torch.float64)
+    call = _train_call(
+        parameters,
+        steps,
+        task,
+        d,
+        mode=_EVALUATE,
+        stream=int(Stream.EVALUATION),
+        epochs=batches,
+        seeds=seeds.data_ptr(),
+        loss=measured[0].data_ptr(),
+        accuracy=measured[1].data_ptr(),
+    )
+    _run("train", call, parameters[0])
+    return measured
+
+
+def _floss_call(
+    parameters: Sequence[Tensor], q0: Tensor, intervals: Tensor, k: Tensor, target: Tensor, **further: Any
+) -> _FlossCall:
+    networks, n, columns = q0.shape
+    return _FlossCall(
+        networks=networks,
+        n=n,
+        inputs=parameters[1].shape[-1],
+        batch=parameters[5].shape[1],
+        steps=len(intervals),
+        columns=columns,
+        parameters=_pointers(parameters),
+        interval=intervals.data_ptr(),
+        q0=q0.data_ptr(),
+        k=k.data_ptr(),
+        target=target.data_ptr(),
+        **further,
+    )
+
+
+def _intervals(steps: int, t_ons: int, transient: int) -> Tensor:
+    """For each step 0 within an orthonormalisation interval, 1 at the end of one, 2 at the end of one that counts."""
+    intervals = torch.zeros(steps, dtype=torch.int8)
+    for end, counts in orthonormalisation_times(steps, t_ons, transient):
+        intervals[end - 1] = 2 if counts else 1
+    return intervals
+
+
+@torch.library.custom_op("floss::flossing_gradient", mutates_args=(), device_types="cpu")
+def flossing_gradient(
+    parameters: Sequence[Tensor], inputs: Tensor, q0: Tensor, k: Tensor, target: Tensor, t_ons: int, transient: int
+) -> list[Tensor]:
+    """Loss [R] and unsorted exponents [R, k] in float64, and the gradient of each of W, V, b, on inputs [R, T, S].
+
+    Beyond a network's own k, exponents are NaN.
+    """
+    parameters = [p.contiguous() for p in parameters]
+    inputs, q0, k, target = inputs.contiguous(), q0.contiguous(), k.contiguous(), target.double()
+    gradient = [torch.empty_like(p) for p in parameters[:3]]
+    index = torch.arange(len(q0))
+    loss = torch.empty(len(q0), dtype=torch.float64)
+    exponents = torch.full((len(q0), q0.shape[-1]), torch.nan, dtype=torch.float64)
+    intervals = _intervals(inputs.shape[1], t_ons, transient)
+    call = _floss_call(
+        parameters,
+        q0,
+        intervals,
+        k,
+        target,
+        mode=_GRADIENT,
+        epochs=1,
+        gradient=_pointers(gradient, _Flossed),
+        index=index.data_ptr(),
+        x=inputs.data_ptr(),
+        loss=loss.data_ptr(),
+        exponents=exponents.data_ptr(),
+    )
+    _run("floss", call, inputs)
+    return [loss, exponents, *gradient]
+
+
+@torch.library.custom_op(
+    "floss::floss", mutates_args=("parameters", "mean", "square", "adam_steps"), device_types="cpu"
+)
+def floss(
+    parameters: Sequence[Tensor],
+    mean: Sequence[Tensor],
+    square: Sequence[Tensor],
+    adam_steps: Tensor,
+    index: Tensor,
+    seeds: Tensor,
+    life: Tensor,
+    q0: Tensor,
+    k: Tensor,
+    target: Tensor,
+    uniform: bool,
+    steps: int,
+    t_ons: int,
+    transient: int,
+    epochs: int,
+    lr: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Flossing epochs of the networks `index` in place, which the arguments after it belong to.
+
+    Returns which networks took the last step, the loss [m] and the unsorted exponents [m, k] of the last epoch in
+    float64, before its step; NaN beyond a network's own k.
+    """
+    m, columns = len(index), q0.shape[-1]
+    q0, target = q0.contiguous(), target.double()
+    loss = torch.full((m,), torch.nan, dtype=torch.float64)
+    exponents = torch.full((m, columns), torch.nan, dtype=torch.float64)
+    diverged = torch.zeros(m, dtype=torch.int8)
+    intervals = _intervals(steps, t_ons, transient)
+    call = _floss_call(
+        parameters,
+        q0,
+        intervals,
+        k,
+        target,
+        mode=_TRAIN,
+        uniform=uniform,
+        stream=int(Stream.FLOSSING),
+        epochs=epochs,
+        lr=lr,
+        mean=_pointers(mean, _Flossed),
+        square=_pointers(square, _Flossed),
+        adam_steps=adam_steps.data_ptr(),
+        index=index.data_ptr(),
+        seeds=seeds.data_ptr(),
+        first_life=life.data_ptr(),
+        diverged=diverged.data_ptr(),
+        loss=loss.data_ptr(),
+        exponents=exponents.data_ptr(),
+    )
+    _run("floss", call, q0)
+    return diverged == 0, loss, exponents
