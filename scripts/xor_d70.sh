@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes results/xor_d70: binary temporal XOR over 70 steps with the full reference protocol, ten networks for each of four
-# schedules; and `during` and `pre` with flossing runs of 55 steps instead of max(55, d + 20) = 90. Ten minutes on two cores
+# schedules; and `during` and `pre` with flossing runs of 55 steps instead of max(55, d + 20) = 90. Nine minutes on two cores
 # with the native engine; interrupted, it goes on where it stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes results/xor_delays: accuracy against the delay after 1000 training epochs, without flossing and with flossing before
-# training; about five minutes on two cores.
+# training; one minute on two cores with the native engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 floss=${FLOSS:-.venv/bin/floss}
