@@ -341,14 +341,14 @@ def test_epochs_together_are_epochs_one_by_one():
 
 
 def test_diagnostics_change_no_bits():
-    plain = training(NativeEngine, SMALL, every=4)
-    watched = training(NativeEngine, SMALL, every=4, diagnostics=("grad_h0", "svd", "lyapunov"))
+    plain = training(NativeEngine, SMALL, every=3)
+    watched = training(NativeEngine, SMALL, every=3, diagnostics=("grad_h0", "svd", "lyapunov"))
     finished(plain)
     ticks = [tick for tick in finished(watched) if tick.phase == "train"]
     for name, value in tensors(plain).items():
         assert torch.equal(value, tensors(watched)[name]), name
-    assert [tick.within for tick in ticks if tick.diagnostics] == [0, 4, 8]
-    reference = training(TorchEngine, SMALL, every=4, diagnostics=("grad_h0", "svd", "lyapunov"))
+    assert [tick.within for tick in ticks if tick.diagnostics] == [0, 3, 6, 8]
+    reference = training(TorchEngine, SMALL, every=3, diagnostics=("grad_h0", "svd", "lyapunov"))
     wanted = [tick for tick in finished(reference) if tick.phase == "train" and tick.diagnostics]
     for ours, theirs in zip([tick for tick in ticks if tick.diagnostics], wanted, strict=True):
         for column, values in ours.diagnostics.items():
@@ -383,6 +383,18 @@ def test_others_go_on_bit_for_bit(dtype, value, after):
 
 
 @pytest.mark.parametrize("engine", [TorchEngine, NativeEngine])
+def test_a_network_that_diverges_in_flossing_is_not_trained_on(engine):
+    ours = training(engine, SMALL)
+    ours.target[2] = torch.nan  # its task loss stays finite
+    finished(ours)
+    untouched = training(engine, SMALL)
+    assert ours.diverged_at.tolist() == [-1, -1, 0, -1]
+    for name, value in tensors(ours).items():
+        if name != "diverged_at":
+            assert torch.equal(value[2], tensors(untouched)[name][2]), name
+
+
+@pytest.mark.parametrize("engine", [TorchEngine, NativeEngine])
 def test_finite_loss_with_a_gradient_that_overflows(engine):
     """From rest a network is quiet whatever its weights; its gradient with respect to h0 is a product of them."""
     ours = training(engine, SMALL, tuple(replace(network, episodes=()) for network in NETWORKS))
@@ -398,7 +410,7 @@ def test_finite_loss_with_a_gradient_that_overflows(engine):
             assert torch.equal(value[1], before[name][1]), name
 
 
-@pytest.mark.parametrize("scale", [1e25, 1e-30])
+@pytest.mark.parametrize("scale", [1e12, 1e-30])
 def test_gradients_whose_squares_leave_the_range_of_float32(scale):
     """The norm is taken again in other units: clipping still gives a step, as in torch."""
     protocol = replace(SMALL, task="copy", dtype=torch.float32)
@@ -407,9 +419,13 @@ def test_gradients_whose_squares_leave_the_range_of_float32(scale):
         each.parameters["U"] *= scale if scale > 1 else 1.0
         each.parameters["c"] *= scale
     ticks = [each.train_epochs(1) for each in (ours, reference)]
-    assert torch.equal(ticks[0].networks, ticks[1].networks)
+    assert [tick.networks.tolist() for tick in ticks] == [[0, 1, 2, 3]] * 2
     for name, value in ours.parameters.items():
         torch.testing.assert_close(value, reference.parameters[name], rtol=1e-3, atol=1e-6, msg=name)
+    # The first step of Adam does not depend on the length of the gradient; its mean does.
+    for name, value in ours.task_adam.mean.items():
+        wanted = reference.task_adam.mean[name]
+        assert distance(value, wanted.double()) < 1e-3 or float(wanted.norm()) == 0, name
 
 
 # --- as a whole --------------------------------------------------------------------------------------------------
