@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from floss.keys import ConfigError, build, suggestion
+from floss.train_commands import collect, plan, sbatch, train
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -91,51 +92,6 @@ def _complete_after_command(arguments: list[str]) -> list[str]:
     return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]
 
 
-def _train(command: str, arguments: list[str]) -> None:
-    from floss.compose import parse, run_hydra, sweep_jobs
-    from floss.config import train_job
-
-    options = parse(command, arguments)
-    jobs = []
-    if options.multirun:
-        # Every job is checked before the first one starts.
-        jobs = sweep_jobs(command, options.overrides, lambda values, _: train_job(values))
-    run_hydra(command, arguments, _train_one)
-    if jobs:
-        from floss.sweep import collect
-
-        folder = collect(jobs)
-        print(f"sweep    {folder / 'summary.csv'}")
-        for picture in sorted(folder.glob("*.png")):
-            print(f"picture  {picture}")
-
-
-def _train_one(config: Any) -> str:
-    """One Hydra job; the return value is the folder of its results."""
-    import csv
-
-    from floss.compose import plain
-    from floss.config import train_job
-
-    job = train_job(plain(config))
-    from floss.experiment import finished, run
-
-    known = finished(job.folder)
-    folder = run(job)
-    dropped = [e for e in job.flossing.at if e >= job.train.epochs]
-    if dropped:
-        print(f"floss: training ended after {job.train.epochs} epochs: no flossing at {dropped}", file=sys.stderr)
-    with (folder / "summary.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    column = "final_accuracy" if any(row["final_accuracy"] for row in rows) else "final_loss"
-    values = " ".join(f"{float(row[column]):.3f}" if row[column] else "diverged" for row in rows)
-    what = f"{job.task.name} d={job.d} flossing={job.flossing.label}"
-    print(f"{'known   ' if known else 'finished'} {what}: {column} {values}")
-    print(f"metrics  {folder / 'metrics.csv'}\nsummary  {folder / 'summary.csv'}")
-    print(f"picture  {folder / 'learning_curves.png'}", flush=True)
-    return str(folder)
-
-
 def _analyse(command: str, arguments: list[str]) -> None:
     from floss.analysis.jobs import analysis_job
     from floss.compose import parse, run_hydra, sweep_jobs
@@ -182,11 +138,17 @@ def _draw_all(config: Any) -> None:
 
     from floss.config import FiguresJob
     from floss.figures import DRAWN, draw
+    from floss.store import ENSEMBLES
 
     root = Path(build(FiguresJob, OmegaConf.to_container(config, resolve=True)).results)  # pyright: ignore[reportArgumentType]
     if not root.is_dir():
         raise ConfigError(f"results={root}: must be a folder that exists")
-    folders = sorted({path.parent for name in DRAWN for path in root.rglob(name)})
+    found = {path.parent for name in DRAWN for path in root.rglob(name)}
+    # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
+    collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
+        p.parent for p in root.rglob("config.yaml")
+    }
+    folders = sorted(folder for folder in found - collected if folder.parent.name != ENSEMBLES)
     if not folders:
         raise ConfigError(f"results={root}: there is no finished run in this folder")
     damaged = 0
@@ -228,7 +190,10 @@ def _measure(config: Any) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
-    "train": (_train, "train networks on a task, with flossing episodes; -m sweeps"),
+    "train": (train, "train networks on a task, with flossing episodes; -m sweeps"),
+    "plan": (plan, "what train would compute: networks, ensembles, time and memory"),
+    "collect": (collect, "one sorted table of all networks that have some values"),
+    "sbatch": (sbatch, "print a SLURM array script for a sweep"),
     "spectrum": (_analyse, "Lyapunov spectra of fresh or trained networks, before and after flossing"),
     "condition": (_analyse, "condition number of the long-term Jacobian against time and dimensions"),
     "figures": (_figures, "draw the pictures of all finished runs again from their CSV files"),

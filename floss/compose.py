@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import copy
 import functools
+import importlib
 import os
 import re
 import sys
@@ -11,11 +13,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,18 +32,32 @@ from floss.keys import ConfigError, known_keys, suggestion, unknown_key
 Job = TypeVar("Job")
 
 CONFIG_MODULE = "floss.conf"
+PLUGINS = "hydra_plugins.floss"
+"""The package as which `floss/hydra_plugin` is installed."""
 # Hydra 1.3 warns without a version base, Hydra 1.4 warns with one.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 for _command in JOBS:
     ConfigStore.instance().store(group="hydra/help", name=f"floss_{_command}", node=help_node(_command))
+# Hydra's own protocol for plugins.
+for _kind, _name, _class, _more in (
+    ("launcher", "stacked", "StackedLauncher", {}),
+    ("sweeper", "checked", "CheckedSweeper", {"max_batch_size": None, "params": None}),
+):
+    _plugin = {"_target_": f"{PLUGINS}.{_class}", **_more}
+    ConfigStore.instance().store(group=f"hydra/{_kind}", name=_name, node=_plugin, provider="floss")
 
 
-class _Stop(BaseException):
+class LaunchError(RuntimeError):
+    """A launcher could not run a job, in one line."""
+
+
+class Stop(BaseException):
     """Carries an error out of a job past Hydra, which would add lines of its own to an Exception."""
 
     def __init__(self, error: Exception) -> None:
+        """The error that is carried."""
         super().__init__(str(error))
         self.error = error
 
@@ -61,9 +81,9 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
         name, _, value = override.partition("=")
         if not name:
             raise ConfigError(f"{override}: cannot be read as key=value")
-        if name in ("task", "arch", "flossing", "scale") and value in ("", "null"):
+        if name in _GROUPS and value in ("", "null"):
             raise ConfigError(f"{override}: must be a name; --help lists them")
-        if re.match(r"(task|arch|flossing|scale)=\[", override):
+        if re.match(rf"({'|'.join(_GROUPS)})=\[", override):
             raise ConfigError(
                 f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
             )
@@ -72,16 +92,77 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+def asks_hydra(options: argparse.Namespace) -> bool:
+    """Whether Hydra is asked for an answer, and not for a run."""
+    return any((options.help, options.hydra_help, options.cfg, options.info, options.shell_completion))
+
+
+def selection(command: str, overrides: list[str]) -> dict[str, Any]:
+    """Key and value, or values given with commas, of each override; no file is read.
+
+    Raises:
+        ConfigError: an override that is not key=value.
+    """
+    with one_line(command):
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    values = {}
+    for override in parsed:
+        if override.type != OverrideType.CHANGE:
+            raise ConfigError(f"{override.input_line}: cannot be read as key=value")
+        several = override.is_sweep_override()
+        values[override.get_key_element()] = list(override.sweep_iterator()) if several else override.value()
+    return values
+
+
 def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any], list[str]], Job]) -> list[Job]:
     """All jobs of a sweep, composed and checked by `make` (values, explicit keys).
 
     Raises:
         ConfigError: for the first job that is wrong.
     """
-    with one_line(command), hydra.initialize_config_module(CONFIG_MODULE, job_name="floss", **VERSION_BASE):
+    with one_line(command):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
-        composed = [(hydra.compose(command, overrides=list(job)), list(job)) for job in batches[0]]
-        return [make(plain(config), explicit_keys(given)) for config, given in composed]
+        composer = Composer(command)
+        return [make(composer.values(given), explicit_keys(given)) for given in batches[0]]
+
+
+class Composer:
+    """Composes the jobs of a sweep as Hydra does, in a fiftieth of the time.
+
+    Hydra reads and merges all files again for each job. Only a choice between files (`arch=lstm`) needs that; a value
+    (`seed=3`) is set last in any case, so it can be set in a copy of what was composed with the same choices.
+    """
+
+    def __init__(self, command: str) -> None:
+        """For the jobs of this command."""
+        self.command = command
+        self._composed: dict[tuple[str, ...], Any] = {}
+
+    def values(self, overrides: list[str]) -> dict[str, Any]:
+        """The composed configuration of one job as nested plain values.
+
+        Raises:
+            HydraException, OmegaConfBaseException: what Hydra would raise.
+        """
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        choices = [o for o in parsed if o.get_key_element() in _GROUPS or not _sets_a_value(o)]
+        key = tuple(str(o.input_line) for o in choices)
+        if key not in self._composed:
+            with contextlib.ExitStack() as opened:
+                if not GlobalHydra.instance().is_initialized():  # it is, within a run
+                    opened.enter_context(hydra.initialize_config_module(CONFIG_MODULE, "floss", **VERSION_BASE))
+                self._composed[key] = hydra.compose(self.command, overrides=list(key))
+        config = copy.deepcopy(self._composed[key])
+        ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], config)
+        return plain(config)
+
+
+_GROUPS = ("task", "arch", "flossing", "scale")
+
+
+def _sets_a_value(override: Override) -> bool:
+    """Whether an override is `key=value` for a key that is there, and not one of Hydra's own."""
+    return override.type == OverrideType.CHANGE and not override.get_key_element().startswith("hydra")
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -100,8 +181,10 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
 
     Raises:
         ConfigError: input that Hydra or `function` does not take.
+        LaunchError: a launcher that starts other processes could not, or lost one.
     """
-    parse(command, arguments)
+    if parse(command, arguments).multirun:
+        _register_plugins()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through, to be answered in one line
     program, saved = sys.argv[0], sys.argv
 
@@ -111,22 +194,31 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
             with one_line(command):
                 return function(config)
         except Exception as error:
-            raise _Stop(error) from error
+            raise Stop(error) from error
 
-    stopped: _Stop | None = None
+    stopped: Stop | None = None
     with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
         sys.argv = [program, *arguments]
         try:
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
-        except _Stop as stop:
+        except Stop as stop:
             stopped = stop
-        except ValueError as error:  # Hydra's own, since those of a job come as _Stop
+        except ValueError as error:  # Hydra's own, since those of a job come as Stop
             raise ConfigError(_first_line(error)) from None
+        except RuntimeError as error:
+            raise LaunchError(" ".join(str(error).split())[:300]) from None
         finally:
             sys.argv = saved
     if stopped:
         raise stopped.error
+
+
+def _register_plugins() -> None:
+    """Tell Hydra of our plugins, which it does not find where floss is installed as editable."""
+    module = importlib.import_module(PLUGINS)
+    for name in ("StackedLauncher", "CheckedSweeper"):
+        Plugins.instance().register(getattr(module, name))
 
 
 @contextlib.contextmanager

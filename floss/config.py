@@ -5,6 +5,7 @@ dataclasses.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -16,8 +17,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from floss.keys import Check, ConfigError, build, key, list_of, one_of, optional, real, text, whole
+from floss.keys import Check, ConfigError, build, key, list_of, one_of, one_or_more, optional, real, text, whole
 from floss.schedule import episode_starts, flossing_steps, transient_steps
+from floss.slurm import SlurmConfig
 
 SCHEMA = 1
 """Raised whenever the same configuration would compute something else than before."""
@@ -63,17 +65,25 @@ class FlossingConfig:
     @property
     def label(self) -> str:
         """Name of the schedule that has these episodes, or the episodes themselves where none has."""
-        for file in resources.files("floss.conf.flossing").iterdir():
-            if file.name.endswith(".yaml"):
-                schedule: Any = OmegaConf.create(file.read_text())
-                if (tuple(schedule.get("at", ())), schedule.get("every")) == (self.at, self.every):
-                    return schedule.name
+        if (self.at, self.every) in _schedules():
+            return _schedules()[self.at, self.every]
         every = [f"every{self.every}"] if self.every else []
         return "-".join(["at", *map(str, self.at), *every])
 
     def episodes(self, epochs: int) -> tuple[int, ...]:
         """Training epochs before which an episode runs, in a training of so many epochs."""
         return episode_starts(self.at, self.every, epochs)
+
+
+@functools.cache
+def _schedules() -> dict[tuple[tuple[int, ...], int | None], str]:
+    """Name of each schedule in `conf/flossing`, by its episodes."""
+    names = {}
+    for file in sorted(resources.files("floss.conf.flossing").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            schedule: Any = OmegaConf.create(file.read_text())
+            names[tuple(schedule.get("at", ())), schedule.get("every")] = schedule.name
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +122,12 @@ class TrainJob:
         list_of(one_of("grad_h0", "lyapunov", "svd")), "what to watch at the logged training epochs", added=()
     )
     scale: str = key(one_of("paper", "small", "smoke"), "one word that shrinks the job", hashed=False)
+    memory_limit: float | None = key(
+        optional(real(0.0, above=True)),
+        "gigabytes that one ensemble may take, which cuts a sweep into several; null: half of what is free",
+        hashed=False,
+    )
+    parts: int = key(whole(1), "cut a sweep into at least so many ensembles, for processes that share it", hashed=False)
     results: str = key(text(), "folder under which the run's own folder lies", hashed=False)
 
     @property
@@ -123,6 +139,12 @@ class TrainJob:
 
 def config_hash(job: Any, **further: Any) -> str:
     """Ten hexadecimal digits of the hash over every key that the numbers depend on, and over what else they do."""
+    content = json.dumps({**hashed_values(job), **further}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+
+def hashed_values(job: Any) -> dict[str, Any]:
+    """Every key that the numbers depend on with its value, and the version of what they mean."""
 
     def hashed(config: Any) -> dict[str, Any]:
         out = {}
@@ -134,8 +156,7 @@ def config_hash(job: Any, **further: Any) -> str:
                 out[field.name] = value
         return out
 
-    content = json.dumps({"schema": SCHEMA, **hashed(job), **further}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:10]
+    return {"schema": SCHEMA, **hashed(job)}
 
 
 def config_yaml(job: Any) -> str:
@@ -154,6 +175,38 @@ class FiguresJob:
     """All keys of `floss figures`."""
 
     results: str = key(text(), "folder whose finished runs are drawn, with all folders below it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SbatchJob(TrainJob):
+    """All keys of `floss sbatch`."""
+
+    slurm: SlurmConfig
+
+
+_TEXTS = Check(optional(one_or_more(text())).convert, "words, separated by commas")
+_REALS = Check(optional(one_or_more(real())).convert, "numbers, separated by commas")
+_STATUSES = optional(one_or_more(one_of("done", "diverged", "failed", "interrupted")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectJob:
+    """All keys of `floss collect`: columns of summary.csv, and where the tables go."""
+
+    task: tuple[str, ...] | None = key(_TEXTS, "tasks")
+    d: tuple[float, ...] | None = key(_REALS, "delays")
+    arch: tuple[str, ...] | None = key(_TEXTS, "architectures")
+    init: tuple[str, ...] | None = key(_TEXTS, "distributions of initial weights")
+    g: tuple[float, ...] | None = key(_REALS, "gains")
+    flossing: tuple[str, ...] | None = key(_TEXTS, "schedules, as the rows name them")
+    k: tuple[float, ...] | None = key(_REALS, "numbers of flossed exponents")
+    t_ons: tuple[float, ...] | None = key(_REALS, "orthonormalisation intervals")
+    seed: tuple[float, ...] | None = key(_REALS, "seeds")
+    status: tuple[str, ...] | None = key(
+        Check(_STATUSES.convert, "some of done, diverged, failed, interrupted"), "how far the networks are"
+    )
+    results: str = key(text(), "folder whose networks are collected")
+    to: str | None = key(optional(text()), "folder of the tables; null: collected, in that folder")
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -283,9 +336,9 @@ def check_device(device: str) -> None:
         raise ConfigError("device=cuda: this machine has no CUDA device that torch can use; allowed are auto, cpu")
 
 
-def check_folder(results: str) -> None:
-    """Raise a ConfigError where a folder cannot be made or written."""
-    path = Path(results)
+def check_folder(folder: str, key: str = "results") -> None:
+    """Raise a ConfigError where the folder that a key names cannot be made or written."""
+    path = Path(folder)
     existing = next((p for p in (path, *path.parents) if p.exists()), Path())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"results={results}: must be a folder that can be written; {existing} is not")
+        raise ConfigError(f"{key}={folder}: must be a folder that can be written; {existing} is not")

@@ -1,56 +1,44 @@
-"""One training job, from its configuration to its folder: resume, train, log, checkpoint, draw."""
+"""One ensemble, from its claim to its rows: go on from a checkpoint, train, log, checkpoint, evaluate."""
 
-import hashlib
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import TrainJob, config_yaml
+from floss.config import TrainJob, config_values
 from floss.diagnostics import DIAGNOSTICS
 from floss.engines import BuildError, find
 from floss.ensemble import Network, Protocol
-from floss.figures import draw
-from floss.interrupt import Interrupt, interruptible
+from floss.interrupt import Interrupt
 from floss.keys import ConfigError
-from floss.memory import fits_in_memory
-from floss.results import (
-    METRICS,
-    SUMMARY,
-    csv_text,
-    environment,
-    exclusive,
-    remove_leftovers,
-    write_json,
-    write_whole,
-)
-from floss.schedule import flossing_steps
+from floss.planner import Stack, flossing_run, merge
+from floss.results import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
+from floss.store import Claim, identity, write_summary
+from floss.torch_engine import TorchEngine
 from floss.training import Tick, Training
 
 _THREADS = torch.get_num_threads()
-"""The number of threads depends on the job alone, not on the jobs before it in a sweep."""
+"""The number of threads depends on the ensemble alone, not on those before it in a sweep."""
 
 
-def networks_of(job: TrainJob) -> list[Network]:
-    """The networks of a job, one per seed."""
-    f = job.flossing
-    return [
-        Network(
-            seed=job.seed + i,
-            d=job.d,
-            g=job.arch.g,
-            episodes=f.episodes(job.train.epochs),
-            k=f.k,
-            target=f.target,
-            flossing_steps=flossing_steps(job.d) if f.steps is None else f.steps,
-            flossing_transient=f.transient,
-        )
-        for i in range(job.seeds)
-    ]
+def network_of(one: TrainJob) -> Network:
+    """What is a network's own in an ensemble, of the job of one network."""
+    steps, transient = flossing_run(one)
+    return Network(
+        seed=one.seed,
+        d=one.d,
+        g=one.arch.g,
+        episodes=one.flossing.episodes(one.train.epochs),
+        k=one.flossing.k,
+        target=one.flossing.target,
+        flossing_steps=steps,
+        flossing_transient=transient,
+    )
 
 
 def protocol_of(job: TrainJob) -> Protocol:
@@ -77,93 +65,81 @@ def protocol_of(job: TrainJob) -> Protocol:
     )
 
 
-def finished(folder: Path) -> bool:
-    """Whether the run in this folder is complete: its summary, with at least one network, is written last."""
-    path = folder / "summary.csv"
-    if not path.exists():
-        return False
-    header, *rows = path.read_text().splitlines() or [""]
-    return header == ",".join(SUMMARY) and len(rows) > 0
-
-
-def run(job: TrainJob) -> Path:
-    """Compute a job, or what is missing of it, and return its folder.
-
-    Starting a finished job again does nothing; an interrupted one goes on from its last checkpoint, and ends with the
-    same `metrics.csv` as if it had never stopped.
+def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
+    """The device and the engine that a job's networks are computed with.
 
     Raises:
-        SystemExit: status 130 or 143 after Ctrl-C or SIGTERM, with everything finished on disk.
-        RunBusyError: another process computes the same job.
-        ConfigError: the folder cannot be made.
+        ConfigError: the engine cannot be used here.
+    """
+    wanted = "cpu" if job.engine == "native" else "cuda"
+    device = job.device if job.device != "auto" else wanted if torch.cuda.is_available() else "cpu"
+    try:
+        return device, find(job.engine, arch=job.arch.name, device=device)
+    except BuildError as error:
+        raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None
+
+
+def train_ensemble(stack: Stack, device: str, engine: type[TorchEngine]) -> Training:
+    """The networks of a stack before the first epoch."""
+    one = next(iter(stack.networks.values()))
+    torch.set_num_threads(min(_THREADS, max(1, len(stack.networks) // engine.networks_per_thread)))
+    return Training(
+        [network_of(each) for each in stack.networks.values()],
+        protocol_of(one),
+        device,
+        engine=engine,
+        diagnostics=one.diagnostics,
+        every=one.train.log_every,
+    )
+
+
+def compute(claim: Claim, interrupt: Interrupt, label: str = "") -> None:
+    """Compute a claimed ensemble, or what is missing of it, and write its rows.
+
+    Going on from a checkpoint gives the same rows as if nothing had ever stopped.
+
+    Args:
+        claim: the ensemble, which is this process's own.
+        interrupt: asked after every stretch of epochs.
+        label: what the progress bar begins with.
+
+    Raises:
+        SystemExit: after a signal, with everything finished on disk.
         OSError: a file cannot be written; what was written before is whole.
     """
-    folder = job.folder
-    if finished(folder):
-        if not (folder / "learning_curves.svg").exists():  # stopped between the last row and the picture
-            draw(folder)
-        return folder
-    with fits_in_memory(_sizes(job)):
-        computation = _Run(job, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"results={job.results}: cannot make {folder}: {error.strerror}") from None
-    with exclusive(folder), interruptible() as interrupt:
-        remove_leftovers(folder)
-        if not finished(folder):
-            with fits_in_memory(_sizes(job)):
-                computation.complete(interrupt)
-            draw(folder)
-        if interrupt.signal:  # it came too late to stop this run, but must stop a sweep
-            raise SystemExit(interrupt.status)
-    return folder
+    remove_leftovers(claim.folder)
+    _EnsembleRun(claim).complete(interrupt, label)
 
 
-def _sizes(job: TrainJob) -> str:
-    return f"seeds={job.seeds}, arch.n={job.arch.n}, train.batch={job.train.batch}, train.steps={job.train.steps}"
+class _EnsembleRun:
+    """One computation: the ensemble, each network's rows so far, and the clock."""
 
-
-class _Run:
-    """One computation: the ensemble, its rows so far, and the clock."""
-
-    def __init__(self, job: TrainJob, folder: Path) -> None:
-        self.job, self.folder = job, folder
-        wanted = "cpu" if job.engine == "native" else "cuda"
-        self.device = job.device if job.device != "auto" else wanted if torch.cuda.is_available() else "cpu"
-        try:
-            self.engine = find(job.engine, arch=job.arch.name, device=self.device)
-        except BuildError as error:
-            raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None
-        torch.set_num_threads(min(_THREADS, max(1, job.seeds // self.engine.networks_per_thread)))
+    def __init__(self, claim: Claim) -> None:
+        self.claim, self.folder = claim, claim.folder
+        self.keys = list(claim.stack.networks)
+        ones = list(claim.stack.networks.values())
+        self.job = ones[0]
+        self.checkpoint_every = min(one.train.checkpoint_every for one in ones)
+        self.device, self.engine = place_of(self.job)
         self.training = self.fresh_training()
-        j, f = job, job.flossing
-        self.identity = [
-            [j.task.name, n.d, j.arch.name, j.arch.init, n.g, f.label, f.k, f.t_ons, n.seed]
-            for n in self.training.networks
-        ]
-        watched = [column for name in j.diagnostics for column in DIAGNOSTICS[name]]
+        self.identity = [list(identity(one).values()) for one in ones]
+        watched = [column for name in self.job.diagnostics for column in DIAGNOSTICS[name]]
         self.extra = [column for column in watched if column not in METRICS]
-        self.metrics = csv_text((*METRICS, *self.extra), [])
+        self.header = csv_text((*METRICS, *self.extra, "network"), [])
+        self.rows = [""] * len(ones)
         self.seconds = self.floss_seconds = 0.0
         self.doing = ""
 
     def fresh_training(self) -> Training:
-        """The job's networks before the first epoch."""
-        return Training(
-            networks_of(self.job),
-            protocol_of(self.job),
-            self.device,
-            engine=self.engine,
-            diagnostics=self.job.diagnostics,
-            every=self.job.train.log_every,
-        )
+        """The networks before the first epoch."""
+        return train_ensemble(self.claim.stack, self.device, self.engine)
 
-    def complete(self, interrupt: Interrupt) -> None:
-        """Train to the end and write the summary; at a signal, write a checkpoint and leave."""
-        if not self.resume():
-            write_whole(self.folder / "config.yaml", config_yaml(self.job).encode())
-            write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
+    def complete(self, interrupt: Interrupt, label: str) -> None:
+        """Train to the end and write the rows; at a signal, write a checkpoint and leave."""
+        self.resume()
+        runs = [config_values(job) for job in merge(self.claim.stack.networks.values())]
+        write_whole(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create({"runs": runs})).encode())
+        write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
         since_checkpoint, clock = 0, time.perf_counter()
         with self.progress_bar() as bar:
             for tick in self.training.run():
@@ -171,18 +147,16 @@ class _Run:
                 self.seconds += now - clock
                 self.floss_seconds += (now - clock) * (tick.phase == "floss")
                 clock = now
-                self.log(tick, bar)
+                self.log(tick, bar, label)
                 bar.update(tick.epochs)
                 since_checkpoint += tick.epochs
-                if interrupt.signal or since_checkpoint >= self.job.train.checkpoint_every:
+                if interrupt.signal or since_checkpoint >= self.checkpoint_every:
                     self.checkpoint()
                     since_checkpoint = 0
                 if interrupt.signal:
                     bar.close()
-                    print(f"floss: stopped; start the same command again to go on: {self.folder}", file=sys.stderr)
                     raise SystemExit(interrupt.status)
-        self.checkpoint()
-        write_whole(self.folder / "summary.csv", self.summary().encode())
+        self.finish()
 
     def progress_bar(self) -> "tqdm[Any]":
         """A bar over training and flossing epochs, silent where the output is not a terminal."""
@@ -192,7 +166,7 @@ class _Run:
         total = t.protocol.epochs + each * len(episodes)
         return tqdm(total=total, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
 
-    def log(self, tick: Tick, bar: "tqdm[Any]") -> None:
+    def log(self, tick: Tick, bar: "tqdm[Any]", label: str) -> None:
         """Add a tick's rows where it is the time, and tell the bar what is going on."""
         t = self.training
         floss = tick.phase == "floss"
@@ -200,7 +174,7 @@ class _Run:
         doing = f"flossing episode {t.episodes.index(t.epoch) + 1} of {len(t.episodes)}" if floss else "training"
         if doing != self.doing:
             self.doing = doing
-            bar.set_description_str(f"{self.job.task.name} d={self.job.d}, {doing}")
+            bar.set_description_str(f"{label}{self.job.task.name}, {doing}")
         if tick.within % self.job.train.log_every and tick.within != last:
             return
         watched = tick.diagnostics or {}
@@ -208,71 +182,88 @@ class _Run:
         nothing = [None] * len(tick.networks)
         loss, accuracy, lambda_1 = (nothing if v is None else v.tolist() for v in measured)
         extra = [watched[column].tolist() if column in watched else nothing for column in self.extra]
-        rows = [
-            [
-                *self.identity[network],
-                epoch,
-                tick.phase,
-                *((None, None, l1, value) if floss else (value, acc, l1, None)),
-                *further,
-            ]
-            for network, epoch, value, acc, l1, *further in zip(
-                tick.networks.tolist(), tick.epoch.tolist(), loss, accuracy, lambda_1, *extra, strict=True
-            )
-        ]
-        self.metrics += csv_text((*METRICS, *self.extra), rows, header=False)
+        for network, epoch, value, acc, l1, *further in zip(
+            tick.networks.tolist(), tick.epoch.tolist(), loss, accuracy, lambda_1, *extra, strict=True
+        ):
+            measurements = (None, None, l1, value) if floss else (value, acc, l1, None)
+            row = [*self.identity[network], epoch, tick.phase, *measurements, *further, self.keys[network]]
+            self.rows[network] += csv_text((), [row], header=False)
         shown = tick.lambda_1 if floss else tick.loss if tick.accuracy is None else tick.accuracy
         if shown is not None and len(shown):
-            label = "λ₁" if floss else "loss" if tick.accuracy is None else "accuracy"
-            bar.set_postfix_str(f"mean {label} {float(shown.mean()):.3g}", refresh=False)
+            what = "λ₁" if floss else "loss" if tick.accuracy is None else "accuracy"
+            bar.set_postfix_str(f"mean {what} {float(shown.mean()):.3g}", refresh=False)
 
     def checkpoint(self) -> None:
-        """The rows first, then the checkpoint that counts them: rows beyond its count are cut off on resume."""
-        write_whole(self.folder / "metrics.csv", self.metrics.encode())
+        """One file with all that going on needs; metrics.csv beside it, for people."""
+        self.write_metrics()
         content = {
+            "networks": self.keys,
             "training": self.training.state(),
-            "metrics_length": len(self.metrics.encode()),
-            "metrics_sha256": hashlib.sha256(self.metrics.encode()).hexdigest(),
+            "rows": self.rows,
             "seconds": self.seconds,
             "floss_seconds": self.floss_seconds,
         }
         save_checkpoint(self.folder / "checkpoint.pt", content)
 
-    def resume(self) -> bool:
-        """Go on from the folder's checkpoint; False where there is none that can be used."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            return False
+    def write_metrics(self) -> None:
+        """The rows so far, network by network."""
+        write_whole(self.folder / "metrics.csv", (self.header + "".join(self.rows)).encode())
+
+    def resume(self) -> None:
+        """Go on from the claim's checkpoint, of which these networks may be a part, where it can be used."""
+        if self.claim.origin is None:
+            return
+        path = self.claim.origin / "checkpoint.pt"
         try:
             content = load_checkpoint(path)
-            rows = (self.folder / "metrics.csv").read_bytes()[: content["metrics_length"]]
-            if hashlib.sha256(rows).hexdigest() != content["metrics_sha256"]:
-                raise CheckpointError(f"{self.folder / 'metrics.csv'}: its rows are not those of the checkpoint")
-            self.training.load(content["training"])
-        except (CheckpointError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+            index = [content["networks"].index(key) for key in self.keys]
+            state = content["training"]
+            self.training.load({n: v[index] if isinstance(v, torch.Tensor) else v for n, v in state.items()})
+            rows = [content["rows"][i] for i in index]
+            seconds, floss_seconds = float(content["seconds"]), float(content["floss_seconds"])
+        except (CheckpointError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
             self.training = self.fresh_training()  # not half loaded
-            text = error if isinstance(error, CheckpointError | OSError) else f"{path}: not of this run"
-            print(f"floss: {text}; starting this run from the beginning", file=sys.stderr)
-            path.replace(path.with_name("checkpoint.pt.damaged"))
-            return False
-        self.metrics = rows.decode()
-        self.seconds, self.floss_seconds = content["seconds"], content["floss_seconds"]
-        return True
+            text = error if isinstance(error, CheckpointError | OSError) else f"{path}: not of these networks"
+            print(f"floss: {text}; starting them from the beginning", file=sys.stderr)
+            if path.parent == self.folder:
+                path.replace(path.with_name("checkpoint.pt.damaged"))
+            return
+        share = len(self.keys) / len(content["networks"])
+        self.rows, self.seconds, self.floss_seconds = rows, seconds * share, floss_seconds * share
 
-    def summary(self) -> str:
-        """One row per network: the final evaluation on fresh data, and what it cost."""
+    def finish(self) -> None:
+        """Evaluate on fresh data and write the rows: metrics first, since the summary says that they are there."""
+        self.checkpoint()
         loss, accuracy = (None if v is None else v.tolist() for v in self.training.evaluate())
-        count, epochs = len(self.identity), self.job.train.epochs
-        rows = [
-            [
-                *identity,
-                loss[i] if loss else None,
-                accuracy[i] if accuracy else None,
-                at if at >= 0 else None,
-                at if at >= 0 else epochs,
-                round(self.seconds / count, 3),
-                round(self.floss_seconds / count, 3),
-            ]
-            for i, (identity, at) in enumerate(zip(self.identity, self.training.diverged_at.tolist(), strict=True))
-        ]
-        return csv_text(SUMMARY, rows)
+        count, epochs = len(self.keys), self.job.train.epochs
+        results = {
+            key: {
+                "final_loss": loss[i] if loss else None,
+                "final_accuracy": accuracy[i] if accuracy else None,
+                "diverged_at": at if at >= 0 else None,
+                "epochs": at if at >= 0 else epochs,
+                "seconds": round(self.seconds / count, 3),
+                "floss_seconds": round(self.floss_seconds / count, 3),
+                "status": "diverged" if at >= 0 else "done",
+            }
+            for i, (key, at) in enumerate(zip(self.keys, self.training.diverged_at.tolist(), strict=True))
+        }
+        texts = {key: self.header + rows for key, rows in zip(self.keys, self.rows, strict=True)}
+        write_summary(self.claim, results, texts)
+        # The trained networks stay; what only going on needs does not.
+        state = {n: v for n, v in self.training.state().items() if n.startswith("parameters.") or n == "diverged_at"}
+        save_checkpoint(self.folder / "checkpoint.pt", {"networks": self.keys, "training": state})
+
+
+def parameters_of(path: Path, keys: list[str]) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds of some networks: named tensors, stacked in the order of the keys.
+
+    Raises:
+        CheckpointError: the file is damaged, or has not all of these networks.
+    """
+    content = load_checkpoint(path)
+    try:
+        index = [content["networks"].index(key) for key in keys]
+        return {name: v[index] for name, v in content["training"].items() if isinstance(v, torch.Tensor)}
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise CheckpointError(f"{path}: is not a checkpoint of these networks") from None

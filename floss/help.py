@@ -3,11 +3,14 @@
 from importlib import resources
 
 from floss.analysis.jobs import ConditionJob, SpectrumJob
-from floss.config import BenchJob, FiguresJob, TrainJob
+from floss.config import BenchJob, CollectJob, FiguresJob, SbatchJob, TrainJob
 from floss.keys import known_keys
 
 JOBS: dict[str, type] = {
     "train": TrainJob,
+    "plan": TrainJob,
+    "sbatch": SbatchJob,
+    "collect": CollectJob,
     "spectrum": SpectrumJob,
     "condition": ConditionJob,
     "figures": FiguresJob,
@@ -26,6 +29,30 @@ Results lie in results/, in a folder named by what it computes.
 
 one word for a group of keys:
 $APP_CONFIG_GROUPS""",
+    "plan": """what floss train would compute with the same arguments: the networks, how they are stacked, what is done
+already, and about how long and how much memory it takes here; nothing is computed but a few epochs to time them
+
+usage: floss plan [-m] [key=value ...]
+  floss plan -m task=xor d=10,20,40,70 flossing=none,pre,during seeds=20
+
+one word for a group of keys:
+$APP_CONFIG_GROUPS""",
+    "sbatch": """print a script for SLURM's sbatch, in which the tasks of an array share a sweep of floss train
+
+usage: floss sbatch [slurm.key=value ...] [-m] [key=value ...] > sweep.sh
+  floss sbatch slurm.tasks=8 slurm.gpus=1 d=10,20,40,70 flossing=none,pre,during seeds=20 > sweep.sh
+  sbatch sweep.sh
+The results folder must be one that all nodes see, with working file locks.
+
+one word for a group of keys:
+$APP_CONFIG_GROUPS""",
+    "collect": """one sorted table of all networks that have some values, ready for pandas: summary.csv and metrics.csv
+
+usage: floss collect [column=value,value ...]
+  floss collect task=xor d=70
+  floss collect flossing=pre,during status=done to=tables
+A column that is not named may have any value.
+""",
     "spectrum": """Lyapunov spectra of fresh or trained networks, before and after flossing
 
 usage: floss spectrum [-m] [key=value ...]

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first only sets a flag that the loop polls, the second leaves at once."""
+"""Ctrl-C, SIGTERM and SIGUSR2: the first only sets a flag that the loop polls, the second leaves at once.
+
+SIGUSR2 is what clusters send before the time is up. Whoever handled it before, as submitit does to queue the job again,
+gets it once everything is on disk.
+"""
 
 import contextlib
 import os
@@ -17,32 +21,36 @@ class Interrupt:
 
     @property
     def status(self) -> int:
-        """Exit status by convention: 130 for SIGINT, 143 for SIGTERM."""
+        """Exit status by convention: 130 for SIGINT, 143 for SIGTERM, 140 for SIGUSR2."""
         return 128 + self.signal
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Catch SIGINT and SIGTERM inside the block; the handlers that were there come back after it.
+    """Catch the signals inside the block; the handlers that were there come back after it.
 
-    Outside the main thread nothing is caught: Python allows no handlers there.
+    A SIGTERM that somebody handles already stays theirs. Outside the main thread nothing is caught: Python allows no
+    handlers there.
     """
     interrupt = Interrupt()
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if interrupt.signal:
             os._exit(128 + number)
         interrupt.signal = number
-        before = previous.get(number)
-        if callable(before) and before is not signal.default_int_handler:
-            before(number, frame)
 
     previous: dict[int, Any] = {}
+    ours = [signal.SIGINT, signal.SIGUSR2]
+    if not callable(signal.getsignal(signal.SIGTERM)):
+        ours.append(signal.SIGTERM)
     with contextlib.suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ours:
             previous[number] = signal.signal(number, handle)
     try:
         yield interrupt
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        before = previous.get(interrupt.signal)
+        if callable(before) and before is not signal.default_int_handler:
+            signal.raise_signal(interrupt.signal)

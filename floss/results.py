@@ -19,7 +19,12 @@ IDENTITY = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed")
 """The columns that say which network a row is about."""
 
 METRICS = (*IDENTITY, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_loss")
-SUMMARY = (*IDENTITY, "final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds")
+"""The first columns of metrics.csv; those of diagnostics follow, and last `network`, the network's key."""
+SUMMARY = (
+    *IDENTITY,
+    *("final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds"),
+    *("status", "reason", "network", "sha256"),
+)
 
 
 class RunBusyError(RuntimeError):
@@ -77,8 +82,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.
+
+    Args:
+        folder: that has the lock.
+        patience: seconds for which to wait for it.
 
     Raises:
         RunBusyError: another process holds it; the message names it.
@@ -86,10 +95,9 @@ def exclusive(folder: Path) -> Iterator[None]:
     path = folder / ".lock"
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
-        owner = path.with_name(".owner").read_text().strip() if path.with_name(".owner").exists() else "another process"
-        raise RunBusyError(f"{folder} is being computed by {owner}") from None
+        raise RunBusyError(f"{folder} is being computed by {owner_of(folder)}") from None
     try:
         started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         path.with_name(".owner").write_text(f"process {os.getpid()} on {platform.node()}, started {started}\n")
@@ -97,6 +105,25 @@ def exclusive(folder: Path) -> Iterator[None]:
     finally:
         path.with_name(".owner").unlink(missing_ok=True)
         lock.release()  # the file stays: another process may hold it open already
+
+
+def locked(folder: Path) -> bool:
+    """Whether a living process holds the folder's lock."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def owner_of(folder: Path) -> str:
+    """What the holder of a folder's lock says of itself."""
+    try:
+        return (folder / ".owner").read_text().strip() or "another process"
+    except OSError:
+        return "another process"
 
 
 def environment(device: str) -> dict[str, Any]:

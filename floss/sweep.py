@@ -1,48 +1,181 @@
-"""What a sweep adds to its runs: one folder with the rows of all of them, and the pictures that compare them.
+"""Running jobs: plan, claim an ensemble, compute it, and again, until nothing is left; then what people open.
 
-The jobs of a sweep run one after the other, each in its own folder; this is also the place where jobs that can be
-stacked would be put together into one ensemble before they run.
+Whatever was done already is not done again, and what another process is computing is waited for. An ensemble that
+raises is tried again in halves, so that one network never takes others with it.
 """
 
-import csv
-import hashlib
-import io
-import json
-from pathlib import Path
+import contextlib
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from omegaconf import OmegaConf
-
-from floss.config import TrainJob, config_hash, config_values
-from floss.experiment import finished
+from floss.config import TrainJob
+from floss.experiment import compute
 from floss.figures import draw
-from floss.results import METRICS, SUMMARY, csv_text, write_json, write_whole
+from floss.interrupt import Interrupt, interruptible
+from floss.keys import ConfigError
+from floss.outcome import Outcome
+from floss.planner import Networks, Stack, expand
+from floss.resources import gpus, memory_model, stacks_of
+from floss.store import DONE, Store, write_summary
+from floss.views import statuses, write_job
+
+_WAIT = 0.5
+"""Seconds between two looks at what another process computes."""
 
 
-def collect(jobs: list[TrainJob]) -> Path:
-    """Put the rows of a sweep's finished jobs into one folder, draw them, and return the folder.
+def run(jobs: list[TrainJob], *, draw_jobs: bool = True) -> Outcome:
+    """Compute what is missing of some jobs, and write the folder of each.
+
+    Args:
+        jobs: with one results folder.
+        draw_jobs: draw the picture of every job that is complete.
 
     Raises:
-        FileNotFoundError: none of the jobs is finished.
+        SystemExit: after a signal; the status says which. Everything that was finished is on disk.
+        ConfigError: something cannot be computed here, said before anything is.
+        OSError: a file cannot be written; what was written before is whole.
     """
-    unique = list({config_hash(job): job for job in jobs if finished(job.folder)}.values())
-    if not unique:
-        raise FileNotFoundError("no job of this sweep is finished")
-    digest = hashlib.sha256(" ".join(sorted(map(config_hash, unique))).encode()).hexdigest()[:10]
-    tasks = "-".join(dict.fromkeys(job.task.name for job in unique))
-    folder = Path(unique[0].results) / f"sweep-{tasks}-{digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, columns in (("metrics.csv", METRICS), ("summary.csv", SUMMARY)):
-        tables = [list(csv.DictReader(io.StringIO((job.folder / name).read_text()))) for job in unique]
-        for job, table in zip(unique, tables, strict=True):
-            if tuple(table[0])[: len(columns)] != columns:
-                raise ValueError(f"{job.folder / name}: its columns are not those of this version of floss")
-        # Jobs with different diagnostics have different further columns; what one did not measure is left empty.
-        every = list(dict.fromkeys(column for table in tables for column in table[0]))
-        rows = [[row.get(column) for column in every] for table in tables for row in table]
-        write_whole(folder / name, csv_text(every, rows).encode())
-    configs = {"runs": [config_values(job) for job in unique], "folders": [job.folder.name for job in unique]}
-    write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)).encode())
-    made = {job.folder.name: json.loads((job.folder / "environment.json").read_text()) for job in unique}
-    write_json(folder / "environment.json", made)
-    draw(folder)
-    return folder
+    networks, store = expand(jobs), Store(jobs[0].results)
+    bytes_of = memory_model(networks)
+    known = {key for key, status in statuses(networks, store.records()).items() if status in DONE}
+    with interruptible() as interrupt:
+        try:
+            if len(known) < len(networks):
+                devices = gpus(networks)
+                with one_process_each(jobs, devices[1:], len(devices)):
+                    _Sweep(networks, store, bytes_of, interrupt, len(devices)).complete()
+        except SystemExit:
+            _write_jobs(jobs, store)
+            raise
+        whole = _write_jobs(jobs, store)
+        for job in whole if draw_jobs else ():
+            if not (job.folder / "learning_curves.svg").exists():
+                draw(job.folder)
+        for text in dict.fromkeys(map(_left_out, jobs)):
+            if text:
+                print(f"floss: {text}", file=sys.stderr)
+        if interrupt.signal:  # it came too late to stop anything, but must stop what comes next
+            raise SystemExit(interrupt.status)
+    return Outcome(statuses(networks, store.records()), known)
+
+
+def _left_out(job: TrainJob) -> str:
+    """Which episodes of a job lie beyond its training."""
+    dropped = [epoch for epoch in job.flossing.at if epoch >= job.train.epochs]
+    return f"training ended after {job.train.epochs} epochs: no flossing at {dropped}" if dropped else ""
+
+
+def _write_jobs(jobs: list[TrainJob], store: Store) -> list[TrainJob]:
+    """Write the folder of each job; those of which every network is done."""
+    with store.locked():
+        store.tidy()
+        records = store.records()
+        for job in jobs:
+            write_job(job, store, records)
+    return [job for job in jobs if all(status in DONE for status in statuses(expand([job]), records).values())]
+
+
+@contextlib.contextmanager
+def one_process_each(jobs: list[TrainJob], devices: list[str], parts: int) -> Iterator[None]:
+    """Let a process for each of some further GPUs share the work; they end when nothing is left for them."""
+    spawned = multiprocessing.get_context("spawn")
+    workers = [spawned.Process(target=_work_on, args=(jobs, device, parts)) for device in devices]
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    except BaseException:
+        for worker in workers:
+            worker.terminate()  # which writes a checkpoint; Ctrl-C has reached them already
+        raise
+    finally:
+        for worker in workers:
+            worker.join()
+
+
+def _work_on(jobs: list[TrainJob], device: str, parts: int) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = device
+    networks = expand(jobs)
+    with interruptible() as interrupt:
+        _Sweep(networks, Store(jobs[0].results), memory_model(networks), interrupt, parts).complete()
+
+
+class _Sweep:
+    """Networks on their way to being done."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        store: Store,
+        bytes_of: Callable[[TrainJob], float],
+        interrupt: Interrupt,
+        parts: int = 1,
+    ) -> None:
+        self.networks, self.store, self.bytes_of, self.interrupt = networks, store, bytes_of, interrupt
+        self.parts = parts
+        self.failed: set[str] = set()
+        self.said = False
+
+    def complete(self) -> None:
+        """Until every network is done or has failed in this process."""
+        while missing := self.missing():
+            busy = self.store.busy()
+            free = {key: one for key, one in missing.items() if key not in busy}
+            stacks = self.planned(free)
+            for place, stack in enumerate(stacks, 1):
+                self.run_stack(stack, f"ensemble {place} of {len(stacks)}, " if len(stacks) > 1 else "")
+            if not free:
+                self.wait(len(missing), next(busy[key] for key in missing))
+
+    def missing(self) -> Networks:
+        """The networks that are neither done nor failed in this process."""
+        records = self.store.records()
+        status = statuses(self.networks, records)
+        damaged = [key for key in self.networks if key in records and records[key].status == "damaged"]
+        if damaged:
+            places = ", ".join(sorted({str(records[key].folder) for key in damaged}))
+            print(f"floss: {len(damaged)} networks are damaged and are computed again: {places}", file=sys.stderr)
+        return {k: one for k, one in self.networks.items() if status[k] not in DONE and k not in self.failed}
+
+    def planned(self, networks: Networks) -> list[Stack]:
+        """The ensembles of some networks."""
+        return stacks_of(networks, self.store, self.bytes_of, self.parts)
+
+    def run_stack(self, stack: Stack, label: str) -> None:
+        """Compute a stack, or what is left of it; in halves where it raises."""
+        with self.store.claim(stack) as claim:
+            if claim is None:
+                return
+            stack, error = claim.stack, None
+            try:
+                compute(claim, self.interrupt, f"{label}{len(stack.networks)} networks, ")
+            except (OSError, ConfigError):
+                raise  # what would stop every other ensemble as well
+            except SystemExit:
+                print(f"floss: stopped; start the same command again to go on: {claim.folder}", file=sys.stderr)
+                raise
+            except Exception as raised:
+                error = raised
+            if error is not None and len(stack.networks) == 1:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                write_summary(claim, {key: {"status": "failed", "reason": reason} for key in stack.networks}, {})
+                self.failed |= set(stack.networks)
+                return
+        if error is not None:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
+            print(f"floss: {len(stack.networks)} networks fail together, trying halves: {reason}", file=sys.stderr)
+            for half in stack.halves():
+                self.run_stack(replace(half, origin=claim.folder.name), label)
+
+    def wait(self, count: int, owner: str) -> None:
+        """Give another process time."""
+        if not self.said:
+            print(f"floss: waiting for {count} networks that are being computed by {owner}", file=sys.stderr)
+            self.said = True
+        time.sleep(_WAIT)
+        if self.interrupt.signal:
+            raise SystemExit(self.interrupt.status)

@@ -20,7 +20,7 @@ from problems import DOUBLE
 from torch import Tensor
 from twins import step_twin
 
-from floss import adaptive_t_ons, experiment, flossing_loss, lyapunov_spectrum, random
+from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random, sweep
 from floss.analysis import run
 from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched
@@ -508,11 +508,13 @@ TRAINED = (
 def training_runs(tmp_path_factory) -> dict[str, Path]:
     """Folders of short training runs, by architecture."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "draw", lambda folder: [])
+        patch.setattr(sweep, "draw", lambda folder: [])
         folder = tmp_path_factory.mktemp("trained")
-        vanilla = experiment.run(job(*TRAINED, f"results={folder}"))
-        lstm = experiment.run(job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}"))
-    return {"vanilla": vanilla, "lstm": lstm}
+        vanilla = job(*TRAINED, f"results={folder}")
+        lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
+        for each in (vanilla, lstm):
+            assert set(sweep.run([each]).status.values()) == {"done"}
+    return {"vanilla": vanilla.folder, "lstm": lstm.folder}
 
 
 @pytest.fixture
@@ -575,6 +577,30 @@ def test_trained_networks_with_other_inputs(trained, tmp_path):
     ]
     assert found[0] == found[1]  # those of the task
     assert len(set(found)) == 3
+
+
+def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "draw", lambda folder: [])
+    sweep.run([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
+    again = job(*TRAINED, f"results={tmp_path / 'trained'}")
+    sweep.run([again])
+    assert len(list(tmp_path.glob("trained/ensembles/*/checkpoint.pt"))) == 2
+    found = done(tmp_path, "spectrum", f"checkpoint={again.folder}", "arch.n=6")
+    wanted = done(tmp_path, "spectrum", f"checkpoint={training_runs['vanilla']}", "arch.n=6")
+    for name in TABLES["spectrum"]:
+        theirs, ours = rows(wanted / f"{name}.csv"), rows(found / f"{name}.csv")
+        assert [row["seed"] for row in ours] == [row["seed"] for row in theirs]
+        for column in COLUMNS[name]:
+            assert numbers(ours, column) == near(numbers(theirs, column), 1e-5), (name, column)
+
+
+def test_an_ensemble_is_not_the_run_of_an_analysis(training_runs, tmp_path):
+    (ensemble,) = (training_runs["vanilla"].parent / "ensembles").glob("xor-*")
+    settings = [each for each in TINY["spectrum"] if not each.startswith("arch.")]
+    said = inside(tmp_path, "spectrum", *settings, f"checkpoint={ensemble}")
+    wanted = f"checkpoint={ensemble}: needs the config.yaml of its run beside it\n"
+    assert (said.returncode, said.stdout, said.stderr) == (2, "", f"floss spectrum: {wanted}")
+    assert not any(tmp_path.iterdir())
 
 
 def truncate(run: Path) -> None:

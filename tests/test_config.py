@@ -13,7 +13,8 @@ from command import analysis, job, jobs
 from omegaconf import OmegaConf
 
 from floss.analysis.jobs import AnalysisJob, ConditionJob, SpectrumJob, analysis_job
-from floss.config import BenchJob, TrainJob, config_hash, config_values, config_yaml, train_job
+from floss.compose import selection, sweep_jobs
+from floss.config import BenchJob, CollectJob, SbatchJob, TrainJob, config_hash, config_values, config_yaml, train_job
 from floss.help import JOBS
 from floss.keys import ConfigError, build, key, known_keys, whole
 
@@ -60,7 +61,36 @@ TAKEN_AND_NOT = {
         ["svd", ["norm"], ["svd", "svd"], [["svd"]], [None], None, True, 0],
     ),
     "scale": (["paper", "small", "smoke"], ["large", None]),
+    "memory_limit": ([None, 0.5, 8, 1e-3], [0, -1, float("inf"), float("nan"), "8G", True, [8]]),
+    "parts": ([1, 8, 1e2], [0, -1, 1.5, None, "two", True]),
     "results": (["results", "a b", 3], ["", " ", None, "/dev/null/x"]),
+}
+
+# The same for what `floss sbatch` has beside those, and for `floss collect`.
+OF_SLURM = {
+    "slurm.tasks": ([1, 4, 1e2], [0, -1, 1.5, None, "four", True]),
+    "slurm.time": (["04:00:00", "1-12", 3], ["", " ", None, True]),
+    "slurm.partition": ([None, "gpu", 3], ["", " ", True, ["gpu"]]),
+    "slurm.cpus": ([1, 64], [0, -1, 0.5, None, "all"]),
+    "slurm.gpus": ([0, 8], [-1, 0.5, None, "a100"]),
+    "slurm.memory": ([None, "8G", 3], ["", " ", True, ["8G"]]),
+    "slurm.grace": ([1, 600], [0, -1, 0.5, None, "long"]),
+    "slurm.setup": ([None, "module load gcc", 3], ["", " ", False]),
+}
+TEXTS = ([None, "xor", ["xor"], ["xor", "copy"]], ["", " ", [], [""], ["xor", "xor"], [None], [["xor"]], True])
+NUMBERS = (
+    [None, 0, 40, 0.5, -1, [40], [40, 10, 20]],
+    ["x", "", float("nan"), float("inf"), True, [], [1, 1], [1, 1.0], [None], [1, "x"], [[1]]],
+)
+OF_COLLECT = {
+    **dict.fromkeys(("task", "arch", "init", "flossing"), TEXTS),
+    **dict.fromkeys(("d", "g", "k", "t_ons", "seed"), NUMBERS),
+    "status": (
+        [None, "done", ["done", "diverged", "failed", "interrupted"]],
+        ["finished", "damaged", "", [], ["done", "done"], ["done", "lost"], [None], True, 0],
+    ),
+    "results": (["results", "a b", 3], ["", " ", None, True]),
+    "to": ([None, "tables", 3], ["", " ", True, ["tables"]]),
 }
 
 # The same for the keys that `floss spectrum` and `floss condition` share, and for those of each alone.
@@ -103,7 +133,16 @@ OF_CONDITION = {
 }
 TABLES = {"spectrum": OF_SPECTRUM, "condition": OF_CONDITION}
 
-NOT_HASHED = {"flossing.name", "train.checkpoint_every", "device", "engine", "scale", "results"}
+NOT_HASHED = {
+    "flossing.name",
+    "train.checkpoint_every",
+    "device",
+    "engine",
+    "scale",
+    "memory_limit",
+    "parts",
+    "results",
+}
 
 WRONG = {
     "d=7": "d=7: task=xor needs an even d >= 2",
@@ -151,6 +190,10 @@ WRONG = {
     "dtype=float16": "dtype=float16: must be one of float32, float64",
     "engine=cuda": "engine=cuda: must be one of auto, torch, native",
     "engine=native arch=relu": "engine=native: is for arch=vanilla, and arch=relu; engine=torch has all of them",
+    "memory_limit=0": "memory_limit=0: must be null or a finite number > 0",
+    "memory_limit=8G": "memory_limit=8G: must be null or a finite number > 0",
+    "parts=0": "parts=0: must be a whole number >= 1",
+    "partz=2": "partz: there is no such key; did you mean parts?",
     "results=": "results=: must be a text that is not empty",
     "results=/dev/null/x": "results=/dev/null/x: must be a folder that can be written; /dev/null is not",
     "dd=3": "dd: there is no such key; did you mean d?",
@@ -202,9 +245,22 @@ REFERENCE = {
     "engine": "auto",
     "diagnostics": [],
     "scale": "paper",
+    "memory_limit": None,
+    "parts": 1,
     "results": "results",
     "label": "during",
 }
+SLURM = {
+    "tasks": 4,
+    "time": "04:00:00",
+    "partition": None,
+    "cpus": 2,
+    "gpus": 0,
+    "memory": None,
+    "grace": 120,
+    "setup": None,
+}
+NOT_CHOSEN: dict[str, Any] = {**dict.fromkeys(OF_COLLECT), "results": "results"}
 # Fig. 2 has fresh networks that are flossed for 500 epochs, k = 15, and looked at over 500 steps; the step size of the
 # reference protocol.
 OF_NETWORKS = {
@@ -311,6 +367,8 @@ def defaults() -> dict[str, AnalysisJob]:
 
 def test_the_table_of_this_test_has_every_key():
     assert list(TAKEN_AND_NOT) == list(known_keys(TrainJob))
+    assert [*TAKEN_AND_NOT, *OF_SLURM] == list(known_keys(SbatchJob))
+    assert sorted(OF_COLLECT) == sorted(known_keys(CollectJob))
     assert sorted(OF_SPECTRUM) == sorted(known_keys(SpectrumJob))
     assert sorted(OF_CONDITION) == sorted(known_keys(ConditionJob))
 
@@ -326,6 +384,59 @@ def test_values_of_a_key(reference, key):
         shown = "null" if value is None else str(value)
         with pytest.raises(ConfigError, match=f"^{re.escape(f'{key}={shown}')}: [^\n]+$"):
             changed(reference, key, value)
+
+
+@pytest.mark.parametrize("key", OF_SLURM)
+def test_values_of_a_key_of_sbatch(key):
+    values, name = REFERENCE | {"slurm": SLURM}, key.removeprefix("slurm.")
+    del values["label"]
+    taken, not_taken = OF_SLURM[key]
+    for value in taken:
+        found = getattr(build(SbatchJob, values | {"slurm": SLURM | {name: value}}).slurm, name)
+        assert found == (str(value) if value == 3 else value), (key, value)
+    for value in not_taken:
+        shown = "null" if value is None else str(value)
+        with pytest.raises(ConfigError, match=f"^{re.escape(f'{key}={shown}')}: [^\n]+$"):
+            build(SbatchJob, values | {"slurm": SLURM | {name: value}})
+
+
+@pytest.mark.parametrize("key", OF_COLLECT)
+def test_values_of_a_key_of_collect(key):
+    taken, not_taken = OF_COLLECT[key]
+    for value in taken:
+        found = getattr(build(CollectJob, NOT_CHOSEN | {key: value}), key)
+        one = str(value) if key in ("results", "to") else (value,)
+        assert found == (None if value is None else tuple(sorted(value)) if isinstance(value, list) else one), value
+    for value in not_taken:
+        shown = "null" if value is None else str(value)
+        with pytest.raises(ConfigError, match=f"^{re.escape(f'{key}={shown}')}: [^\n]+$"):
+            build(CollectJob, NOT_CHOSEN | {key: value})
+
+
+SELECTIONS = {
+    "d=40": {"d": 40},
+    "d=10,40": {"d": [10, 40]},
+    "d=[10,40]": {"d": [10, 40]},
+    "d=null": {"d": None},
+    "g=0.5,1": {"g": [0.5, 1]},
+    "task=xor": {"task": "xor"},
+    "task=xor,copy": {"task": ["xor", "copy"]},
+    "flossing=pre,at-7-300 status=done": {"flossing": ["pre", "at-7-300"], "status": "done"},
+    "to=a/b": {"to": "a/b"},
+    "": {},
+}
+
+
+@pytest.mark.parametrize("line", SELECTIONS)
+def test_several_values_of_a_column_are_given_with_commas(line):
+    assert selection("collect", line.split()) == SELECTIONS[line]
+    assert build(CollectJob, NOT_CHOSEN | selection("collect", line.split()))
+
+
+@pytest.mark.parametrize("override", ["d", "~d", "+d=3", "++d=3", "d=[1"])
+def test_what_is_no_column_and_values_is_answered_in_one_line(override):
+    with pytest.raises(ConfigError, match=f"^{re.escape(override)}: cannot be read as key=value$"):
+        selection("collect", [override])
 
 
 ANALYSIS_KEYS = [(command, key) for command, table in TABLES.items() for key in table]
@@ -397,6 +508,14 @@ def test_where_nothing_is_flossed_k_may_exceed_the_state_size():
 
 def test_defaults_are_the_reference_protocol(reference):
     assert config_values(reference) == REFERENCE
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "sbatch"])
+def test_what_is_made_of_a_sweep_has_the_same_defaults(command):
+    (values,) = sweep_jobs(command, [], lambda values, _: values)
+    assert values == {name: value for name, value in REFERENCE.items() if name != "label"} | (
+        {"slurm": SLURM} if command == "sbatch" else {}
+    )
 
 
 @pytest.mark.parametrize("command", TABLES)

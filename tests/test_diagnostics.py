@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from twins import step_twin, unroll_twin
 
-from floss import experiment, lyapunov_spectrum
+from floss import lyapunov_spectrum, sweep
 from floss.cells import CELLS, Parameters
 from floss.checkpoint import load_checkpoint
 from floss.config import TrainJob
@@ -24,9 +24,9 @@ from floss.diagnostics import DIAGNOSTICS, effective_rank
 from floss.ensemble import Network, Protocol
 from floss.figures import draw
 from floss.lyapunov import initial_tangent
+from floss.outcome import draw_sweep
 from floss.random import Stream
 from floss.results import METRICS, SUMMARY
-from floss.sweep import collect
 from floss.training import Tick, Training
 
 EVERYTHING = ("grad_h0", "lyapunov", "svd")
@@ -37,7 +37,7 @@ SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(experiment, "draw", lambda folder: [])
+    monkeypatch.setattr(sweep, "draw", lambda folder: [])
 
 
 def small(folder: Path, *overrides: str) -> TrainJob:
@@ -173,23 +173,32 @@ def same_but(table: list[dict[str, str]], *columns: str) -> list[dict[str, str]]
     return [{name: value for name, value in row.items() if name not in columns} for row in table]
 
 
+def computed(one: TrainJob) -> Path:
+    """The folder of a job, with all that was missing computed."""
+    sweep.run([one])
+    return one.folder
+
+
 @pytest.mark.parametrize("arch", ["vanilla", "lru"])
 def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, arch):
     watched = "diagnostics=[grad_h0,lyapunov]" if arch == "lru" else ALL
     plain, ours = (small(tmp_path, f"arch={arch}", *also) for also in ([], [watched]))
     assert plain.folder != ours.folder
-    experiment.run(plain)
-    experiment.run(ours)
+    computed(plain)
+    computed(ours)
     metrics = [rows(each.folder / "metrics.csv") for each in (plain, ours)]
     trained = [[row for row in table if row["phase"] == "train"] for table in metrics]
     flossed = [[row for row in table if row["phase"] == "floss"] for table in metrics]
     extra = [column for column in COLUMNS if "sv" not in watched and column in ("grad_norm_h0", "lambda_10")] or COLUMNS
-    assert tuple(metrics[0][0]) == METRICS
-    assert tuple(metrics[1][0]) == (*METRICS, *extra)
-    assert same_but(trained[1], "lambda_1", *extra) == same_but(trained[0], "lambda_1")
-    assert same_but(flossed[1], *extra) == flossed[0]
+    assert tuple(metrics[0][0]) == (*METRICS, "network")
+    assert tuple(metrics[1][0]) == (*METRICS, *extra, "network")
+    assert same_but(trained[1], "lambda_1", "network", *extra) == same_but(trained[0], "lambda_1", "network")
+    assert same_but(flossed[1], "network", *extra) == same_but(flossed[0], "network")
     assert {row[column] for row in flossed[1] for column in extra} == {""}
-    summaries = [same_but(rows(each.folder / "summary.csv"), "seconds", "floss_seconds") for each in (plain, ours)]
+    summaries = [
+        same_but(rows(each.folder / "summary.csv"), "seconds", "floss_seconds", "network", "sha256")
+        for each in (plain, ours)
+    ]
     assert summaries[0] == summaries[1]
     assert (ours.folder / "summary.csv").read_text().splitlines()[0] == ",".join(SUMMARY)
     states = [load_checkpoint(each.folder / "checkpoint.pt")["training"] for each in (plain, ours)]
@@ -204,7 +213,7 @@ def test_columns_that_a_small_network_does_not_have_are_empty(tmp_path):
         (["arch=lstm"], {"grad_norm_h0", "lambda_10", "sv_1", "effective_rank"}),
     ):
         one = small(tmp_path, "flossing.at=[]", "train.epochs=2", ALL, *overrides)
-        table = rows(experiment.run(one) / "metrics.csv")
+        table = rows(computed(one) / "metrics.csv")
         assert {column for row in table for column in COLUMNS if row[column]} == filled
         assert {column for row in table for column in COLUMNS if not row[column]} == set(COLUMNS) - filled
         assert all(row["lambda_1"] for row in table)
@@ -218,10 +227,10 @@ def test_it_is_measured_at_the_logged_epochs_alone(tmp_path, monkeypatch):
         return original(self, *arguments)
 
     monkeypatch.setattr(Training, "_diagnose", diagnose)
-    table = rows(experiment.run(small(tmp_path, ALL, "train.epochs=18")) / "metrics.csv")
+    table = rows(computed(small(tmp_path, ALL, "train.epochs=18")) / "metrics.csv")
     assert measured == [0, 5, 10, 15, 17]
     trained = [row for row in table if row["phase"] == "train"]
-    assert [int(row["epoch"]) for row in trained] == [epoch for epoch in measured for _ in range(2)]
+    assert [int(row["epoch"]) for row in trained] == measured * 2
     assert all(row["grad_norm_h0"] and row["effective_rank"] and row["lambda_1"] for row in trained)
 
 
@@ -234,8 +243,8 @@ def test_the_order_of_the_names_does_not_matter(order):
 def test_every_diagnostic_can_be_chosen_alone(tmp_path):
     for name, columns in DIAGNOSTICS.items():
         one = small(tmp_path, "flossing.at=[]", "train.epochs=1", f"diagnostics=[{name}]")
-        table = rows(experiment.run(one) / "metrics.csv")
-        assert tuple(table[0]) == (*METRICS, *(column for column in columns if column != "lambda_1"))
+        table = rows(computed(one) / "metrics.csv")
+        assert tuple(table[0]) == (*METRICS, *(column for column in columns if column != "lambda_1"), "network")
         assert all(table[0][column] for column in columns if column not in ("sv_20", "sv_40", "lambda_10"))
 
 
@@ -272,15 +281,15 @@ def test_a_network_that_diverges_disturbs_no_other(arch):
 
 def test_all_networks_diverge(tmp_path):
     one = small(tmp_path, "arch=linear", "arch.g=1e30", "flossing.at=[]", ALL)
-    folder = experiment.run(one)
-    assert (folder / "metrics.csv").read_text() == ",".join((*METRICS, *COLUMNS)) + "\n"
+    folder = computed(one)
+    assert (folder / "metrics.csv").read_text() == ",".join((*METRICS, *COLUMNS, "network")) + "\n"
     assert [row["diverged_at"] for row in rows(folder / "summary.csv")] == ["0", "0"]
 
 
 def test_values_that_are_not_finite(tmp_path):
     """Units that never respond: exponents -inf, and a gradient that does not reach the initial states."""
     one = small(tmp_path, "arch=relu", "arch.mean=-9", "arch.g=0", "flossing.at=[]", ALL, "arch.n=11")
-    table = rows(experiment.run(one) / "metrics.csv")
+    table = rows(computed(one) / "metrics.csv")
     assert {row["lambda_10"] for row in table} == {"-inf"}
     assert {row["grad_norm_h0"] for row in table} == {"0"}
     assert all(float(row["sv_1"]) >= 0 for row in table)
@@ -294,8 +303,8 @@ def test_values_that_are_not_finite(tmp_path):
 def undisturbed(tmp_path_factory) -> Path:
     """Folder of SMALL with everything watched, computed in one go."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "draw", lambda folder: [])
-        return experiment.run(small(tmp_path_factory.mktemp("undisturbed"), ALL))
+        patch.setattr(sweep, "draw", lambda folder: [])
+        return computed(small(tmp_path_factory.mktemp("undisturbed"), ALL))
 
 
 @pytest.mark.parametrize("epochs", [6, 8, 19, 30])  # two of them within an episode, one at a logged epoch, the last
@@ -316,9 +325,9 @@ def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, monkeypatch, undi
         patch.setattr(Training, "train_epochs", wrapped(Training.train_epochs))
         patch.setattr(Training, "floss_epochs", wrapped(Training.floss_epochs))
         with pytest.raises(SystemExit) as stopped:
-            experiment.run(one)
+            computed(one)
     assert stopped.value.code == 130
-    assert (experiment.run(one) / "metrics.csv").read_bytes() == (undisturbed / "metrics.csv").read_bytes()
+    assert (computed(one) / "metrics.csv").read_bytes() == (undisturbed / "metrics.csv").read_bytes()
 
 
 def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
@@ -326,10 +335,19 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
         small(tmp_path, "flossing.at=[]", f"diagnostics={which}") for which in ("[]", "[svd]", "[grad_h0,lyapunov]")
     ]
     for each in runs:
-        experiment.run(each)
-    folder = collect(runs)
+        computed(each)
+    folder = draw_sweep(runs)
     table, metrics = rows(folder / "metrics.csv"), [rows(each.folder / "metrics.csv") for each in runs]
-    assert tuple(table[0]) == (*METRICS, "sv_1", "sv_20", "sv_40", "effective_rank", "grad_norm_h0", "lambda_10")
+    assert tuple(table[0]) == (
+        *METRICS,
+        "sv_1",
+        "sv_20",
+        "sv_40",
+        "effective_rank",
+        "grad_norm_h0",
+        "lambda_10",
+        "network",
+    )
     own = [row for each in metrics for row in each]
     assert [{name: value for name, value in row.items() if value} for row in table] == [
         {name: value for name, value in row.items() if value} for row in own
@@ -337,13 +355,13 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
     assert rows(folder / "summary.csv") == [row for each in runs for row in rows(each.folder / "summary.csv")]
 
 
-def test_a_sweep_whose_runs_have_other_columns_is_not_collected(tmp_path):
+def test_rows_with_other_columns_are_computed_again(tmp_path, capsys):
     one = small(tmp_path, "flossing.at=[]", "train.epochs=2")
-    folder = experiment.run(one)
-    text = (folder / "metrics.csv").read_text()
-    (folder / "metrics.csv").write_text(text.replace("accuracy", "exactness", 1))
-    with pytest.raises(ValueError, match=r"metrics\.csv: its columns are not those of this version of floss$"):
-        collect([one])
+    wanted = (computed(one) / "metrics.csv").read_bytes()
+    (path,) = tmp_path.glob("ensembles/*/metrics.csv")
+    path.write_text(path.read_text().replace("accuracy", "exactness", 1))
+    assert (computed(one) / "metrics.csv").read_bytes() == wanted
+    assert capsys.readouterr().err == f"floss: 2 networks are damaged and are computed again: {path.parent}\n"
 
 
 def test_pictures_of_a_watched_run(undisturbed):

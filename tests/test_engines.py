@@ -1,5 +1,6 @@
 """Choosing an engine, and building the native one: once, safely, and what is said where it cannot be built."""
 
+import json
 import os
 import re
 import subprocess
@@ -245,6 +246,15 @@ def test_torch_names_its_capabilities_as_we_expect():
 # --- from the command line -------------------------------------------------------------------------------------------
 
 
+def engine_of(folder: Path) -> str:
+    """The engine of the one ensemble that was computed here, which the folder of its job names as well."""
+    (ensemble,) = folder.glob("results/ensembles/*/environment.json")
+    (view,) = folder.glob("results/xor-*/environment.json")
+    environment = json.loads(ensemble.read_text())
+    assert json.loads(view.read_text()) == {ensemble.parent.name: environment}
+    return environment["engine"]
+
+
 @pytest.mark.parametrize("engine", ["auto", "native"])
 def test_a_run_without_a_compiler(tmp_path, engine):
     done = floss(tmp_path, *TRAIN, f"engine={engine}", CXX="no-such-compiler")
@@ -256,13 +266,11 @@ def test_a_run_without_a_compiler(tmp_path, engine):
     else:
         assert done.returncode == 0
         assert done.stderr == f"floss: the native engine cannot be used, so training is slower: {reason}\n"
-        (environment,) = tmp_path.glob("results/*/environment.json")
-        assert '"engine": "torch"' in environment.read_text()
+        assert engine_of(tmp_path) == "torch"
 
 
 @needs_compiler
 def test_a_run_with_the_native_engine(tmp_path):
     done = floss(tmp_path, *TRAIN, "engine=native")
     assert (done.returncode, done.stderr) == (0, "")
-    (environment,) = tmp_path.glob("results/*/environment.json")
-    assert '"engine": "native"' in environment.read_text()
+    assert engine_of(tmp_path) == "native"

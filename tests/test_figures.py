@@ -1,5 +1,6 @@
 """Figures from hand-made CSV files: whatever a run can leave, drawn without a warning, the same bytes twice."""
 
+import hashlib
 import math
 import subprocess
 import sys
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import inside
+from command import TINY, inside, jobs
+from omegaconf import OmegaConf
 
 from floss.figures import draw
 from floss.figures.tables import read_runs
+from floss.planner import network_keys
 from floss.results import METRICS, SUMMARY, csv_text
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]
@@ -18,7 +21,7 @@ DELAYS = ["accuracy_vs_delay.png", "accuracy_vs_delay.svg"]
 
 
 def network(seed: int = 0, **different: object) -> dict[str, object]:
-    """What tells a network apart; `accuracy`: whether its task has one, `diverged_at`: when it stopped."""
+    """What tells a network apart; `accuracy`: whether its task has one, `diverged_at`: when it stopped, `status`."""
     return {
         "task": "xor",
         "d": 10,
@@ -31,6 +34,7 @@ def network(seed: int = 0, **different: object) -> dict[str, object]:
         "seed": seed,
         "accuracy": True,
         "diverged_at": None,
+        "status": "done" if different.get("diverged_at") is None else "diverged",
         **different,
     }
 
@@ -50,22 +54,36 @@ def config(one: dict[str, object]) -> dict[str, object]:
     }
 
 
-def write(folder: Path, *networks: dict[str, object]) -> Path:
-    """A folder with the tables of these networks."""
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(folder: Path, *networks: dict[str, object], keys: tuple[str, ...] = ()) -> Path:
+    """A folder with the tables of these networks, whose keys may be given."""
     metrics, summary = [], []
-    for one in networks:
+    for place, one in enumerate(networks):
+        key = keys[place] if keys else digest(f"{place}")[:12]
         identity = [one[name] for name in SUMMARY[:9]]
-        end = one["diverged_at"]
+        if one["status"] not in ("done", "diverged"):
+            reason = "RuntimeError: no reason" if one["status"] == "failed" else None
+            summary.append([*identity, *[None] * 6, one["status"], reason, key, None])
+            continue
+        own, end = [], one["diverged_at"]
         for epoch in range(0, 1000 if end is None else int(str(end)), 250):
             value = 0.5 + epoch / 4000 + 0.01 * int(str(one["seed"]))
-            metrics.append([*identity, epoch, "floss", None, None, -0.1, 0.2])
-            metrics.append([*identity, epoch, "train", 1 - value, value if one["accuracy"] else None, None, None])
+            accuracy = value if one["accuracy"] else None
+            own.append([*identity, epoch, "floss", None, None, -0.1, 0.2, key])
+            own.append([*identity, epoch, "train", 1 - value, accuracy, None, None, key])
+        metrics += own
         final = [0.3, 0.8 if one["accuracy"] else None] if end is None else [None, None]
-        summary.append([*identity, *final, end, 1000 if end is None else end, 1.0, 0.5])
-    (folder / "metrics.csv").write_text(csv_text(METRICS, metrics))
+        measured = [*final, end, 1000 if end is None else end, 1.0, 0.5]
+        summary.append([*identity, *measured, one["status"], None, key, digest(csv_text((), own, header=False))[:16]])
+    (folder / "metrics.csv").write_text(csv_text((*METRICS, "network"), metrics))
     (folder / "summary.csv").write_text(csv_text(SUMMARY, summary))
     configs = [config(one) for one in networks]
-    (folder / "config.yaml").write_text(yaml.safe_dump({"runs": configs} if len(configs) > 1 else configs[0]))
+    own = [[row[SUMMARY.index("network")]] for row in summary]
+    settings = {"runs": configs, "networks": own} if len(configs) > 1 else configs[0]
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
     return folder
 
 
@@ -78,6 +96,8 @@ FOLDERS = {
     "all diverged late": [network(s, diverged_at=500) for s in range(2)],
     "all diverged at once": [network(s, diverged_at=0) for s in range(2)],
     "all diverged without flossing": [network(flossing="none", diverged_at=0)],
+    "one failed, one interrupted": [network(0), network(1, status="failed"), network(2, status="interrupted")],
+    "all failed or interrupted": [network(s, status=("failed", "interrupted")[s]) for s in range(2)],
     "schedules": [network(s, flossing=f) for f in ("none", "pre", "during", "at-7") for s in range(2)],
     "k": [network(k=k) for k in (1, 10, 75)],
     "architectures and gains": [network(arch=a, g=g) for a in ("vanilla", "relu") for g in (0.5, 1.0)],
@@ -97,6 +117,7 @@ SWEEPS = {
         network(d=d, flossing=f, diverged_at=e) for d in (10, 20) for f, e in (("none", 250), ("pre", None))
     ],
     "a schedule that lacks a delay": [network(d=10, flossing="none"), network(d=10), network(d=20)],
+    "one delay all failed": [network(d=10), network(d=20, status="failed")],
 }
 
 
@@ -124,6 +145,11 @@ def test_several_delays_are_compared(tmp_path, name):
 
 def test_nothing_to_compare_where_every_network_diverged(tmp_path):
     folder = write(tmp_path, *(network(d=d, diverged_at=250) for d in (10, 20)))
+    assert drawn_twice(folder) == CURVES
+
+
+def test_nothing_to_compare_where_no_network_is_done(tmp_path):
+    folder = write(tmp_path, *(network(d=d, status="interrupted") for d in (10, 20)))
     assert drawn_twice(folder) == CURVES
 
 
@@ -179,19 +205,62 @@ def test_figures_need_neither_torch_nor_hydra(tmp_path):
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_runs_that_no_identity_column_tells_apart_are_groups_of_their_own(tmp_path):
+def write_lengths(folder: Path) -> Path:
+    """Networks that no identity column tells apart: of two flossing lengths."""
     networks = [network(seed=seed) for seed in (0, 1)] * 2
-    folder = write(tmp_path, *networks)
+    write(folder, *networks)
     settings = yaml.safe_load((folder / "config.yaml").read_text())
     for run, steps in zip(settings["runs"], (55, 55, 90, 90), strict=True):
         run["flossing"]["steps"] = steps
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    runs = read_runs(folder)
+    return folder
+
+
+def test_runs_that_no_identity_column_tells_apart_are_groups_of_their_own(tmp_path):
+    runs = read_runs(write_lengths(tmp_path))
     assert runs.summary["group"].tolist() == ["T_f = 55", "T_f = 55", "T_f = 90", "T_f = 90"]
     assert runs.metrics.groupby("group")["seed"].unique().map(list).to_dict() == {
         "T_f = 55": [0, 1],
         "T_f = 90": [0, 1],
     }
+
+
+def test_keys_that_look_like_numbers_are_kept_apart(tmp_path):
+    keys = ("000000000010", "100000000000", "1e0000000001", "000010000000", "0000000000e1", "000000000009")
+    networks = [network(seed=seed, k=k) for k in (1, 10, 75) for seed in (0, 1)]
+    runs = read_runs(write(tmp_path, *networks, keys=keys))
+    assert tuple(runs.summary["network"]) == keys
+    assert list(runs.metrics["network"]) == [key for key in keys for _ in range(8)]
+    assert list(runs.metrics["group"]) == [f"k = {one['k']}" for one in networks for _ in range(8)]
+
+
+def test_rows_belong_to_the_network_of_their_key_in_whatever_order(tmp_path):
+    folder = write_lengths(tmp_path)
+    wanted = read_runs(folder).metrics
+    header, *lines = (folder / "metrics.csv").read_text().splitlines()
+    (folder / "metrics.csv").write_text("\n".join([header, *lines[::-1], ""]))
+    assert read_runs(folder).metrics[::-1].reset_index(drop=True).equals(wanted)
+
+
+def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
+    """Without flossing the learning rate of flossing changes nothing: one network of two jobs."""
+    sweep = (*TINY, "flossing=none,pre", "train.lr=1e-3,1e-1", "flossing.lr=1e-3,1e-2")
+    assert inside(tmp_path, "train", "-m", *sweep).returncode == 0
+    runs = read_runs(next(tmp_path.glob("results/sweep-*")))
+    named = dict(zip(runs.summary["network"], runs.summary["group"], strict=True))
+    assert len(named) == len(set(named.values())) == 6
+    for each in jobs(*sweep):
+        (network_key,) = network_keys(each)
+        assert named[network_key].startswith(f"{each.flossing.label}, ")
+        assert f"train.lr = {each.train.lr:g}" in named[network_key]
+        assert each.flossing.label == "none" or f"flossing.lr = {each.flossing.lr:g}" in named[network_key]
+
+
+def test_networks_that_are_not_done_are_counted_nowhere(tmp_path):
+    networks = [network(s, d=d, status="done" if s else "failed") for d in (10, 20) for s in range(3)]
+    draw(write(tmp_path, *networks))
+    for name in ("learning_curves.svg", "accuracy_vs_delay.svg"):
+        assert "<!-- during (n = 2) -->" in texts(tmp_path / name)
 
 
 def test_a_gain_of_more_digits_than_the_tables_hold(tmp_path):
@@ -397,9 +466,10 @@ def test_an_analysis_names_its_networks(tmp_path):
 
 
 def test_figures_finds_runs_and_analyses(tmp_path):
-    for name in ("run", "spectrum", "deep/er/condition", "nothing"):
+    for name in ("run", "spectrum", "deep/er/condition", "nothing", "ensembles/xor-vanilla-0", "deep/ensembles/xor-0"):
         (tmp_path / "results" / name).mkdir(parents=True)
-    write(tmp_path / "results" / "run", network())
+    for name in ("run", "ensembles/xor-vanilla-0", "deep/ensembles/xor-0"):  # ensembles are no runs
+        write(tmp_path / "results" / name, network())
     write_spectrum(tmp_path / "results" / "spectrum", analysed(BEFORE))
     write_condition(tmp_path / "results" / "deep" / "er" / "condition", analysed(BEFORE))
     done = inside(tmp_path, "figures")
@@ -408,6 +478,8 @@ def test_figures_finds_runs_and_analyses(tmp_path):
     found += [f"deep/er/condition/{name}" for name in CONDITIONS]
     assert sorted(done.stdout.splitlines()) == sorted(f"results/{name}" for name in found)
     assert all((tmp_path / line).is_file() for line in done.stdout.splitlines())
+    drawn = {path for kind in ("png", "svg") for path in (tmp_path / "results").rglob(f"*.{kind}")}
+    assert drawn == {tmp_path / line for line in done.stdout.splitlines()}
 
 
 def cut(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The wheel holds everything: built, installed beside nothing of the checkout, and run."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,7 @@ def test_the_wheel_holds_every_file(wheel):
     sources = [*(ROOT / "floss").rglob("*"), *(ROOT / "conf").rglob("*")]
     names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in (".py", ".yaml", ".cpp", ".typed")]
     expected = {f"floss/{name}" if name.startswith("conf/") else name for name in names}
+    expected = {re.sub("^floss/hydra_plugin/", "hydra_plugins/floss/", name) for name in expected}
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected
     assert any(name.endswith("licenses/LICENSE") for name in held)
@@ -61,13 +63,19 @@ def test_the_installed_wheel_trains(wheel, tmp_path):
     own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=work).strip())
     # torch and the rest are found where they are; the .pth files there, such as that of the checkout, are not read.
     (own / "elsewhere.pth").write_text(sysconfig.get_path("purelib") + os.linesep)
-    place = run(python, "-c", "import floss, floss.conf; print(floss.__file__, floss.conf.__file__)", folder=work)
-    assert [Path(name).is_relative_to(own) for name in place.split()] == [True, True]
+    packages = ("floss", "floss.conf", "hydra_plugins.floss")
+    code = f"import {', '.join(packages)}; print({', '.join(f'{name}.__file__' for name in packages)})"
+    place = run(python, "-c", code, folder=work)
+    assert [Path(name).is_relative_to(own) for name in place.split()] == [True, True, True]
     said = run(home / "bin" / "floss", "train", *TINY, "flossing=pre", folder=work)
     assert said.startswith("finished xor d=4 flossing=pre: final_accuracy 0.")
     assert [path.name for path in work.iterdir()] == ["results"]
-    (folder,) = (work / "results").iterdir()
+    folder, ensembles = sorted((work / "results").iterdir(), reverse=True)
+    assert ensembles.name == "ensembles"
     assert "learning_curves.png" in files(folder)
+    said = run(home / "bin" / "floss", "train", "-m", *TINY, "flossing=none,pre", folder=work)  # Hydra has our plugins
+    assert re.findall(r"^(finished|known) +xor", said, re.MULTILINE) == ["finished", "known"]
+    assert said.endswith("networks 2 done\n")
     assert "flossing: during, early, none, pre, throughout" in run(
         home / "bin" / "floss", "train", "--help", folder=work
     )

@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 
 from floss import results
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.results import RunBusyError, csv_text, environment, exclusive, format_value, remove_leftovers, write_whole
+from floss.results import (
+    METRICS,
+    SUMMARY,
+    RunBusyError,
+    csv_text,
+    environment,
+    exclusive,
+    format_value,
+    locked,
+    owner_of,
+    remove_leftovers,
+    write_whole,
+)
 
 
 def test_write_whole_replaces(tmp_path):
@@ -167,17 +179,29 @@ def test_what_is_not_a_checkpoint(tmp_path, payload):
         load_checkpoint(path)
 
 
+def test_the_columns_say_which_network_first_and_last():
+    who = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed")
+    assert (*who, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_loss") == METRICS
+    final = ("final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds")
+    assert (*who, *final, "status", "reason", "network", "sha256") == SUMMARY
+
+
 def test_a_folder_has_one_owner_at_a_time(tmp_path):
+    assert not locked(tmp_path)
     with exclusive(tmp_path):
+        assert locked(tmp_path)
         assert f"process {os.getpid()} on {platform.node()}, started 20" in (tmp_path / ".owner").read_text()
+        assert owner_of(tmp_path) == (tmp_path / ".owner").read_text().strip()
         with (
             pytest.raises(RunBusyError, match=f"{tmp_path} is being computed by process {os.getpid()} on "),
             exclusive(tmp_path),
         ):
             pass
+    assert not locked(tmp_path)
     with exclusive(tmp_path):
         pass
     assert not (tmp_path / ".owner").exists()
+    assert owner_of(tmp_path) == "another process"
 
 
 def test_an_error_inside_gives_the_folder_back(tmp_path):
@@ -194,6 +218,7 @@ def test_a_dead_owner_blocks_nobody(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == 9
     assert (tmp_path / ".owner").exists()
+    assert not locked(tmp_path)
     with exclusive(tmp_path):
         assert f"process {os.getpid()} " in (tmp_path / ".owner").read_text()
 

@@ -27,7 +27,7 @@ _NAMES = {
 _COLUMNS = ("task", "arch", "init", "g", "flossing", "k", "t_ons")
 # Keys that are in the identity columns already, or change no number that a figure shows.
 _PASSED_OVER = re.compile(
-    r"(d|seeds?|label|device|engine|results|scale|task\..*|arch\.(name|init|g)|flossing\.(name|at|every|k|t_ons)"
+    r"(d|seeds?|label|device|engine|memory_limit|parts|results|scale|task\..*|arch\.(name|init|g)|flossing\.(name|at|every|k|t_ons)"
     r"|train\.(log_every|checkpoint_every))"
 )
 
@@ -54,25 +54,19 @@ class Runs:
 
 def read_runs(folder: Path) -> Runs:
     """Tables of a run's or a sweep's folder."""
-    metrics, summary = (pd.read_csv(folder / f"{name}.csv") for name in ("metrics", "summary"))
+    metrics, summary = (pd.read_csv(folder / f"{name}.csv", dtype={"network": str}) for name in ("metrics", "summary"))
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     configs = [_flat(c) for c in config.get("runs", [config])]
     labels = _labels(configs)
-    runs_of: dict[tuple[Any, ...], list[str]] = {}
-    episodes = {}
-    for c, label in zip(configs, labels, strict=True):
-        for seed in range(c["seed"], c["seed"] + c["seeds"]):
-            runs_of.setdefault((c["d"], seed, *(c[column] for column in _COLUMNS)), []).append(label)
-        episodes[c["d"], label] = episode_starts(c["flossing.at"], c["flossing.every"], c["train.epochs"])
-
-    def with_groups(table: pd.DataFrame, *row: str) -> pd.DataFrame:
-        # Runs that no identity column tells apart have their rows one after the other, in the order of the sweep.
-        network = ["d", "seed", *_COLUMNS]
-        turn = table.groupby([*network, *row]).cumcount()
-        keys = zip(turn, *(table[column] for column in network), strict=True)
-        return table.assign(group=[runs_of[key][turn] for turn, *rest in keys for key in (tuple(rest),)])
-
-    return Runs(with_groups(metrics, "epoch", "phase"), with_groups(summary), episodes)
+    episodes = {
+        (c["d"], label): episode_starts(c["flossing.at"], c["flossing.every"], c["train.epochs"])
+        for c, label in zip(configs, labels, strict=True)
+    }
+    group: dict[str, str] = {}  # of each network; one that several runs share is named by the first of them
+    for label, keys in zip(labels, config.get("networks", [summary["network"]]), strict=True):
+        group = {**dict.fromkeys(keys, label), **group}
+    summary = summary.assign(group=summary["network"].map(group))
+    return Runs(metrics.assign(group=metrics["network"].map(group)), summary, episodes)
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""`hydra/launcher=stacked`: all jobs of a multirun as a few ensembles in this process, instead of one after the other.
+
+Hydra takes plugins from the package `hydra_plugins` alone, so this folder is installed as `hydra_plugins.floss`. Hydra
+imports it for every command and every `--help`: what takes time to import is imported where it is needed.
+"""
+
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class StackedLauncher(Launcher):
+    """Each job gets what another launcher gives it: its configuration, its folder, and that as its return value.
+
+    Networks that fail are rows of their job, not exceptions; the command's exit status tells.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
+        """Nothing of it is needed but which command this is."""
+        self.command = str(config.hydra.job.config_name)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Compute what is missing of the jobs."""
+        from floss.compose import Composer, Stop
+        from floss.config import train_job
+        from floss.keys import ConfigError
+
+        try:
+            if self.command != "train":
+                raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {self.command} has basic")
+            from floss.outcome import describe
+            from floss.sweep import run
+
+            composer = Composer(self.command)
+            values = [composer.values(list(overrides)) for overrides in job_overrides]
+            jobs = [train_job(each) for each in values]
+            outcome = run(jobs, draw_jobs=False)
+            for job in jobs:
+                print(describe(job, outcome), flush=True)
+        except Exception as error:
+            raise Stop(error) from error
+        returns = []
+        for place, (job, config, overrides) in enumerate(zip(jobs, values, job_overrides, strict=True)):
+            done = JobReturn(overrides=list(overrides), cfg=OmegaConf.create(config), working_dir=str(job.folder))
+            done.task_name, done.status = f"floss {initial_job_idx + place}", JobStatus.COMPLETED
+            done.return_value = str(job.folder)
+            returns.append(done)
+        return returns
+
+
+class CheckedSweeper(BasicSweeper):
+    """Hydra's own sweeper without a check that takes long: `floss.compose.sweep_jobs` has composed every job."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Nothing is left to check."""

@@ -1,0 +1,63 @@
+"""What the machine has for the networks of a sweep: engines, memory and GPUs; and the ensembles that come of it."""
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from floss.config import TrainJob
+from floss.experiment import place_of
+from floss.keys import ConfigError
+from floss.memory import free_memory
+from floss.planner import Networks, Stack, network_bytes, plan
+from floss.store import Store
+
+_MOST_ON_CPU = 128
+"""Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""
+
+
+def memory_model(networks: Networks) -> Callable[[TrainJob], float]:
+    """Bytes that a network takes in an ensemble, with the engine that will compute it.
+
+    Raises:
+        ConfigError: an engine that cannot be used, or a network that does not fit into memory alone.
+    """
+    native: dict[tuple[str, str, str], bool] = {}
+
+    def bytes_of(one: TrainJob) -> float:
+        place = (one.arch.name, one.engine, one.device)
+        if place not in native:
+            native[place] = place_of(one)[1].name == "native"
+        return network_bytes(one, native=native[place])
+
+    for one in {(n.arch, n.train, n.flossing, n.engine): n for n in networks.values()}.values():
+        if bytes_of(one) > 4 * free_memory():  # the estimate is right within a factor of two
+            raise ConfigError(
+                f"arch.n={one.arch.n}, train.batch={one.train.batch}, train.steps={one.train.steps}: one network needs"
+                f" about {bytes_of(one) / 1e9:.0f} GB, which does not fit into memory"
+            )
+    return bytes_of
+
+
+def gpus(networks: Networks) -> list[str]:
+    """The GPUs at hand, as CUDA_VISIBLE_DEVICES names them, where any network is for one."""
+    if not any(place_of(one)[0] == "cuda" for one in networks.values()):
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def stacks_of(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], float], parts: int = 1) -> list[Stack]:
+    """The ensembles in which networks are computed, within the memory and at least `parts`."""
+    if not networks:
+        return []
+    given = [one.memory_limit for one in networks.values() if one.memory_limit is not None]
+    on_cpu = any(place_of(one)[0] == "cpu" for one in networks.values())
+    return plan(
+        networks,
+        bytes_of=bytes_of,
+        limit=min(given) * 1e9 if given else free_memory() / 2,
+        most=_MOST_ON_CPU if on_cpu else None,
+        parts=max(parts, *(one.parts for one in networks.values())),
+        unfinished=store.unfinished(),
+    )

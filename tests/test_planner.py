@@ -1,0 +1,258 @@
+"""From jobs to ensembles: keys that say what is computed, stacks that hold every network once and fit."""
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from command import TINY, job, jobs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floss.config import TrainJob
+from floss.planner import Stack, expand, merge, network_bytes, network_keys, plan, work
+
+BASE = job(*TINY)
+
+
+# --- keys --------------------------------------------------------------------------------------------------------
+
+
+def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
+    keys = network_keys(job(*TINY, "seeds=5"))
+    assert len(set(keys)) == 5
+    assert keys[2:4] == network_keys(job(*TINY, "seed=2", "seeds=2"))
+    assert all(len(key) == 12 and int(key, 16) >= 0 for key in keys)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "device=cpu",
+        "engine=torch",
+        "results=elsewhere",
+        "memory_limit=3",
+        "parts=7",
+        "train.checkpoint_every=3",
+        "flossing.steps=55",  # which is what null means at this delay
+        "flossing.transient=16",
+        "flossing.at=[0,500]",
+    ],
+)
+def test_what_changes_no_number_changes_no_key(override):
+    assert network_keys(job(*TINY, override)) == network_keys(BASE)
+
+
+def test_the_scale_is_a_word_for_values():
+    values = ("train.epochs=9", "train.log_every=3", "train.evaluation_batches=1", "flossing.epochs=2")
+    assert network_keys(job(*TINY, *values, "scale=paper")) == network_keys(job(*TINY, *values))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "d=6",
+        "arch=relu",
+        "arch.g=1.1",
+        "arch.init=orthogonal",
+        "task=xor_continuous",
+        "flossing=pre",
+        "flossing.k=3",
+        "flossing.t_ons=2",
+        "flossing.target=-0.1",
+        "flossing.steps=56",
+        "flossing.lr=1e-4",
+        "train.lr=1e-4",
+        "train.epochs=21",
+        "train.log_every=2",  # other rows
+        "diagnostics=[svd]",  # other columns
+        "dtype=float64",
+    ],
+)
+def test_what_changes_a_number_changes_the_key(override):
+    assert not set(network_keys(job(*TINY, override))) & set(network_keys(BASE))
+
+
+def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
+    never = job(*TINY, "flossing=none")
+    how = ("flossing.steps=90", "flossing.epochs=7", "flossing.lr=1e-4", "flossing.target=1", "flossing.transient=30")
+    assert network_keys(job(*TINY, "flossing=none", *how)) == network_keys(never)
+    assert network_keys(job(*TINY, "flossing=none", "flossing.k=3")) != network_keys(never)  # it is in the rows
+
+
+def test_keys_are_those_of_this_version():
+    """Results that exist are found by them: with another key for the same computation, SCHEMA must be raised."""
+    assert network_keys(job("task=xor", "d=70", "flossing=pre", "seeds=2")) == ["aa6334bacd5d", "ab2c3f52f45d"]
+
+
+def test_networks_that_several_jobs_ask_for_are_one():
+    overlapping = [job(*TINY, "seeds=3"), job(*TINY, "seed=1", "seeds=4"), job(*TINY, "flossing=pre")]
+    networks = expand(overlapping)
+    assert [(one.seed, one.flossing.label) for one in networks.values()] == [
+        *((seed, "during") for seed in range(5)),
+        (0, "pre"),
+    ]
+    assert all(one.seeds == 1 for one in networks.values())
+    assert [network_keys(one) for one in networks.values()] == [[key] for key in networks]
+
+
+def test_merging_is_the_inverse_of_expanding():
+    several = jobs(*TINY, "d=4,6", "flossing=none,pre", "seed=2", "seeds=3")
+    assert merge(expand(several).values()) == several
+    gaps = [replace(BASE, seed=seed) for seed in (1, 2, 4)]
+    assert [(each.seed, each.seeds) for each in merge(gaps)] == [(1, 2), (4, 1)]
+
+
+# --- stacks ------------------------------------------------------------------------------------------------------
+
+
+def stackable_together(*overrides: str) -> bool:
+    networks = expand([BASE, job(*TINY, *overrides)])
+    assert len(networks) == 2
+    return len(plan(networks)) == 1
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("seed=1", "d=6", "arch.g=1.1", "flossing=none", "flossing=early", "flossing.every=3", "flossing.k=2"),
+        *("flossing.target=-0.2", "flossing.steps=60", "flossing.transient=20"),
+    ],
+)
+def test_what_may_differ_in_a_stack(override):
+    assert stackable_together(override)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("arch.n=9", "arch=relu", "arch.init=orthogonal", "arch.bias=0.2", "task=copy", "train.epochs=21"),
+        *("train.batch=3", "train.steps=21", "train.lr=2e-3", "train.clip=1", "flossing.epochs=6", "flossing.lr=1e-4"),
+        *("flossing.t_ons=2", "dtype=float64", "train.log_every=2", "diagnostics=[svd]"),
+    ],
+)
+def test_what_must_agree_in_a_stack(override):
+    assert not stackable_together(override)
+
+
+def test_engines_and_devices_are_not_mixed():
+    networks = expand([job(*TINY), job(*TINY, "seed=1", "engine=torch"), job(*TINY, "seed=2", "device=cpu")])
+    assert len(plan(networks)) == 3
+
+
+SOME = expand(jobs(*TINY, "d=4,6,8", "flossing=none,pre,early", "arch.n=8,9", "seeds=4"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    keys=st.lists(st.sampled_from(sorted(SOME)), unique=True, min_size=1),
+    limit=st.floats(0.5, 40.0) | st.just(math.inf),
+    most=st.integers(1, 80) | st.none(),
+    parts=st.integers(1, 9),
+    data=st.data(),
+)
+def test_every_network_is_in_one_stack_and_every_stack_fits(keys, limit, most, parts, data):
+    networks = {key: SOME[key] for key in keys}
+    left = data.draw(st.dictionaries(st.sampled_from(keys), st.sampled_from(["one", "two"])))
+    stacks = plan(networks, bytes_of=lambda one: 1.0, limit=limit, most=most, parts=parts, unfinished=left)
+    assert sorted(key for stack in stacks for key in stack.networks) == sorted(keys)
+    for stack in stacks:
+        assert 1 <= len(stack.networks) <= max(1, min(limit, most or math.inf))
+        assert len({one.arch.n for one in stack.networks.values()}) == 1
+        assert {left.get(key) for key in stack.networks} == {stack.origin}
+    loads = [stack.work for stack in stacks]
+    assert loads == sorted(loads, reverse=True)
+    fresh = [stack for stack in stacks if stack.origin is None]
+    kinds = {one.arch.n for stack in fresh for one in stack.networks.values()}
+    for n in kinds:
+        mine = [stack for stack in fresh if next(iter(stack.networks.values())).arch.n == n]
+        assert len(mine) >= min(parts, sum(len(stack.networks) for stack in mine))
+
+
+def test_parts_have_about_the_same_work():
+    networks = expand(jobs(*TINY, "train.epochs=1000", "flossing=none,pre,early", "seeds=20"))
+    stacks = plan(networks, parts=4)
+    loads = [stack.work for stack in stacks]
+    most = max(work(one) for one in networks.values())
+    assert len(stacks) == 4
+    assert max(loads) - min(loads) <= 2 * most
+    assert sum(loads) == pytest.approx(sum(work(one) for one in networks.values()))
+
+
+def test_the_plan_depends_on_the_networks_alone():
+    stacks = plan(SOME, parts=3)
+    again = plan(dict(SOME), parts=3)
+    assert [stack.name for stack in stacks] == [stack.name for stack in again]
+    assert len({stack.name for stack in stacks}) == len(stacks)
+
+
+def test_a_stack_is_named_by_its_networks_whatever_their_order():
+    stack = Stack(SOME)
+    assert Stack(dict(reversed(SOME.items()))).name.split("-")[-1] == stack.name.split("-")[-1]
+    first, second = stack.halves()
+    assert {**first.networks, **second.networks} == SOME
+    assert abs(len(first.networks) - len(second.networks)) <= 1
+    assert len({stack.name, first.name, second.name}) == 3
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+MEASURE = """
+import io, resource, sys, torch
+from command import job
+from floss.experiment import place_of, train_ensemble
+from floss.planner import Stack, expand
+
+def run(*overrides):
+    stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))
+    training = train_ensemble(stack, *place_of(next(iter(stack.networks.values()))))
+    for _ in training.run():
+        pass
+    training.evaluate()
+    torch.save(training.state(), content := io.BytesIO())
+    content.getvalue()
+
+run(*sys.argv[2:], "arch.n=4", "flossing.k=1", "train.batch=1", "train.steps=41")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run(*sys.argv[2:], "seeds=" + sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kilobytes")
+@pytest.mark.parametrize(
+    ("arch", "engine"),
+    [
+        ("vanilla", "native"),
+        ("vanilla", "torch"),
+        ("relu", "torch"),
+        ("lstm", "torch"),
+        ("gru", "torch"),
+        ("lru", "torch"),
+    ],
+)
+@pytest.mark.parametrize("sizes", [(), ("train.batch=4", "train.steps=100"), ("arch.n=32", "flossing.k=30")])
+def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
+    overrides = (f"arch={arch}", f"engine={engine}", *sizes)
+
+    def peak(networks: int) -> float:
+        program = [sys.executable, "-c", MEASURE, str(networks), *overrides]
+        done = subprocess.run(program, capture_output=True, text=True, check=True, cwd="tests")
+        return float(done.stdout)
+
+    measured = (peak(20) - peak(4)) / 16
+    estimate = network_bytes(job(*overrides), native=engine == "native")
+    assert 0.8 * measured < estimate < max(3.0 * measured, measured + 4e5)
+
+
+def test_memory_grows_with_what_is_held():
+    def grows(one: TrainJob, other: TrainJob) -> bool:
+        return network_bytes(other, native=False) > network_bytes(one, native=False)
+
+    assert grows(job("d=10"), job("d=10", "arch=lstm"))
+    assert grows(job("d=10"), job("d=10", "train.batch=17"))
+    assert grows(job("d=10", "flossing=none"), job("d=10", "flossing=pre"))
+    assert network_bytes(job("dtype=float64"), native=True) == 2 * network_bytes(job(), native=True)

@@ -1,0 +1,148 @@
+"""Beyond one machine: SLURM jobs that a signal queues again, by submitit's local executor and by a plain shell."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from command import ENVIRONMENT, FLOSS, TINY, floss, inside, jobs, rows, start
+
+from floss.keys import build
+from floss.slurm import SlurmConfig, sbatch_script
+
+SWEEP = (*TINY, "flossing=none,pre", "seeds=4", "train.epochs=3000", "flossing.epochs=100", "train.checkpoint_every=50")
+CLOCK = ("seconds", "floss_seconds")
+needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="needs pip install 'floss[slurm]'")
+
+ASKED = {
+    "tasks": 3,
+    "time": "01:00:00",
+    "partition": "long",
+    "cpus": 2,
+    "gpus": 1,
+    "memory": "8G",
+    "grace": 90,
+    "setup": "module load python",
+}
+
+
+def result(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for each in jobs(*SWEEP):
+        summary = rows(folder / each.folder / "summary.csv")
+        metrics = (folder / each.folder / "metrics.csv").read_bytes()
+        found[each.folder.name] = metrics, [{k: v for k, v in row.items() if k not in CLOCK} for row in summary]
+    return found
+
+
+def test_the_script_asks_for_what_it_is_told():
+    script = sbatch_script(build(SlurmConfig, ASKED), ["d=10,20", "results=a b"])
+    asked = re.findall(r"^#SBATCH (.*)$", script, re.MULTILINE)
+    for option in (
+        *("--array=0-2", "--time=01:00:00", "--partition=long", "--cpus-per-task=2", "--gpus-per-task=1", "--mem=8G"),
+        *("--signal=B:USR2@90", "--requeue"),
+    ):
+        assert option in asked
+    assert "\nmodule load python\n" in script
+    assert "\nfloss train -m d=10,20 'results=a b' parts=3 &\n" in script
+    assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_what_is_not_asked_for_is_left_to_the_cluster():
+    plain = {**ASKED, "partition": None, "memory": None, "gpus": 0, "setup": None}
+    script = sbatch_script(build(SlurmConfig, plain), [])
+    assert not re.search(r"partition|--mem|gpus|module", script)
+
+
+@needs_submitit
+def test_without_a_cluster_the_preset_says_so(tmp_path):
+    done = inside(tmp_path, "train", "-m", *TINY, "flossing=none", "d=2,4", "hydra/launcher=slurm")
+    assert done.returncode == 1
+    assert 'Could not detect "srun"' in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@needs_submitit
+def test_the_preset_is_submitits_with_a_checkpoint_before_the_time_is_up(tmp_path):
+    composed = floss(tmp_path, "train", "hydra/launcher=slurm", "results=out", "--cfg", "hydra").stdout
+    for line in ("submitit_folder: ${results}/submitit/%j", "signal_delay_s: 120", "max_num_timeout: 1000"):
+        assert f"    {line}\n" in composed
+
+
+@pytest.mark.slow
+@needs_submitit
+def test_submitits_jobs_are_queued_again_by_a_signal(tmp_path):
+    undisturbed, signalled = tmp_path / "undisturbed", tmp_path / "signalled"
+    for folder in (undisturbed, signalled):
+        folder.mkdir()
+    assert floss(undisturbed, "train", "-m", *SWEEP).returncode == 0
+    process = start(signalled, "train", "-m", *SWEEP, "hydra/launcher=submitit_local")
+    told: set[int] = set()
+    first: dict[int, int] = {}
+    while process.poll() is None and len(told) < 3:
+        for owner in signalled.glob("results/ensembles/*/.owner"):
+            pid, checkpoint = owned_by(owner), owner.with_name("checkpoint.pt")
+            if pid and pid not in told and checkpoint.exists():
+                stamp = checkpoint.stat().st_mtime_ns
+                if stamp != first.setdefault(pid, stamp):  # it has written one itself
+                    os.kill(pid, signal.SIGUSR2)
+                    told.add(pid)
+        time.sleep(0.02)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert out.endswith("networks 8 done\n")
+    assert len(told) >= 3  # the third one is a job that was queued again
+    assert result(signalled) == result(undisturbed)
+
+
+def owned_by(owner: Path) -> int | None:
+    """The process that is at an ensemble."""
+    try:
+        return int(owner.read_text().split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+@pytest.mark.slow
+def test_tasks_of_an_array_share_a_sweep_and_go_on(tmp_path):
+    """Two tasks at once; one is told that its time is up, asks to be queued again, and runs a second time."""
+    undisturbed, shared, bin_ = (tmp_path / name for name in ("undisturbed", "shared", "bin"))
+    for folder in (undisturbed, shared, bin_):
+        folder.mkdir()
+    assert floss(undisturbed, "train", "-m", *SWEEP).returncode == 0
+    script = floss(shared, "sbatch", "slurm.tasks=2", "slurm.cpus=1", *SWEEP).stdout
+    (shared / "sweep.sh").write_text(script)
+    (bin_ / "floss").symlink_to(FLOSS)
+    (bin_ / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {shared / "requeued"}\n')
+    (bin_ / "scontrol").chmod(0o755)
+
+    def task(number: int) -> "subprocess.Popen[str]":
+        own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number)}
+        path = f"{bin_}{os.pathsep}{ENVIRONMENT['PATH']}"
+        return subprocess.Popen(
+            ["sh", "sweep.sh"],
+            cwd=shared,
+            env={**ENVIRONMENT, **own, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    two = [task(0), task(1)]
+    while len(list(shared.rglob("checkpoint.pt"))) < 2:
+        assert two[0].poll() is None
+        time.sleep(0.02)
+    two[0].send_signal(signal.SIGUSR2)
+    _, err = two[0].communicate(timeout=100)
+    assert two[0].returncode == 140, err
+    assert (shared / "requeued").read_text() == "requeue 7_0\n"
+    again = task(0)
+    for each in (two[1], again):
+        out, err = each.communicate(timeout=300)
+        assert each.returncode == 0, err
+        assert out.endswith("networks 8 done\n")
+    assert result(shared) == result(undisturbed)
