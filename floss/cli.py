@@ -148,7 +148,7 @@ def _draw_all(config: Any) -> None:
     collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
         p.parent for p in root.rglob("config.yaml")
     }
-    folders = sorted(folder for folder in found - collected if folder.parent.name != ENSEMBLES)
+    folders = sorted(folder for folder in found - collected if folder.resolve().parent.name != ENSEMBLES)
     if not folders:
         raise ConfigError(f"results={root}: there is no finished run in this folder")
     damaged = 0

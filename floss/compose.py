@@ -62,8 +62,16 @@ class Stop(BaseException):
         self.error = error
 
 
-def parse(command: str, arguments: list[str]) -> argparse.Namespace:
+_GROUPS = ("task", "arch", "flossing", "scale")
+
+
+def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS) -> argparse.Namespace:
     """Hydra's own options and the overrides among the arguments.
+
+    Args:
+        command: whose arguments they are.
+        arguments: what follows the command.
+        groups: keys that take the name of a file.
 
     Raises:
         ConfigError: an option that Hydra does not have.
@@ -81,9 +89,9 @@ def parse(command: str, arguments: list[str]) -> argparse.Namespace:
         name, _, value = override.partition("=")
         if not name:
             raise ConfigError(f"{override}: cannot be read as key=value")
-        if name in _GROUPS and value in ("", "null"):
+        if name in groups and value in ("", "null"):
             raise ConfigError(f"{override}: must be a name; --help lists them")
-        if re.match(rf"({'|'.join(_GROUPS)})=\[", override):
+        if name in groups and value.startswith("["):
             raise ConfigError(
                 f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
             )
@@ -155,9 +163,6 @@ class Composer:
         config = copy.deepcopy(self._composed[key])
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], config)
         return plain(config)
-
-
-_GROUPS = ("task", "arch", "flossing", "scale")
 
 
 def _sets_a_value(override: Override) -> bool:

@@ -251,8 +251,13 @@ class _EnsembleRun:
         texts = {key: self.header + rows for key, rows in zip(self.keys, self.rows, strict=True)}
         write_summary(self.claim, results, texts)
         # The trained networks stay; what only going on needs does not.
-        state = {n: v for n, v in self.training.state().items() if n.startswith("parameters.") or n == "diverged_at"}
-        save_checkpoint(self.folder / "checkpoint.pt", {"networks": self.keys, "training": state})
+        save_checkpoint(
+            self.folder / "checkpoint.pt", {"networks": self.keys, "training": _trained(self.training.state())}
+        )
+
+
+def _trained(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in state.items() if name.startswith("parameters.") or name == "diverged_at"}
 
 
 def parameters_of(path: Path, keys: list[str]) -> dict[str, torch.Tensor]:
@@ -264,6 +269,6 @@ def parameters_of(path: Path, keys: list[str]) -> dict[str, torch.Tensor]:
     content = load_checkpoint(path)
     try:
         index = [content["networks"].index(key) for key in keys]
-        return {name: v[index] for name, v in content["training"].items() if isinstance(v, torch.Tensor)}
+        return {name: tensor[index] for name, tensor in _trained(content["training"]).items()}
     except (LookupError, TypeError, ValueError, AttributeError):
         raise CheckpointError(f"{path}: is not a checkpoint of these networks") from None

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR2: the first only sets a flag that the loop polls, the second leaves at once.
+"""Ctrl-C, SIGTERM and SIGUSR2: the first only sets a flag that the loop polls, a later one leaves at once.
 
 SIGUSR2 is what clusters send before the time is up. Whoever handled it before, as submitit does to queue the job again,
 gets it once everything is on disk.
@@ -7,9 +7,13 @@ gets it once everything is on disk.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+_SAME = 1.0
+"""Seconds within which a signal again is still the first one: what is sent to a process group may come twice."""
 
 
 class Interrupt:
@@ -32,12 +36,14 @@ def interruptible() -> Iterator[Interrupt]:
     A SIGTERM that somebody handles already stays theirs. Outside the main thread nothing is caught: Python allows no
     handlers there.
     """
-    interrupt = Interrupt()
+    interrupt, first = Interrupt(), 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if interrupt.signal:
+        nonlocal first
+        if not interrupt.signal:
+            interrupt.signal, first = number, time.monotonic()
+        elif number != interrupt.signal or time.monotonic() - first > _SAME:
             os._exit(128 + number)
-        interrupt.signal = number
 
     previous: dict[int, Any] = {}
     ours = [signal.SIGINT, signal.SIGUSR2]

@@ -82,12 +82,8 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.
-
-    Args:
-        folder: that has the lock.
-        patience: seconds for which to wait for it.
 
     Raises:
         RunBusyError: another process holds it; the message names it.
@@ -95,7 +91,7 @@ def exclusive(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     path = folder / ".lock"
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=0)
     except Timeout:
         raise RunBusyError(f"{folder} is being computed by {owner_of(folder)}") from None
     try:
@@ -108,7 +104,10 @@ def exclusive(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
 
 
 def locked(folder: Path) -> bool:
-    """Whether a living process holds the folder's lock."""
+    """Whether a living process holds the folder's lock.
+
+    Looking takes the lock for a moment, so those who look must have something that lets one look at a time.
+    """
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -69,6 +69,7 @@ class Store:
         """Nothing is read or made yet."""
         self.root = Path(results) / ENSEMBLES
         self._read: dict[Path, tuple[Any, list[Record]]] = {}
+        self._lock = FileLock(self.root / ".lock")
 
     def records(self) -> dict[str, Record]:
         """The best record of every network: one that is done where there is one."""
@@ -79,7 +80,9 @@ class Store:
         return best
 
     def locked(self) -> FileLock:
-        """The store's lock, for a `with`: while one process looks what there is, or writes what people open.
+        """The store's lock, for a `with`: while one process looks who is busy, or writes what people open.
+
+        Whoever holds it may take it again.
 
         Raises:
             ConfigError: the store's folder cannot be made.
@@ -88,15 +91,18 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"results={self.root.parent}: cannot make {self.root}: {error.strerror}") from None
-        return FileLock(self.root / ".lock")
+        return self._lock
 
     def busy(self) -> dict[str, str]:
         """Who computes a network now, for those that are being computed."""
-        owners = {}
-        for folder in {record.folder for record in self._all() if record.status == "interrupted"}:
-            if locked(folder):
-                owner = owner_of(folder)
-                owners |= {record.key: owner for record in self._records_of(folder)}
+        owners: dict[str, str] = {}
+        if not any(record.status == "interrupted" for record in self._all()):
+            return owners
+        with self.locked():
+            for folder in {record.folder for record in self._all() if record.status == "interrupted"}:
+                if locked(folder):
+                    owner = owner_of(folder)
+                    owners |= {record.key: owner for record in self._records_of(folder)}
         return owners
 
     def unfinished(self) -> dict[str, str]:
@@ -132,8 +138,7 @@ class Store:
     def _take(self, stack: Stack, held: contextlib.ExitStack) -> Claim | None:
         folder = self.root / stack.name
         folder.mkdir(exist_ok=True)
-        # Nobody is at it, but somebody may just be looking whether anybody is.
-        held.enter_context(exclusive(folder, patience=10.0))
+        held.enter_context(exclusive(folder))
         origin = self.root / stack.origin if stack.origin else None
         claim = Claim(stack, folder, origin if origin and (origin / "checkpoint.pt").exists() else None)
         write_summary(claim, {key: {"status": "interrupted"} for key in stack.networks}, {})

@@ -100,7 +100,7 @@ def sbatch(command: str, arguments: list[str]) -> None:
         raise ConfigError("slurm: must be the same for all jobs of a sweep")
     own = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
     _check_one_folder([train_job(values) for values in own])
-    overrides = [o for o in parse(command, arguments).overrides if not o.startswith(("slurm.", "parts="))]
+    overrides = [o for o in parse(command, arguments).overrides if not o.lstrip("+").startswith(("slurm.", "parts="))]
     print(sbatch_script(asked.pop(), overrides), end="")
 
 
@@ -119,7 +119,9 @@ def collect(command: str, arguments: list[str]) -> None:
     """`floss collect`: write one table of all networks with some values."""
     from floss.compose import asks_hydra, parse, run_hydra, selection
 
-    options = parse(command, arguments)
+    options = parse(command, arguments, groups=())
+    if options.cfg or options.info:
+        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
     if asks_hydra(options):
         run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
         return

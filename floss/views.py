@@ -19,10 +19,10 @@ from floss.checkpoint import CheckpointError, save_checkpoint
 from floss.config import TrainJob, config_hash, config_values, config_yaml
 from floss.experiment import parameters_of
 from floss.planner import Networks, expand, network_keys
-from floss.results import IDENTITY, SUMMARY, csv_text, remove_leftovers, write_whole
+from floss.results import IDENTITY, SUMMARY, csv_text, format_value, remove_leftovers, write_whole
 from floss.store import DONE, Record, Store, identity
 
-_NUMBERS = ("d", "g", "k", "t_ons", "seed")
+_NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}
 
 
 def statuses(networks: Networks, records: Mapping[str, Record]) -> dict[str, str]:
@@ -70,24 +70,29 @@ def write_selection(folder: Path, wanted: Mapping[str, tuple[Any, ...]], store: 
 
     Args:
         folder: of the two files.
-        wanted: allowed values of columns of summary.csv, as numbers or texts; no entry allows all.
+        wanted: allowed values of columns of summary.csv; no entry allows all.
         store: whose networks.
     """
-
-    def value(record: Record, column: str) -> Any:
-        text = record.row.get(column, "")
-        return float(text) if column in _NUMBERS and text else text
-
+    # As they are written, since a gain has nine digits there.
+    allowed = {column: {format_value(value) for value in values} for column, values in wanted.items()}
     chosen = [
         record
         for record in map(_without_damage, store.records().values())
-        if all(value(record, column) in allowed for column, allowed in wanted.items())
+        if all(record.row.get(column) in texts for column, texts in allowed.items())
     ]
-    chosen.sort(key=lambda record: (*(value(record, column) for column in IDENTITY), record.key))
+    chosen.sort(key=lambda record: (*(_place(c, record.row.get(c, "")) for c in IDENTITY), record.key))
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "summary.csv", csv_text(SUMMARY, [[r.row.get(c) for c in SUMMARY] for r in chosen]))
     _write(folder / "metrics.csv", _metrics(chosen, store))
     return len(chosen)
+
+
+def _place(column: str, text: str) -> tuple[bool, Any]:
+    """What a column is sorted by: its number, and after the numbers what a damaged row has instead."""
+    try:
+        return False, _NUMBERS.get(column, str)(text)
+    except ValueError:
+        return True, text
 
 
 def _without_damage(record: Record) -> Record:

@@ -478,6 +478,8 @@ CHOSEN = {
     "task=xor": (8, lambda row: row["task"] == "xor"),
     "task=copy": (2, lambda row: row["task"] == "copy"),
     "task=copy,xor": (10, lambda row: True),
+    "task=[copy,spatial_xor]": (2, lambda row: row["task"] == "copy"),
+    "task=null": (10, lambda row: True),
     "task=spatial_xor": (0, lambda row: False),
     "d=2": (4, lambda row: row["d"] == "2"),
     "d=[3,10]": (6, lambda row: row["d"] in ("3", "10")),
@@ -507,6 +509,17 @@ def test_collect_takes_the_networks_with_some_values(many, line):
     for name, ours, theirs in zip(("summary.csv", "metrics.csv"), chosen, everything, strict=True):
         kept = [fits["network"] in keys for fits in rows(many / "all" / name)]
         assert ours == [theirs[0], *(line for line, keep in zip(theirs[1:], kept, strict=True) if keep)]
+
+
+def test_collect_compares_numbers_as_they_are_written(tmp_path):
+    """Nine digits of a gain, and all digits of a seed, of which a float has only sixteen."""
+    seed = 2**53 + 1
+    for one in (seed, seed + 1):
+        assert (
+            inside(tmp_path, "train", *TINY, "flossing=none", f"seed={one}", "arch.g=0.3333333333333").returncode == 0
+        )
+    summary, _ = collected(tmp_path, f"seed={seed}", "g=0.3333333333333")
+    assert [line.split(",")[8] for line in summary.decode().splitlines()[1:]] == [str(seed)]
 
 
 def test_collect_where_there_is_no_network(tmp_path):
@@ -556,6 +569,14 @@ def test_what_was_collected_is_nothing_to_draw(many, tmp_path):
     assert not [line for line in done.stdout.splitlines() if "collected" in line]
 
 
+def test_ensembles_are_nothing_to_draw_from_within_either(many, tmp_path):
+    ensembles = shutil.copytree(many / "results" / "ensembles", tmp_path / "ensembles")
+    before = held(ensembles)
+    done = inside(ensembles, "figures", "results=.")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert held(ensembles) == before
+
+
 # --- floss sbatch ---------------------------------------------------------------------------------------------------
 
 
@@ -603,6 +624,7 @@ def test_sbatch_asks_for_nothing_that_it_was_not_told_to(tmp_path):
     assert len(options) == 9
     assert shlex.join(["floss", "train", "-m", *SWEEP, "parts=4"]) + " &\n" in done.stdout
     assert inside(tmp_path, "sbatch", "-m", *SWEEP).stdout == done.stdout
+    assert inside(tmp_path, "sbatch", "++parts=3", "++slurm.tasks=4", *SWEEP).stdout == done.stdout
 
 
 # --- what only some commands take -----------------------------------------------------------------------------------
@@ -618,6 +640,7 @@ WRONG_BESIDE_TRAIN = {
     "plan slurm.tasks=2": "floss plan: slurm.tasks: there is no such key",
     "plan -m --cfg job": "floss plan: -m cannot go together with --cfg, --info or --shell-completion",
     "plan --fast": "floss plan: unrecognized arguments: --fast; `floss plan --help` lists the options",
+    "collect task=xor --cfg job": "floss collect: --cfg and --info: there is nothing composed to show",
     "sbatch slurm.taks=3": "floss sbatch: slurm.taks: there is no such key; did you mean slurm.tasks?",
     "sbatch +slurm.account=x": "floss sbatch: slurm.account: there is no such key",
     "sbatch slurm.tasks=0": "floss sbatch: slurm.tasks=0: must be a whole number >= 1",
@@ -634,8 +657,8 @@ WRONG_BESIDE_TRAIN = {
     "spectrum -m hydra/launcher=stacked seed=0,1": "floss spectrum: hydra/launcher=stacked: is for floss train",
     "collect": "floss collect: results=results: must be a folder that exists",
     "collect results=. dd=3": "floss collect: dd: there is no such key; did you mean d?",
-    "collect results=. d=x": "floss collect: d=x: must be numbers, separated by commas",
-    "collect results=. d=2,2": "floss collect: d=[2, 2]: must be numbers, separated by commas",
+    "collect results=. d=x": "floss collect: d=x: must be whole numbers, separated by commas",
+    "collect results=. d=2,2": "floss collect: d=[2, 2]: must be whole numbers, separated by commas",
     "collect results=. status=don": "floss collect: status=don: must be some of done, diverged, failed, interrupted",
     "collect results=. task=": "floss collect: task=",
     "collect results=. d": "floss collect: d: cannot be read as key=value",
@@ -655,7 +678,7 @@ def test_what_a_command_does_not_take_is_answered_in_one_line_and_nothing_is_wri
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["plan d=70", "sbatch d=70 slurm.tasks=2", "collect d=70"])
+@pytest.mark.parametrize("line", ["plan d=70", "sbatch d=70 slurm.tasks=2"])
 def test_hydra_prints_the_configuration_of_every_command(tmp_path, line):
     done = inside(tmp_path, *line.split(), "--cfg", "job")
     assert (done.returncode, done.stderr) == (0, "")

@@ -78,13 +78,18 @@ OF_SLURM = {
     "slurm.setup": ([None, "module load gcc", 3], ["", " ", False]),
 }
 TEXTS = ([None, "xor", ["xor"], ["xor", "copy"]], ["", " ", [], [""], ["xor", "xor"], [None], [["xor"]], True])
+WHOLES = (
+    [None, 0, 40, 2**53 + 1, [40], [40, 10, 20]],
+    ["x", "", 0.5, -1, True, [], [1, 1], [1, 1.0], [None], [1, "x"], [[1]]],
+)
 NUMBERS = (
     [None, 0, 40, 0.5, -1, [40], [40, 10, 20]],
     ["x", "", float("nan"), float("inf"), True, [], [1, 1], [1, 1.0], [None], [1, "x"], [[1]]],
 )
 OF_COLLECT = {
     **dict.fromkeys(("task", "arch", "init", "flossing"), TEXTS),
-    **dict.fromkeys(("d", "g", "k", "t_ons", "seed"), NUMBERS),
+    **dict.fromkeys(("d", "k", "t_ons", "seed"), WHOLES),
+    "g": NUMBERS,
     "status": (
         [None, "done", ["done", "diverged", "failed", "interrupted"]],
         ["finished", "damaged", "", [], ["done", "done"], ["done", "lost"], [None], True, 0],

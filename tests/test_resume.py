@@ -292,6 +292,23 @@ def test_a_second_signal_leaves_at_once(tmp_path):
     assert not locked(folder)
 
 
+def test_a_signal_that_comes_twice_at_once_is_one(tmp_path, undisturbed_long):
+    """As one does that is sent to a process group, by a shell that passes it on."""
+    one = job(*LONG, f"results={tmp_path / 'results'}")
+    process = start(tmp_path, "train", *LONG)
+    wait(process, lambda: progress(ensemble(one))[0])
+    suspend(process)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert "start the same command again to go on" in err
+    assert load_checkpoint(ensemble(one) / "checkpoint.pt")["training"]["epoch"] > 0
+    assert_same(computed(without_picture(one)), undisturbed_long)
+
+
 def test_a_second_process_waits_and_every_network_is_computed_once(tmp_path, undisturbed_long):
     one = without_picture(job(*LONG, f"results={tmp_path / 'results'}"))
     folder = ensemble(one)
@@ -904,6 +921,7 @@ def test_looking_who_is_busy_takes_no_ensemble_from_anybody(tmp_path, interrupte
         for _ in range(100):
             with Store(tmp_path).claim(Stack(expand([one]))) as claim:
                 assert claim
+            time.sleep(0.01)  # the store's lock goes to whoever asks first
     finally:
         over.set()
         watcher.join()

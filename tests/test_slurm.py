@@ -7,6 +7,7 @@ import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import pytest
 from command import ENVIRONMENT, FLOSS, TINY, floss, inside, jobs, rows, start
@@ -56,6 +57,44 @@ def test_what_is_not_asked_for_is_left_to_the_cluster():
     plain = {**ASKED, "partition": None, "memory": None, "gpus": 0, "setup": None}
     script = sbatch_script(build(SlurmConfig, plain), [])
     assert not re.search(r"partition|--mem|gpus|module", script)
+
+
+SHELLS = [name for name in ("sh", "bash", "dash") if which(name)]
+SCRIPT = sbatch_script(build(SlurmConfig, ASKED | {"setup": None}), [])
+
+
+def task(folder: Path, shell: str, command: str) -> "subprocess.Popen[str]":
+    """A task of an array whose `floss` is a shell command."""
+    for name, text in (("floss", command), ("scontrol", "echo $* >> requeued")):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    environment = {**ENVIRONMENT, **own, "PATH": f"{folder}{os.pathsep}{ENVIRONMENT['PATH']}"}
+    return subprocess.Popen([shell, "-c", SCRIPT], cwd=folder, env=environment, start_new_session=True, text=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("status", [0, 1, 2, 130, 137])
+def test_a_task_ends_as_floss_ends(tmp_path, shell, status):
+    for seconds in ("0", "0.1"):
+        assert task(tmp_path, shell, f"sleep {seconds}; exit {status}").wait(60) == status
+    assert not (tmp_path / "requeued").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGUSR2, 140), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_task_waits_until_floss_has_answered_a_signal(tmp_path, shell, number, status, whole_group):
+    """Sent to the shell alone or to its process group; floss hears it then from both."""
+    name = number.name.removeprefix("SIG")
+    floss = f"trap 'echo {name} >> heard' {name}; touch ready; while [ ! -e heard ]; do sleep 0.05; done; exit {status}"
+    process = task(tmp_path, shell, floss)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    assert process.wait(60) == status
+    assert (tmp_path / "heard").read_text().startswith(name)
+    assert (tmp_path / "requeued").exists() == (number == signal.SIGUSR2)
 
 
 @needs_submitit
