@@ -1,6 +1,7 @@
 """From jobs to ensembles: keys that say what is computed, stacks that hold every network once and fit."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -240,12 +241,14 @@ def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
 
     def peak(networks: int) -> float:
         program = [sys.executable, "-c", MEASURE, str(networks), *overrides]
-        done = subprocess.run(program, capture_output=True, text=True, check=True, cwd="tests")
+        done = subprocess.run(program, capture_output=True, text=True, check=True, cwd="tests", env=environment)
         return float(done.stdout)
 
+    # What is freed goes back at once, so that the peak is that of what is alive: without it, it varies by a half.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     measured = (peak(20) - peak(4)) / 16
     estimate = network_bytes(job(*overrides), native=engine == "native")
-    assert 0.8 * measured < estimate < max(3.0 * measured, measured + 4e5)
+    assert measured < estimate < max(3.0 * measured, measured + 1e6)
 
 
 def test_memory_grows_with_what_is_held():
