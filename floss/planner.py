@@ -113,7 +113,7 @@ def work(one: TrainJob) -> float:
     return one.train.epochs * training_work(one) + flossing_epochs(one) * flossing_work(one)
 
 
-_NUMBERS = {"lstm": (4, 15.0, 4.0), "gru": (3, 13.0, 5.0), "lru": (4, 11.0, 1.0)}
+_NUMBERS = {"lstm": (4, 15.0, 4.0), "gru": (3, 13.0, 5.0), "lru": (4, 11.0, 0.0)}
 _NUMBERS_OF_A_RATE_NETWORK = (1, 1.1, 2.6)
 
 

@@ -201,8 +201,9 @@ def test_a_stack_is_named_by_its_networks_whatever_their_order():
 # --- memory ------------------------------------------------------------------------------------------------------
 
 MEASURE = """
-import io, resource, sys, torch
+import io, sys, torch
 from command import job
+from floss.bench.memory import peak_kilobytes
 from floss.experiment import place_of, train_ensemble
 from floss.planner import Stack, expand
 
@@ -216,9 +217,9 @@ def run(*overrides):
     content.getvalue()
 
 run(*sys.argv[2:], "arch.n=4", "flossing.k=1", "train.batch=1", "train.steps=41")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kilobytes()
 run(*sys.argv[2:], "seeds=" + sys.argv[1])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(1024 * (peak_kilobytes() - before))
 """
 
 

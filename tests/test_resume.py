@@ -906,6 +906,62 @@ def test_what_nobody_computes_is_computed_before_waiting(tmp_path, capsys, monke
     assert parameters(three.folder) == parameters(undisturbed_three.folder)
 
 
+def test_a_network_belongs_to_one_claim_at_a_time(tmp_path):
+    """Whatever other networks it is stacked with."""
+    networks = expand([small(tmp_path, "seeds=3")])
+    first, second, third = networks
+
+    @contextlib.contextmanager
+    def claimed(*keys):
+        with Store(tmp_path).claim(Stack({key: networks[key] for key in keys})) as claim:
+            yield list(claim.stack.networks) if claim else []
+
+    with claimed(first, second) as one:
+        assert one == [first, second]
+        with claimed(second, third) as two:
+            assert two == [third]
+            with claimed(first) as nothing, claimed(third, second) as nothing_either:
+                assert (nothing, nothing_either) == ([], [])
+        with claimed(second, third) as two:
+            assert two == [third]
+    with claimed(second, third) as two:
+        assert two == [second, third]
+
+
+def test_networks_go_on_from_the_latest_of_their_checkpoints(tmp_path, interrupted):
+    one = copied(interrupted, tmp_path)
+    assert set(Store(tmp_path).unfinished().values()) == {ensemble(one).name}
+    for name, when in (("later", 10), ("aaa", -10)):
+        other = ensemble(one).with_name(name)
+        shutil.copytree(ensemble(one), other)
+        stamp = (ensemble(one) / "checkpoint.pt").stat().st_mtime + when
+        os.utime(other / "checkpoint.pt", (stamp, stamp))
+    assert set(Store(tmp_path).unfinished().values()) == {"later"}
+
+
+def test_what_somebody_is_at_is_not_tidied(tmp_path, undisturbed):
+    """Neither a file that is being written nor an ensemble whose networks are done elsewhere."""
+    one = copied(undisturbed, tmp_path)
+    busy, idle = (ensemble(one).with_name(name) for name in ("busy", "idle"))
+    for folder in (busy, idle):
+        shutil.copytree(ensemble(one), folder)
+        summary = folder / "summary.csv"
+        summary.write_text(summary.read_text().replace("done", "interrupted"))
+        (folder / ".metrics.csv.tmp").touch()
+    with exclusive(busy), exclusive(ensemble(one)):
+        (ensemble(one) / ".metrics.csv.tmp").touch()
+        with (store := Store(tmp_path)).locked():
+            store.tidy()
+        assert (busy / ".metrics.csv.tmp").exists()
+        assert (ensemble(one) / ".metrics.csv.tmp").exists()
+        assert not idle.exists()
+    with (store := Store(tmp_path)).locked():
+        store.tidy()
+    assert not busy.exists()
+    assert not (ensemble(one) / ".metrics.csv.tmp").exists()
+    assert statuses(ensemble(one)) == ["done"] * 2
+
+
 def test_looking_who_is_busy_takes_no_ensemble_from_anybody(tmp_path, interrupted):
     """Whoever waits looks again and again, also at the moment in which another process begins."""
     one, looks = copied(interrupted, tmp_path), []
