@@ -9,7 +9,8 @@ class Adam:
     """Adam over dictionaries of stacked parameters [R, ...]; β = 0.9, 0.999, ε = 1e-8, no weight decay.
 
     A network that is not active keeps its parameters, moments and step count bit for bit, whatever its gradient holds.
-    `torch.optim` cannot do that: its step count and its update are shared by the whole tensor.
+    `torch.optim` cannot do that: its step count and its update are shared by the whole tensor. Nothing here looks at
+    a number on the way, so that a step can be captured in a CUDA graph.
     """
 
     def __init__(self, parameters: dict[str, Tensor], lr: float) -> None:
@@ -31,25 +32,30 @@ class Adam:
             active: which of those take the step.
             index: rows of the ensemble that the gradient belongs to, ascending.
         """
-        if not bool(active.all()):
-            index, gradient = index[active], {name: g[active] for name, g in gradient.items()}
         everyone = len(index) == len(self.steps)  # then the rows are in place, in order
-        self.steps[index] += 1
-        t = self.steps[index].double()
+
+        def write(whole: Tensor, rows: Tensor, old: Tensor) -> None:
+            kept = torch.where(active.reshape((-1,) + (1,) * (old.ndim - 1)), rows, old)
+            if everyone:
+                whole.copy_(kept)
+            else:
+                whole.index_copy_(0, index, kept)
+
+        before = self.steps if everyone else self.steps[index]
+        t = before.double() + 1.0
+        write(self.steps, before + 1, before)
         for name, g in gradient.items():
-            p, mean, square = parameters[name], self.mean[name], self.square[name]
+            old = [each[name] if everyone else each[name][index] for each in (parameters, self.mean, self.square)]
+            p, mean, square = old
             own = (-1,) + (1,) * (g.ndim - 1)
             rate = (self.lr / (1.0 - 0.9**t)).to(g.dtype).reshape(own)
             correction = (1.0 - 0.999**t).rsqrt().to(g.dtype).reshape(own)
-            m, v = (mean, square) if everyone else (mean[index], square[index])
-            m.lerp_(g, 0.1)
-            v.mul_(0.999).addcmul_(g, g, value=0.001)
+            m = mean.lerp(g, 0.1)
+            v = (square * 0.999).addcmul_(g, g, value=0.001)
             change = m / v.sqrt().mul_(correction).add_(1e-8)
-            if everyone:
-                p.sub_(change.mul_(rate))
-            else:
-                mean[index], square[index] = m, v
-                p[index] -= change.mul_(rate)
+            write(parameters[name], p - change.mul_(rate), p)
+            write(self.mean[name], m, mean)
+            write(self.square[name], v, square)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, as flat named tensors."""
@@ -65,10 +71,11 @@ class Adam:
 
 def clip_gradient(gradient: Float[Tensor, "R *rest"], limit: float) -> Float[Tensor, "R *rest"]:
     """Scale each network's part of one tensor's gradient to at most the 2-norm `limit`."""
-    norm = torch.linalg.vector_norm(gradient.flatten(1), dim=-1) if gradient.ndim > 1 else gradient.abs()
-    if not bool(torch.isfinite(norm).all()):  # squares overflow long before the gradient itself does
-        largest = gradient.abs().reshape(len(gradient), -1).amax(-1)
-        shrunk = gradient.reshape(len(gradient), -1) / largest[:, None]
-        norm = torch.where(torch.isfinite(norm), norm, largest * torch.linalg.vector_norm(shrunk, dim=-1))
+    rows = gradient.reshape(len(gradient), -1)
+    norm = torch.linalg.vector_norm(rows, dim=-1) if gradient.ndim > 1 else gradient.abs()
+    # Squares overflow long before the gradient itself does.
+    largest = rows.abs().amax(-1)
+    shrunk = torch.linalg.vector_norm(rows / largest[:, None], dim=-1)
+    norm = torch.where(torch.isfinite(norm), norm, largest * shrunk)
     scale = torch.where(norm > limit, limit / norm, 1.0)
     return gradient * scale.reshape((-1,) + (1,) * (gradient.ndim - 1))

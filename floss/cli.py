@@ -175,7 +175,8 @@ def _measure(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
-    from floss.config import BenchJob, check_device, check_folder
+    from floss.config import BenchJob, check_folder
+    from floss.device import check_device
 
     job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
     if job.k > job.n:

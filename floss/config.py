@@ -252,6 +252,8 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
     Raises:
         ConfigError: a wrong key or value, or values that do not go together.
     """
+    from floss.device import check_device  # torch takes a second, which --help does not need
+
     job = build(TrainJob, values)
     _check_names(job)
     _check_delay(job)
@@ -327,14 +329,6 @@ def _check_flossing(job: TrainJob) -> None:
     if flosses and f.t_ons > steps - transient:
         counted = steps - transient
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}, the counted steps of a run of {steps}")
-
-
-def check_device(device: str) -> None:
-    """Raise a ConfigError where CUDA is asked for and not there."""
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: this machine has no CUDA device that torch can use; allowed are auto, cpu")
 
 
 def check_folder(folder: str, key: str = "results") -> None:

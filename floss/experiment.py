@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob, config_values
+from floss.device import device_of
 from floss.diagnostics import DIAGNOSTICS
 from floss.engines import BuildError, find
 from floss.ensemble import Network, Protocol
@@ -71,8 +72,7 @@ def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
     Raises:
         ConfigError: the engine cannot be used here.
     """
-    wanted = "cpu" if job.engine == "native" else "cuda"
-    device = job.device if job.device != "auto" else wanted if torch.cuda.is_available() else "cpu"
+    device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
     try:
         return device, find(job.engine, arch=job.arch.name, device=device)
     except BuildError as error:

@@ -28,6 +28,9 @@ class Chain:
     steps: int
     t_ons: int
     transient: int
+    unsure: Tensor | None = None
+    """Marks the trajectories [R] whose tangent vectors no Cholesky factor is good enough for; None: they go another
+    way (see `floss.orthonormalisation.orthonormalise`)."""
 
     def input(self, s: int) -> tuple[Tensor, ...]:
         """The input of step s, as arguments of the map."""
@@ -213,7 +216,7 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
         h, q = advance(step, h, q, *chain.input(s))
         counted = intervals.get(s + 1)
         if counted is not None:
-            q, log_r = tangent_qr(q)
+            q, log_r = tangent_qr(q, chain.unsure)
             if not counted:
                 lost = torch.where(log_r == -torch.inf, log_r.detach(), lost)
             elif not growth:

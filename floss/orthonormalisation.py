@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from floss.qr_decomposition import rank_tolerance
@@ -41,31 +41,56 @@ def orthonormalisation_times(steps: int, t_ons: int, transient: int) -> Iterator
             yield min(begin + t_ons, stop), start == transient
 
 
-def orthonormalise(z: Float[Tensor, "R N k"], *, inverse: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+def orthonormalise(
+    z: Float[Tensor, "R N k"], *, inverse: bool = True, unsure: Bool[Tensor, "R"] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """QR decomposition without a gradient: Q [R, N, k], log diag R [R, k] and R^{-1} [R, k, k], never raising.
 
-    Single precision goes through the Cholesky factor of the Gram matrix in float64, which is batched on every device,
-    and orthonormal to about 1e-7 up to condition numbers of 1e5. Double precision, and the networks whose R_ii spread
-    more than that, go through Householder reflections.
+    Through the Cholesky factor of the Gram matrix in float64, which is batched on every device: once for single
+    precision, twice for double precision (CholeskyQR2, Yamamoto et al. 2015). Where the R_ii of a network spread too
+    much for it, that network goes through Householder reflections; in double precision on the CPU, all do.
 
     A dependent column and those after it get log R_ii = -inf. In double precision it is told from rounding noise with
     near certainty; in single precision, whose noise may exceed the R_ii of a sound matrix, it is not always. A network
     that is not finite gets NaN throughout and an arbitrary finite Q. R^{-1} is finite in any case; without `inverse` it
     is R itself that comes third.
+
+    Args:
+        z: the matrices.
+        inverse: whether R^{-1} is wanted, not R.
+        unsure: where given, nothing is looked at on the way, so that the decomposition can be captured in a CUDA graph:
+            the networks that need Householder reflections are marked here, and what they get means nothing.
     """
-    if z.dtype == torch.float64:
+    if z.dtype == torch.float64 and z.device.type == "cpu" and unsure is None:
         return _householder(z, inverse)
-    wide = z.double()
-    factor, info = torch.linalg.cholesky_ex(wide.mT @ wide)
-    identity = torch.eye(z.shape[-1], dtype=torch.float64, device=z.device).expand_as(factor)
-    inverted = torch.linalg.solve_triangular(factor, identity, upper=False).mT
-    q = (wide @ inverted).to(z.dtype)
-    diagonal = factor.diagonal(dim1=-2, dim2=-1)
-    failed = (info != 0) | ~(diagonal.amin(-1) > diagonal.amax(-1) / _CHOLESKY_SPREAD)
-    log_r, third = diagonal.log().to(z.dtype), (inverted if inverse else factor.mT).to(z.dtype)
-    if failed.any():
+    q, log_r, third, failed = _cholesky(z, inverse)
+    if unsure is not None:
+        unsure |= failed
+    elif failed.any():
         q[failed], log_r[failed], third[failed] = _householder(z[failed], inverse)
     return q, log_r, third
+
+
+def _cholesky(z: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Q, log diag R, R^{-1} or R, and which networks this is not good enough for."""
+    wide = z.double()
+    q, factor, inverted, failed = _cholesky_once(wide)
+    diagonal = factor.diagonal(dim1=-2, dim2=-1)
+    if z.dtype == torch.float64:  # Q is orthonormal to the square of the condition number: make R of what is left
+        q, again, inverted_again, failed_again = _cholesky_once(q)
+        factor, inverted, failed = factor @ again, inverted @ inverted_again, failed | failed_again
+        diagonal = diagonal * again.diagonal(dim1=-2, dim2=-1)
+    third = inverted if inverse else factor.mT
+    return q.to(z.dtype), diagonal.log().to(z.dtype), third.to(z.dtype), failed
+
+
+def _cholesky_once(wide: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    factor, info = torch.linalg.cholesky_ex(wide.mT @ wide)
+    identity = torch.eye(wide.shape[-1], dtype=torch.float64, device=wide.device).expand_as(factor)
+    inverted = torch.linalg.solve_triangular(factor, identity, upper=False).mT
+    diagonal = factor.diagonal(dim1=-2, dim2=-1)
+    failed = (info != 0) | ~(diagonal.amin(-1) > diagonal.amax(-1) / _CHOLESKY_SPREAD)
+    return wide @ inverted, factor, inverted, failed
 
 
 def _householder(z: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,29 +127,32 @@ def _tolerance(diagonal: Tensor, n: int) -> Tensor:
 
 class _TangentQR(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-        q, log_r, inverse = orthonormalise(z)
+    def forward(ctx: Any, z: Tensor, unsure: Tensor | None) -> tuple[Tensor, Tensor]:
+        q, log_r, inverse = orthonormalise(z, unsure=unsure)
         ctx.save_for_backward(q, log_r, inverse)
         return q, log_r
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         grad_q, grad_log_r = grads
         q, log_r, inverse = ctx.saved_tensors
         g = torch.where(log_r == -torch.inf, 0.0, grad_log_r)
         mix = torch.diag_embed(g) - torch.triu(q.mT @ grad_q)
-        return torch.baddbmm(grad_q, q, mix) @ inverse.mT
+        return torch.baddbmm(grad_q, q, mix) @ inverse.mT, None
 
 
-def tangent_qr(z: Float[Tensor, "*batch N k"]) -> tuple[Float[Tensor, "*batch N k"], Float[Tensor, "*batch k"]]:
+def tangent_qr(
+    z: Float[Tensor, "*batch N k"], unsure: Bool[Tensor, "R"] | None = None
+) -> tuple[Float[Tensor, "*batch N k"], Float[Tensor, "*batch k"]]:
     """Q and log diag R of z = Q R, differentiable for losses that depend on a chain of these through log diag R alone.
 
-    Never raises: see `orthonormalise`. For a general loss of Q and R use `floss.qr`.
+    Never raises: see `orthonormalise`, also for `unsure`, which has one flag for each matrix. For a general loss of Q
+    and R use `floss.qr`.
     """
     stack = z.reshape(-1, *z.shape[-2:])
     if torch.is_grad_enabled() and z.requires_grad:
-        q, log_r = _TangentQR.apply(stack)  # pyright: ignore[reportGeneralTypeIssues]
+        q, log_r = _TangentQR.apply(stack, unsure)  # pyright: ignore[reportGeneralTypeIssues]
     else:
-        q, log_r, _ = orthonormalise(stack, inverse=False)
+        q, log_r, _ = orthonormalise(stack, inverse=False, unsure=unsure)
     return q.reshape(z.shape), log_r.reshape(*z.shape[:-2], z.shape[-1])

@@ -74,9 +74,11 @@ def words(
     """
     device = seeds.device
     block = torch.arange((count + 3) // 4, device=device)
-    if isinstance(epoch, Tensor):
-        epoch = epoch[:, None]
-    c1, c2, c3 = (torch.as_tensor(v, dtype=torch.int64, device=device) for v in (epoch, int(stream), part))
+    # Filled on the device: nothing is sent to it, so that an epoch can be captured in a CUDA graph.
+    c1, c2, c3 = (
+        v[:, None] if isinstance(v, Tensor) else torch.full((), v, dtype=torch.int64, device=device)
+        for v in (epoch, int(stream), part)
+    )
     out = philox4x32((block, c1, c2, c3), ((seeds & _MASK)[:, None], (seeds >> 32)[:, None]))
     return torch.stack(out, dim=-1).reshape(len(seeds), -1)[:, :count]
 

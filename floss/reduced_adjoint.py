@@ -14,7 +14,7 @@ be small, so directions beyond it are marked lost (-inf).
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from floss.activation import Activation
@@ -32,6 +32,7 @@ def rate_network_exponents(
     *,
     t_ons: int = 1,
     transient: int = 0,
+    unsure: Bool[Tensor, "R"] | None = None,
 ) -> Float[Tensor, "R k"]:
     """Lyapunov exponents in the order of the columns of q0, differentiable with respect to all tensors.
 
@@ -45,6 +46,7 @@ def rate_network_exponents(
         activation: transfer function φ.
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
+        unsure: marks the networks whose result means nothing: see `floss.orthonormalisation.orthonormalise`.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
@@ -53,7 +55,7 @@ def rate_network_exponents(
     Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.orthonormalisation`.
     """
     return _Exponents.apply(  # pyright: ignore[reportReturnType]
-        W, V, b, h0, inputs, q0, activation, t_ons, transient
+        W, V, b, h0, inputs, q0, activation, t_ons, transient, unsure
     )
 
 
@@ -70,6 +72,7 @@ class _Exponents(torch.autograd.Function):
         activation: Activation,
         t_ons: int,
         transient: int,
+        unsure: Tensor | None,
     ) -> Tensor:
         T, S = inputs.shape[0], inputs.shape[-1]
         intervals = dict(orthonormalisation_times(T, t_ons, transient))
@@ -87,7 +90,7 @@ class _Exponents(torch.autograd.Function):
             p = W @ (slope[:, :, None] * p)
             h = torch.baddbmm(drive[s], r[:, None, :], W.mT)[:, 0]
             if s + 1 in intervals:
-                p, log_r, inverse = orthonormalise(p, inverse=keep)
+                p, log_r, inverse = orthonormalise(p, inverse=keep, unsure=unsure)
                 lost |= log_r == -torch.inf
                 if intervals[s + 1]:
                     total += log_r
@@ -134,4 +137,4 @@ class _Exponents(torch.autograd.Function):
             if gx is not None:
                 gx[s - 1] = torch.bmm(gh[:, None, :], V)[:, 0] / S
             gh = slope * torch.bmm(gh[:, None, :], W)[:, 0] + ctx.activation.curvature(r) * (gp * p).sum(-1)
-        return gW, gV, gb, gh, gx, gp, None, None, None
+        return gW, gV, gb, gh, gx, gp, None, None, None, None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from floss.config import TrainJob
+from floss.device import free_gpu_memory
 from floss.experiment import place_of
 from floss.keys import ConfigError
 from floss.memory import free_memory
@@ -53,10 +54,11 @@ def stacks_of(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], f
         return []
     given = [one.memory_limit for one in networks.values() if one.memory_limit is not None]
     on_cpu = any(place_of(one)[0] == "cpu" for one in networks.values())
+    free = free_memory() if on_cpu else min(free_memory(), free_gpu_memory())
     return plan(
         networks,
         bytes_of=bytes_of,
-        limit=min(given) * 1e9 if given else free_memory() / 2,
+        limit=min(given) * 1e9 if given else free / 2,
         most=_MOST_ON_CPU if on_cpu else None,
         parts=max(parts, *(one.parts for one in networks.values())),
         unfinished=store.unfinished(),

@@ -4,6 +4,7 @@ An engine belongs to one `Ensemble`. It computes gradients (parameters and data 
 and runs whole epochs on the ensemble in place: data, gradient, clipping, Adam, and freezing what is not finite.
 """
 
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -16,6 +17,25 @@ from floss.cells import Parameters
 from floss.ensemble import Ensemble
 from floss.flossing import finite_networks, flossing_gradient, flossing_step
 from floss.random import Stream
+
+
+@dataclass(frozen=True)
+class Some:
+    """Some networks of an ensemble, with what their flossing needs and no epoch changes."""
+
+    index: Int64[Tensor, "m"]
+    """Rows of the ensemble, ascending."""
+    seeds: Int64[Tensor, "m"]
+    k: Int64[Tensor, "m"]
+    target: Float[Tensor, "m"]
+    q0: Float[Tensor, "m N k"]
+    steps: int
+    transient: int
+
+    def only(self, which: Int64[Tensor, "n"]) -> "Some":
+        """Some of these."""
+        own = {name: getattr(self, name)[which] for name in ("index", "seeds", "k", "target", "q0")}
+        return replace(self, **own)
 
 
 class TorchEngine:
@@ -79,16 +99,24 @@ class TorchEngine:
         Returns:
             Which networks took the last step; loss and accuracy of the last epoch, before its step.
         """
-        e, p = self.ensemble, self.ensemble.protocol
-        everyone = torch.arange(len(e.networks), device=e.seeds.device)
         for now in range(epoch, epoch + count):
-            x = e.task.sample(e.seeds, Stream.TRAINING, now, steps=p.steps, batch=p.batch, dtype=p.dtype)
-            loss, accuracy, gradient = self.task_gradient(e.parameters, x, e.d)
-            finite, alive = finite_networks(loss, gradient), e.alive
-            e.diverged_at[alive & ~finite] = now
-            clipped = {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
-            e.task_adam.step(e.parameters, clipped, alive & finite, everyone)
-        return e.alive, loss, accuracy  # pyright: ignore[reportPossiblyUnboundVariable]
+            loss, accuracy = self.train_epoch(now)
+        return self.ensemble.alive, loss, accuracy  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def train_epoch(self, now: int | Int64[Tensor, "R"]) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Training epoch `now` of all networks, in place; loss and accuracy before its step.
+
+        Neither this nor `floss_epoch` looks at a number on the way, so that both can be captured in a CUDA graph.
+        """
+        e, p = self.ensemble, self.ensemble.protocol
+        x = e.task.sample(e.seeds, Stream.TRAINING, now, steps=p.steps, batch=p.batch, dtype=p.dtype)
+        loss, accuracy, gradient = self.task_gradient(e.parameters, x, e.d)
+        finite, alive = finite_networks(loss, gradient), e.alive
+        e.diverged_at.copy_(torch.where(alive & ~finite, now, e.diverged_at))
+        clipped = {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
+        everyone = torch.arange(len(e.networks), device=e.seeds.device)
+        e.task_adam.step(e.parameters, clipped, alive & finite, everyone)
+        return loss, accuracy
 
     def floss(
         self, index: Int64[Tensor, "m"], life: Int64[Tensor, "m"], count: int, *, epoch: int
@@ -104,27 +132,49 @@ class TorchEngine:
         Returns:
             Which networks took the last step; loss and largest flossed exponent of the last epoch, before its step.
         """
-        e, p = self.ensemble, self.ensemble.protocol
+        some = self.some(index)
+        for since in range(count):
+            active, loss, lambda_1 = self.floss_epoch(some, life + since, epoch=epoch)
+        return active, loss, lambda_1  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def some(self, index: Int64[Tensor, "m"]) -> "Some":
+        """The networks `index`, to be flossed together."""
+        e = self.ensemble
         steps, transient = e.runs[index[0]].tolist()
         k = e.k[index]
-        for since in range(count):
-            x = e.task.sample(e.seeds[index], Stream.FLOSSING, life + since, steps=steps, batch=1, dtype=p.dtype)
-            alive = e.alive[index]
-            active, loss, exponents = flossing_step(
-                e.cell,
-                e.parameters,
-                e.flossing_adam,
-                x[:, :, 0],
-                e.q0[index, :, : int(k.max())],
-                index=index,
-                alive=alive,
-                k=k,
-                target=e.target[index],
-                t_ons=p.t_ons,
-                transient=transient,
-            )
-            e.diverged_at[index[alive & ~active]] = epoch
-        return active, loss, exponents[:, 0]  # pyright: ignore[reportPossiblyUnboundVariable]
+        q0 = e.q0[index, :, : int(k.max())]
+        return Some(index, e.seeds[index], k, e.target[index], q0, steps, transient)
+
+    def floss_epoch(
+        self,
+        some: "Some",
+        life: Int64[Tensor, "m"],
+        *,
+        epoch: int | Int64[Tensor, ""],
+        unsure: Bool[Tensor, "m"] | None = None,
+    ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
+        """One flossing epoch of some networks, in place: as `floss`; `unsure` as in `floss.flossing.flossing_step`."""
+        e, p = self.ensemble, self.ensemble.protocol
+        x = e.task.sample(some.seeds, Stream.FLOSSING, life, steps=some.steps, batch=1, dtype=p.dtype)
+        alive = e.alive[some.index]
+        active, loss, exponents = flossing_step(
+            e.cell,
+            e.parameters,
+            e.flossing_adam,
+            x[:, :, 0],
+            some.q0,
+            index=some.index,
+            alive=alive,
+            k=some.k,
+            target=some.target,
+            t_ons=p.t_ons,
+            transient=some.transient,
+            unsure=unsure,
+        )
+        lost = alive & ~active if unsure is None else alive & ~active & ~unsure
+        before = e.diverged_at[some.index]
+        e.diverged_at.index_copy_(0, some.index, torch.where(lost, epoch, before))
+        return active, loss, exponents[:, 0]
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         """Mean loss and accuracy of the present parameters on fresh evaluation data."""

@@ -13,6 +13,7 @@ from command import TINY, floss
 
 from floss import engines
 from floss.engines import build
+from floss.engines.graph import GraphEngine
 from floss.engines.native import NativeEngine
 from floss.ensemble import Network, Protocol
 from floss.torch_engine import TorchEngine
@@ -50,11 +51,11 @@ def no_compiler(monkeypatch):
 def test_auto_is_the_fastest_that_works():
     assert engines.find("auto", arch="vanilla", device="cpu") is NativeEngine
     assert engines.find("auto", arch="lstm", device="cpu") is TorchEngine
-    assert engines.find("auto", arch="vanilla", device="cuda") is TorchEngine
+    assert engines.find("auto", arch="vanilla", device="cuda") is GraphEngine
     assert engines.find("torch", arch="vanilla", device="cpu") is TorchEngine
     assert engines.find("native", arch="vanilla", device="cpu") is NativeEngine
     assert engines.available("cpu") == ["torch", "native"]
-    assert engines.available("cuda") == ["torch"]
+    assert engines.available("cuda") == ["torch", "graph"]
 
 
 def test_without_a_compiler_auto_is_torch_and_says_so_once(fresh, monkeypatch, capsys):

@@ -23,7 +23,7 @@ CORE_LAYERS = (
 )
 OUTER_LAYERS = (
     "keys interrupt results engines",
-    "memory checkpoint figures slurm",
+    "memory checkpoint figures slurm device",
     "config",
     "planner analysis bench",
     "store help",

@@ -48,6 +48,41 @@ def test_condition_number_of_a_hundred_thousand():
     torch.testing.assert_close(log_r.double(), exact, rtol=0, atol=1e-5)
 
 
+def unsure(z: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(len(z), dtype=torch.bool)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e5])
+def test_two_passes_of_cholesky_are_as_good_as_householder_reflections_in_float64(condition):
+    z = ill_conditioned(condition).double()
+    flags = unsure(z)
+    (q, log_r, inverse), (wanted_q, wanted_log_r, _) = orthonormalise(z, unsure=flags), orthonormalise(z)
+    assert not flags.any()
+    assert float((q.mT @ q - torch.eye(K)).abs().max()) < 1e-14
+    torch.testing.assert_close(log_r, wanted_log_r, rtol=0, atol=1e-15 * condition * K)
+    torch.testing.assert_close(q, wanted_q, rtol=0, atol=1e-15 * condition * K)
+    _, _, r = orthonormalise(z, inverse=False, unsure=flags)
+    assert torch.equal(r, r.triu())
+    torch.testing.assert_close(q @ r, z, rtol=0, atol=1e-14)
+    assert float((r @ inverse - torch.eye(K)).abs().max()) < 1e-15 * condition * K
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_no_cholesky_factor_is_good_enough_for_is_marked(dtype):
+    """And disturbs no other matrix: a large spread, a dependent column, a matrix that is not finite."""
+    z = gaussian(1, 5, 80, K).to(dtype)
+    z[1] = ill_conditioned(1e8)[0].to(dtype)
+    z[2, :, 3] = z[2, :, 2]
+    z[3, 0, 0] = torch.nan
+    flags = unsure(z)
+    results = orthonormalise(z, unsure=flags)
+    assert flags.tolist() == [False, True, True, True, False]
+    for result, alone in zip(results, orthonormalise(z[[0, 4]], unsure=unsure(z[[0, 4]])), strict=True):
+        assert torch.equal(result[[0, 4]], alone)
+    orthonormalise(z[[0, 4, 0, 4, 0]], unsure=flags)
+    assert flags.tolist() == [False, True, True, True, False]  # marks stay
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_orthonormalise_is_a_qr_decomposition(dtype):
     z = gaussian(1, 3, 7, 5).to(dtype)
@@ -109,6 +144,18 @@ def test_gradient_along_a_chain_is_that_of_the_general_pullback(shape, t_ons, tr
     torch.testing.assert_close(ours, general, rtol=1e-12, atol=1e-12)
     weight = gaussian(3, *general.shape)
     by_reduction, wanted = (torch.autograd.grad((log_r * weight).sum(), [D, q]) for log_r in (ours, general))
+    for a, b in zip(by_reduction, wanted, strict=True):
+        assert relative(a, b) < 1e-11
+
+
+def test_gradient_by_two_passes_of_cholesky_is_that_of_the_general_pullback():
+    D, q = (gaussian(1, 8, 2, 5, 5) / 5**0.5).requires_grad_(), gaussian(2, 2, 5, 4).requires_grad_()
+    flags = torch.zeros(2, dtype=torch.bool)
+    ours = growth(lambda z: tangent_qr(z, flags), D, q, 2)
+    general = growth(general_qr, D, q, 2)
+    weight = gaussian(3, *general.shape)
+    by_reduction, wanted = (torch.autograd.grad((log_r * weight).sum(), [D, q]) for log_r in (ours, general))
+    assert not flags.any()
     for a, b in zip(by_reduction, wanted, strict=True):
         assert relative(a, b) < 1e-11
 

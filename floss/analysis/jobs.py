@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from floss.config import ArchConfig, check_cell, check_device, check_folder, config_hash
+from floss.config import ArchConfig, check_cell, check_folder, config_hash
 from floss.keys import (
     ConfigError,
     build,
@@ -148,6 +148,8 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}")
     if job.seed + job.seeds > 2**63:
         raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")
+    from floss.device import check_device  # torch takes a second, which --help does not need
+
     check_device(job.device)
     check_folder(job.results)
     return job

@@ -13,6 +13,7 @@ from floss.analysis.jobs import AnalysisJob
 from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import config_yaml
+from floss.device import device_of
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
 from floss.jacobian import Step, advance
@@ -89,7 +90,7 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         if not (folder / f"{job.kind}.svg").exists():
             draw(folder)
         return folder, True
-    device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(job.device)
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
     with fits_in_memory(sizes):
         networks = networks_of(job, device, states=states)

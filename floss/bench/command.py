@@ -20,6 +20,7 @@ from tqdm import tqdm
 from floss import engines, figures
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.config import BenchJob
+from floss.device import device_of
 from floss.results import csv_text, environment, write_json, write_whole
 from floss.schedule import transient_steps
 from floss.training import Network, Protocol, Training
@@ -108,7 +109,7 @@ def training_of(contender: Contender, device: str, dtype: torch.dtype = torch.fl
         protocol = dataclasses.replace(protocol, steps=c.t)
     else:
         one = dataclasses.replace(one, flossing_steps=c.t)
-    engine = engines.find(c.engine if c.engine in engines.ENGINES else "torch", arch="vanilla", device=device)
+    engine = engines.ENGINES.get(c.engine, engines.ENGINES["torch"])
     return Training(
         [dataclasses.replace(one, seed=seed) for seed in range(c.networks)], protocol, device, engine=engine
     )
@@ -253,7 +254,7 @@ def peaks_megabytes(of: Sequence[Contender], device: str) -> list[float]:
 
 def measure(job: BenchJob) -> Path:
     """Measure, print tables, write bench.csv and environment.json, and draw the scaling; returns the CSV's path."""
-    device = job.device if job.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(job.device)
     others = peers.installed() if device == "cpu" else []
     if device == "cpu" and (line := peers.missing_line(others)):
         print(line, file=sys.stderr)

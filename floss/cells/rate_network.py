@@ -98,18 +98,10 @@ class RateStep:
         differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
         # The fast way has been measured on CPUs alone: it looks at numbers on the way.
         plain = not differentiable and h0.dtype == torch.float64 and h0.device.type == "cpu"
-        run = rate_network_spectrum if plain else rate_network_exponents
-        return run(
-            self.W,
-            self.V,
-            self.b,
-            h0,
-            inputs,
-            chain.q,
-            self.activation,
-            t_ons=chain.t_ons,
-            transient=chain.transient,
-        )
+        given = (self.W, self.V, self.b, h0, inputs, chain.q, self.activation)
+        if plain and chain.unsure is None:
+            return rate_network_spectrum(*given, t_ons=chain.t_ons, transient=chain.transient)
+        return rate_network_exponents(*given, t_ons=chain.t_ons, transient=chain.transient, unsure=chain.unsure)
 
     def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:
         after = apply(self.W, rate) + align(self.b, h)

@@ -1,22 +1,25 @@
 """Engines, the implementations of the two hot loops that `engine=` chooses from.
 
-`torch` (`floss.torch_engine`) runs everything everywhere and is the reference; `native` is for vanilla networks on
-CPUs.
+`torch` (`floss.torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA
+graphs (`graph`). `native` is for vanilla networks on CPUs.
 """
 
 import functools
 import sys
 
 from floss.engines.build import BuildError, compiler, library
+from floss.engines.graph import GraphEngine
 from floss.engines.native import NativeEngine
 from floss.torch_engine import TorchEngine
 
-ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, NativeEngine)}
+ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
 
 
 def available(device: str) -> list[str]:
     """Names of the engines that work here for vanilla networks."""
-    return ["torch", "native"] if device == "cpu" and _native_reason() is None else ["torch"]
+    if device == "cuda":
+        return ["torch", "graph"]
+    return ["torch", "native"] if _native_reason() is None else ["torch"]
 
 
 def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
@@ -27,9 +30,11 @@ def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
     """
     if name == "native":
         library()
+    if device == "cuda" and name in ("auto", "torch"):
+        return GraphEngine
     if name != "auto":
         return ENGINES[name]
-    if arch != "vanilla" or device != "cpu":
+    if arch != "vanilla":
         return TorchEngine
     reason = _native_reason()
     if reason is None:

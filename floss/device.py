@@ -1,0 +1,29 @@
+"""The device that `device=` means, with products in full single precision on it."""
+
+import torch
+
+from floss.keys import ConfigError
+
+
+def check_device(device: str) -> None:
+    """Raise a ConfigError where CUDA is asked for and not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda: this machine has no CUDA device that torch can use; allowed are auto, cpu")
+
+
+def device_of(wanted: str, *, auto: str = "cuda") -> str:
+    """`cpu` or `cuda`; `auto` is what `auto` says, where there is CUDA.
+
+    On a GPU products of float32 may be computed with the ten bits of TF32, which ruins orthonormal vectors within a few
+    steps. So that is switched off here, whatever was set before.
+    """
+    device = wanted if wanted != "auto" else auto if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+    return device
+
+
+def free_gpu_memory() -> float:
+    """Bytes that this process may still take of the GPU's memory."""
+    return float(torch.cuda.mem_get_info()[0])
