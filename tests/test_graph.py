@@ -169,6 +169,31 @@ def test_networks_that_need_householder_reflections_are_brought_up_to_the_others
     assert ticks(GraphEngine, given) == ticks(TorchEngine, given)
 
 
+def test_a_network_is_a_straggler_no_longer_than_it_must(monkeypatch):
+    monkeypatch.setattr(graph, "TorchEngine", Watched)
+    training = Training(NETWORKS, SMALL, engine=GraphEngine)
+    index, life = torch.arange(3), torch.zeros(3, dtype=torch.int64)
+    with monkeypatch.context() as patch:
+        patch.setattr(orthonormalisation, "_CHOLESKY_SPREAD", 1.0)
+        patch.setattr(Watched, "alone", 0)
+        training.engine.floss(index[:2], life[:2], 3, epoch=0)
+        assert Watched.alone == 3
+    training.engine.floss(index[:2], life[:2] + 3, 3, epoch=0)
+    assert Watched.alone == 0
+
+
+@pytest.mark.parametrize("engine", [GraphEngine, TorchEngine])
+def test_where_a_network_diverged_in_flossing(engine):
+    """Though its tangent vectors are sound: the wanted exponent is infinite."""
+    training = Training(NETWORKS, SMALL, engine=engine)
+    training.target[1] = torch.inf
+    index, before = torch.tensor([1, 2]), training.parameters["W"].clone()
+    active, _, _ = training.engine.floss(index, torch.zeros(2, dtype=torch.int64), 2, epoch=4)
+    assert active.tolist() == [False, True]
+    assert training.diverged_at.tolist() == [-1, 4, -1]
+    assert [torch.equal(*each) for each in zip(before, training.parameters["W"], strict=True)] == [True, True, False]
+
+
 def test_without_need_no_epoch_goes_alone(monkeypatch):
     monkeypatch.setattr(graph, "TorchEngine", Watched)
     monkeypatch.setattr(Watched, "alone", 0)

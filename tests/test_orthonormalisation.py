@@ -10,7 +10,7 @@ from twins import relative
 import floss
 from floss.cells import CELLS
 from floss.jacobian import advance
-from floss.lyapunov import initial_tangent
+from floss.lyapunov import Chain, initial_tangent, run_exponents
 from floss.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr
 
 K = 75
@@ -65,6 +65,20 @@ def test_two_passes_of_cholesky_are_as_good_as_householder_reflections_in_float6
     assert torch.equal(r, r.triu())
     torch.testing.assert_close(q @ r, z, rtol=0, atol=1e-14)
     assert float((r @ inverse - torch.eye(K)).abs().max()) < 1e-15 * condition * K
+
+
+@pytest.mark.parametrize("arch", ["vanilla", "lstm"])
+def test_a_chain_without_gradients_marks_what_no_cholesky_factor_is_good_enough_for(arch):
+    """With all exponents of one interval of thirty steps, but not with one exponent."""
+    parameters = CELLS[arch].initial_parameters(
+        torch.arange(2), torch.ones(2), n=8, inputs=1, batch=1, dtype=torch.float64
+    )
+    step, h, x = CELLS[arch].step(parameters), parameters["h0"][:, 0], gaussian(1, 30, 2, 1)
+    for k, marked in ((1, False), (8, True)):
+        flags = torch.zeros(2, dtype=torch.bool)
+        q0 = initial_tangent(torch.arange(2), h.shape[-1], k)
+        run_exponents(step, Chain(h, q0, x, 30, 30, 0, flags))
+        assert flags.tolist() == [marked] * 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
