@@ -120,7 +120,7 @@ _NUMBERS_OF_A_RATE_NETWORK = (1, 1.1, 2.6)
 def network_bytes(one: TrainJob, *, native: bool) -> float:
     """Memory that a network takes in an ensemble, everything included, within about a factor of two.
 
-    Measured on ensembles of 4 and 20 networks (`tests/test_planner.py` has the table): twenty times the numbers of the
+    Measured on ensembles of 4 and 20 networks, as `tests/test_planner.py` does again: twenty times the numbers of the
     network itself (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of
     T_f times state size times k. The native engine works in a few megabytes per thread.
     """

@@ -20,7 +20,7 @@ from floss.random import Stream
 
 
 @dataclass(frozen=True)
-class Some:
+class Selection:
     """Some networks of an ensemble, with what their flossing needs and no epoch changes."""
 
     index: Int64[Tensor, "m"]
@@ -32,7 +32,7 @@ class Some:
     steps: int
     transient: int
 
-    def only(self, which: Int64[Tensor, "n"]) -> "Some":
+    def only(self, which: Int64[Tensor, "n"]) -> "Selection":
         """Some of these."""
         own = {name: getattr(self, name)[which] for name in ("index", "seeds", "k", "target", "q0")}
         return replace(self, **own)
@@ -132,22 +132,22 @@ class TorchEngine:
         Returns:
             Which networks took the last step; loss and largest flossed exponent of the last epoch, before its step.
         """
-        some = self.some(index)
+        selection = self.select(index)
         for since in range(count):
-            active, loss, lambda_1 = self.floss_epoch(some, life + since, epoch=epoch)
+            active, loss, lambda_1 = self.floss_epoch(selection, life + since, epoch=epoch)
         return active, loss, lambda_1  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    def some(self, index: Int64[Tensor, "m"]) -> "Some":
+    def select(self, index: Int64[Tensor, "m"]) -> "Selection":
         """The networks `index`, to be flossed together."""
         e = self.ensemble
         steps, transient = e.runs[index[0]].tolist()
         k = e.k[index]
         q0 = e.q0[index, :, : int(k.max())]
-        return Some(index, e.seeds[index], k, e.target[index], q0, steps, transient)
+        return Selection(index, e.seeds[index], k, e.target[index], q0, steps, transient)
 
     def floss_epoch(
         self,
-        some: "Some",
+        selection: "Selection",
         life: Int64[Tensor, "m"],
         *,
         epoch: int | Int64[Tensor, ""],
@@ -155,25 +155,25 @@ class TorchEngine:
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
         """One flossing epoch of some networks, in place: as `floss`; `unsure` as in `floss.flossing.flossing_step`."""
         e, p = self.ensemble, self.ensemble.protocol
-        x = e.task.sample(some.seeds, Stream.FLOSSING, life, steps=some.steps, batch=1, dtype=p.dtype)
-        alive = e.alive[some.index]
+        x = e.task.sample(selection.seeds, Stream.FLOSSING, life, steps=selection.steps, batch=1, dtype=p.dtype)
+        alive = e.alive[selection.index]
         active, loss, exponents = flossing_step(
             e.cell,
             e.parameters,
             e.flossing_adam,
             x[:, :, 0],
-            some.q0,
-            index=some.index,
+            selection.q0,
+            index=selection.index,
             alive=alive,
-            k=some.k,
-            target=some.target,
+            k=selection.k,
+            target=selection.target,
             t_ons=p.t_ons,
-            transient=some.transient,
+            transient=selection.transient,
             unsure=unsure,
         )
         lost = alive & ~active if unsure is None else alive & ~active & ~unsure
-        before = e.diverged_at[some.index]
-        e.diverged_at.index_copy_(0, some.index, torch.where(lost, epoch, before))
+        before = e.diverged_at[selection.index]
+        e.diverged_at.index_copy_(0, selection.index, torch.where(lost, epoch, before))
         return active, loss, exponents[:, 0]
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ def test_no_tf32_whatever_was_set_before(wanted, monkeypatch):
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(("value", "allowed"), [(None, True), ("0", True), ("1", False)])
+def test_nvidias_own_switch(value, allowed, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", value)
+    assert device_of("cpu") == "cpu"
+    with nullcontext() if allowed else pytest.raises(ConfigError, match=r"^NVIDIA_TF32_OVERRIDE: must be 0 or not set"):
+        assert device_of("cuda") == "cuda"
 
 
 def test_every_command_asks_here_for_its_device():

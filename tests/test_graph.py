@@ -105,9 +105,9 @@ def test_a_training_epoch_can_be_captured(changed):
 @pytest.mark.parametrize("changed", [*CHANGED, {"t_ons": 3}, {"t_ons": 3, "arch": "lstm"}], ids=str)
 def test_a_flossing_epoch_can_be_captured(changed, networks):
     training = Training(NETWORKS, protocol(**changed))
-    some = training.engine.some(torch.tensor(networks))
-    some = type(some)(**{name: meta(value) for name, value in vars(some).items()})
-    epoch = FlossingEpoch(on_meta(training.protocol), some, None)
+    selection = training.engine.select(torch.tensor(networks))
+    selection = type(selection)(**{name: meta(value) for name, value in vars(selection).items()})
+    epoch = FlossingEpoch(on_meta(training.protocol), selection, None)
     with NothingSent(), OnTheDevice():
         epoch._once()
 
@@ -150,9 +150,9 @@ class Watched(TorchEngine):
 
     alone = 0
 
-    def floss_epoch(self, some, life, *, epoch, unsure=None):
+    def floss_epoch(self, selection, life, *, epoch, unsure=None):
         Watched.alone += unsure is None
-        return super().floss_epoch(some, life, epoch=epoch, unsure=unsure)
+        return super().floss_epoch(selection, life, epoch=epoch, unsure=unsure)
 
 
 @pytest.mark.parametrize(

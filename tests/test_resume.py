@@ -23,7 +23,7 @@ import pytest
 import torch
 from command import TINY, floss, inside, job, jobs, rows, start
 
-from floss import experiment, sweep
+from floss import experiment, interrupt, sweep
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob
 from floss.planner import Stack, expand, network_keys
@@ -289,22 +289,24 @@ def test_a_second_signal_leaves_at_once(tmp_path):
     assert not locked(folder)
 
 
-def test_a_signal_that_comes_twice_at_once_is_one(tmp_path, undisturbed_long):
-    """As one does that is sent to a process group, by a shell that passes it on."""
-    one = without_picture(job(*LONG, f"results={tmp_path / 'results'}"))
-    process = start(tmp_path, "train", *LONG)
-    wait(process, lambda: progress(ensemble(one))[0])
-    suspend(process)
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGCONT)
-    time.sleep(0.002)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (143, "")
-    assert "start the same command again to go on" in err
-    state = load_checkpoint(ensemble(one) / "checkpoint.pt")["training"]
-    assert state["epoch"] + state["flossing_epoch"] > 0
-    assert_same(computed(one), undisturbed_long)
+@pytest.mark.parametrize(("seconds", "left"), [(1.0, []), (0.0, [143])])
+def test_a_signal_that_comes_twice_at_once_is_one(tmp_path, monkeypatch, undisturbed, seconds, left):
+    """As one does that is sent to a process group, by a shell that passes it on; a later one leaves at once."""
+    one, exits = small(tmp_path), []
+    monkeypatch.setattr(interrupt, "_SAME", seconds)
+    monkeypatch.setattr(os, "_exit", exits.append)
+
+    def twice():
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+
+    with watched(13, twice), pytest.raises(SystemExit) as stop:
+        computed(one)
+    assert (stop.value.code, exits) == (143, left)
+    monkeypatch.undo()
+    with watched() as watch:
+        assert_same(computed(one), undisturbed)
+    assert 0 < watch.epochs <= 30 - 13  # from the checkpoint
 
 
 def test_a_second_process_waits_and_every_network_is_computed_once(tmp_path, undisturbed_long):

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.ensemble import Ensemble
-from floss.torch_engine import Some, TorchEngine
+from floss.torch_engine import Selection, TorchEngine
 
 _WARM_UP = 3
 """Calls before a capture: libraries make their handles and workspaces in them, which no graph can hold."""
@@ -52,7 +52,7 @@ class GraphEngine(TorchEngine):
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
         key = tuple(index.tolist())
         if key not in self._flossing:
-            self._flossing[key] = FlossingEpoch(self.ensemble, self.some(index), self._pool)
+            self._flossing[key] = FlossingEpoch(self.ensemble, self.select(index), self._pool)
         loss, lambda_1 = self._flossing[key].run(life, count, epoch)
         return self.ensemble.alive[index], loss, lambda_1
 
@@ -86,13 +86,13 @@ class TrainingEpoch:
 class FlossingEpoch:
     """The next flossing epoch of some networks, and which one it is for each of them."""
 
-    def __init__(self, ensemble: Ensemble, some: Some, pool: Any) -> None:
+    def __init__(self, ensemble: Ensemble, selection: Selection, pool: Any) -> None:
         """For graphs in the memory `pool`."""
-        self.ensemble, self.engine, self.some = ensemble, TorchEngine(ensemble), some
-        self.life, self.epoch = torch.zeros_like(some.seeds), torch.zeros_like(some.seeds[0])
-        self.unsure = torch.zeros_like(some.seeds, dtype=torch.bool)
-        self.loss, self.lambda_1 = torch.zeros_like(some.target), torch.zeros_like(some.target)
-        self.once = Replayed(self._once, some.seeds.device, pool)
+        self.ensemble, self.engine, self.selection = ensemble, TorchEngine(ensemble), selection
+        self.life, self.epoch = torch.zeros_like(selection.seeds), torch.zeros_like(selection.seeds[0])
+        self.unsure = torch.zeros_like(selection.seeds, dtype=torch.bool)
+        self.loss, self.lambda_1 = torch.zeros_like(selection.target), torch.zeros_like(selection.target)
+        self.once = Replayed(self._once, selection.seeds.device, pool)
 
     def run(self, life: Int64[Tensor, "m"], count: int, epoch: int) -> tuple[Tensor, Tensor]:
         """`count` epochs, from number `life` of each network on; loss and largest exponent of the last one."""
@@ -102,19 +102,19 @@ class FlossingEpoch:
             self.once()
         while len(which := self._behind(life + count)):
             _, self.loss[which], self.lambda_1[which] = self.engine.floss_epoch(
-                self.some.only(which), self.life[which], epoch=epoch
+                self.selection.only(which), self.life[which], epoch=epoch
             )
             self.life[which] += 1
         return self.loss.clone(), self.lambda_1.clone()
 
     def _behind(self, wanted: Tensor) -> Tensor:
         """Which of the networks that are alive have not got as far as wanted."""
-        alive = self.ensemble.alive[self.some.index]
+        alive = self.ensemble.alive[self.selection.index]
         return ((self.life < wanted) & alive).nonzero()[:, 0]
 
     def _once(self) -> None:
         self.unsure.zero_()
-        _, loss, lambda_1 = self.engine.floss_epoch(self.some, self.life, epoch=self.epoch, unsure=self.unsure)
+        _, loss, lambda_1 = self.engine.floss_epoch(self.selection, self.life, epoch=self.epoch, unsure=self.unsure)
         self.loss.copy_(loss)
         self.lambda_1.copy_(lambda_1)
         self.life += ~self.unsure
