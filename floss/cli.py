@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from floss.keys import ConfigError, build, suggestion
@@ -132,35 +133,115 @@ def _figures(command: str, arguments: list[str]) -> None:
 
 
 def _draw_all(config: Any) -> None:
-    from pathlib import Path
-
-    from omegaconf import OmegaConf
-
+    from floss.compose import plain
     from floss.config import FiguresJob
-    from floss.figures import DRAWN, draw
-    from floss.store import ENSEMBLES
 
-    root = Path(build(FiguresJob, OmegaConf.to_container(config, resolve=True)).results)  # pyright: ignore[reportArgumentType]
+    job = build(FiguresJob, plain(config))
+    root = Path(job.results)
     if not root.is_dir():
         raise ConfigError(f"results={root}: must be a folder that exists")
+    drawn, damaged = _draw_paper(root, job.fig)
+    if job.fig is None:
+        drawn, damaged = map(sum, zip((drawn, damaged), _draw_runs(root), strict=True))
+    if not drawn and not damaged:
+        what = "finished run" if job.fig is None else "complete data of these figures; floss reproduce computes it"
+        raise ConfigError(f"results={root}: there is no {what} in this folder")
+    if damaged:
+        sys.exit(1)
+
+
+def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
+    """Figures of the paper, from the folder itself or its `paper`: how many were drawn, and could not be."""
+    from floss.paper.draw import draw_figures
+    from floss.paper.experiments import figures, named
+    from floss.paper.findings import REQUESTS, Reproduction
+
+    drawn = damaged = 0
+    wanted = figures() if fig is None else named(fig)
+    for folder in (root, root / "paper"):
+        if not (folder / REQUESTS).exists():
+            continue
+        reproduction = Reproduction(folder)
+        for figure in wanted:
+            try:
+                for path in draw_figures(reproduction, [figure]):
+                    drawn += 1
+                    print(path, flush=True)
+            except (OSError, ValueError, KeyError) as error:
+                damaged += 1
+                print(f"floss figures: {folder}: {figure} cannot be drawn: {_one_line(error)}", file=sys.stderr)
+    return drawn, damaged
+
+
+def _draw_runs(root: Path) -> tuple[int, int]:
+    """The pictures of finished runs: how many folders were drawn, and could not be."""
+    from floss.figures import DRAWN, draw
+    from floss.paper.experiments import ANALYSES
+    from floss.store import ENSEMBLES
+
     found = {path.parent for name in DRAWN for path in root.rglob(name)}
     # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
     collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
         p.parent for p in root.rglob("config.yaml")
     }
-    folders = sorted(folder for folder in found - collected if folder.resolve().parent.name != ENSEMBLES)
-    if not folders:
-        raise ConfigError(f"results={root}: there is no finished run in this folder")
+    folders = [f for f in found - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
     damaged = 0
-    for folder in folders:
+    for folder in sorted(folders):
         try:
             for path in draw(folder):
-                print(path)
+                print(path, flush=True)
         except (OSError, ValueError, KeyError) as error:
             damaged += 1
             print(f"floss figures: {folder}: cannot be drawn: {_one_line(error)}", file=sys.stderr)
-    if damaged:
+    return len(folders) - damaged, damaged
+
+
+def _reproduce(command: str, arguments: list[str]) -> None:
+    from floss.compose import asks_hydra, defaults_of, parse, run_hydra, selection
+
+    # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
+    options = parse(command, arguments, groups=())
+    if options.cfg or options.info:
+        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    if asks_hydra(options):
+        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
+        return
+    from floss.config import ReproduceJob
+    from floss.paper.reproduce import reproduce
+
+    job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
+    if reproduce(job):
         sys.exit(1)
+
+
+def _report(command: str, arguments: list[str]) -> None:
+    from floss.compose import run_hydra
+
+    run_hydra(command, arguments, _write_report)
+
+
+def _write_report(config: Any) -> None:
+    from floss.compose import plain
+    from floss.config import ReportJob, check_folder
+    from floss.paper.claims import judged
+    from floss.paper.claims.claim import claims_csv
+    from floss.paper.draw import FIGURES
+    from floss.paper.findings import REQUESTS, Reproduction
+    from floss.paper.report import page, table
+    from floss.results import write_whole
+
+    job = build(ReportJob, plain(config))
+    root, folder = Path(job.results), Path(job.to)
+    if not (root / REQUESTS).exists():
+        raise ConfigError(f"results={root}: must be a folder of floss reproduce")
+    check_folder(job.to, "to")
+    reproduction = Reproduction(root)
+    results = judged(reproduction)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "claims.csv", claims_csv(results).encode())
+    write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
+    print(table(results))
+    print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")
 
 
 def _bench(command: str, arguments: list[str]) -> None:
@@ -170,8 +251,6 @@ def _bench(command: str, arguments: list[str]) -> None:
 
 
 def _measure(config: Any) -> None:
-    from pathlib import Path
-
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
@@ -197,6 +276,8 @@ COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
     "sbatch": (sbatch, "print a SLURM array script for a sweep"),
     "spectrum": (_analyse, "Lyapunov spectra of fresh or trained networks, before and after flossing"),
     "condition": (_analyse, "condition number of the long-term Jacobian against time and dimensions"),
-    "figures": (_figures, "draw the pictures of all finished runs again from their CSV files"),
+    "reproduce": (_reproduce, "compute the data of the paper's figures, and draw them"),
+    "figures": (_figures, "draw the figures of the paper and of all finished runs from their CSV files"),
+    "report": (_report, "the paper's claims beside what was measured, as a table and as one page"),
     "bench": (_bench, "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages"),
 }

@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import resources
 from typing import Any, NoReturn, TypeVar
 
 import hydra
@@ -120,6 +121,12 @@ def selection(command: str, overrides: list[str]) -> dict[str, Any]:
         several = override.is_sweep_override()
         values[override.get_key_element()] = list(override.sweep_iterator()) if several else override.value()
     return values
+
+
+def defaults_of(command: str) -> dict[str, Any]:
+    """The values that stand in the command's own file, which are all that it has."""
+    values = plain(OmegaConf.create((resources.files(CONFIG_MODULE) / f"{command}.yaml").read_text()))
+    return {name: value for name, value in values.items() if name != "defaults"}
 
 
 def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any], list[str]], Job]) -> list[Job]:

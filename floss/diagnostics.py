@@ -20,6 +20,7 @@ DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "grad_h0": ("grad_norm_h0",),
     "svd": ("sv_1", "sv_20", "sv_40", "effective_rank"),
     "lyapunov": ("lambda_1", "lambda_10"),
+    "overlap": ("clv_overlap",),
 }
 """The columns of each diagnostic."""
 EXPONENTS = 10
@@ -67,6 +68,8 @@ def diagnose(
         with torch.no_grad():
             exponents = run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
         columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (1, EXPONENTS) if i <= exponents.shape[-1]}
+    if "overlap" in which:
+        columns["clv_overlap"] = covariant_overlap(cell, task, parameters, x, d, q0[..., :1])
     return columns
 
 
@@ -95,6 +98,50 @@ def last_step_gradient_norm(
     loss, _ = task.loss(y, x, d, first=last)
     (gradient,) = torch.autograd.grad(loss.sum(), h0)
     return torch.linalg.vector_norm(gradient, dim=(-2, -1))
+
+
+def covariant_overlap(
+    cell: Cell,
+    task: Task,
+    parameters: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    q0: Float[Tensor, "R n 1"],
+) -> Float[Tensor, "R"]:
+    """|cos| of the angle between ∂L_T/∂h_τ and the first covariant Lyapunov vector at τ = ⌊T/2⌋ (Appendix D).
+
+    The first covariant vector at a time is the direction that any tangent vector has turned to by then, so it needs a
+    past: that is the first half of the run, and the second half is what the gradient comes back through. The paper does
+    not say from which past its vector at h_0 comes. Computed in float64, where the gradient of a vanishing network is
+    small but not zero.
+
+    Args:
+        cell: the architecture.
+        task: the task.
+        parameters: of the networks, stacked.
+        x: the epoch's inputs.
+        d: delay of each network.
+        q0: the tangent vector at h_0.
+
+    Returns:
+        The mean over the batch: 1 where they are parallel, near √(2/(π n)) for independent random directions in n
+        dimensions; NaN where a gradient is zero.
+    """
+    precise = {name: value.detach().double() for name, value in parameters.items()}
+    x, middle = x.double(), x.shape[1] // 2
+    step, h = cell.step(precise), precise["h0"]
+    v = q0.double()[:, None].expand(*h.shape, 1)
+    with torch.no_grad():
+        for s in range(middle):
+            h, v = step.advance(h, v, x[:, s])
+            v = v / torch.linalg.vector_norm(v, dim=-2, keepdim=True)
+    h = h.requires_grad_()
+    y = cell.unroll({**precise, "h0": h}, x[:, middle:])
+    before = y.new_zeros(len(y), middle, y.shape[-1])
+    loss, _ = task.loss(torch.cat((before, y), 1), x, d, first=torch.full_like(d, x.shape[1] - 1))
+    (gradient,) = torch.autograd.grad(loss.sum(), h)
+    size = torch.linalg.vector_norm(gradient, dim=-1)
+    return ((gradient * v[..., 0]).sum(-1).abs() / size).mean(-1).to(parameters["h0"].dtype)
 
 
 def effective_rank(singular_values: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def train_ensemble(stack: Stack, device: str, engine: type[TorchEngine]) -> Trai
     )
 
 
-def compute(claim: Claim, interrupt: Interrupt, label: str = "") -> None:
+def compute(claim: Claim, interrupt: Interrupt, label: str = "", bar: Callable[..., Any] = tqdm) -> None:
     """Compute a claimed ensemble, or what is missing of it, and write its rows.
 
     Going on from a checkpoint gives the same rows as if nothing had ever stopped.
@@ -102,13 +103,14 @@ def compute(claim: Claim, interrupt: Interrupt, label: str = "") -> None:
         claim: the ensemble, which is this process's own.
         interrupt: asked after every stretch of epochs.
         label: what the progress bar begins with.
+        bar: makes the progress bar, with the arguments of tqdm.
 
     Raises:
         SystemExit: after a signal, with everything finished on disk.
         OSError: a file cannot be written; what was written before is whole.
     """
     remove_leftovers(claim.folder)
-    _EnsembleRun(claim).complete(interrupt, label)
+    _EnsembleRun(claim).complete(interrupt, label, bar)
 
 
 class _EnsembleRun:
@@ -134,14 +136,14 @@ class _EnsembleRun:
         """The networks before the first epoch."""
         return train_ensemble(self.claim.stack, self.device, self.engine)
 
-    def complete(self, interrupt: Interrupt, label: str) -> None:
+    def complete(self, interrupt: Interrupt, label: str, make_bar: Callable[..., Any]) -> None:
         """Train to the end and write the rows; at a signal, write a checkpoint and leave."""
         self.resume()
         runs = [config_values(job) for job in merge(self.claim.stack.networks.values())]
         write_whole(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create({"runs": runs})).encode())
         write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
         since_checkpoint, clock = 0, time.perf_counter()
-        with self.progress_bar() as bar:
+        with self.progress_bar(make_bar) as bar:
             for tick in self.training.run():
                 now = time.perf_counter()
                 self.seconds += now - clock
@@ -158,13 +160,13 @@ class _EnsembleRun:
                     raise SystemExit(interrupt.status)
         self.finish()
 
-    def progress_bar(self) -> "tqdm[Any]":
+    def progress_bar(self, make_bar: Callable[..., Any]) -> "tqdm[Any]":
         """A bar over training and flossing epochs, silent where the output is not a terminal."""
         t = self.training
         episodes, each = t.episodes, t.protocol.flossing_epochs
         done = t.epoch + t.flossing_epoch + each * sum(e < t.epoch for e in episodes)
         total = t.protocol.epochs + each * len(episodes)
-        return tqdm(total=total, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
+        return make_bar(total=total, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
 
     def log(self, tick: Tick, bar: "tqdm[Any]", label: str) -> None:
         """Add a tick's rows where it is the time, and tell the bar what is going on."""

@@ -41,7 +41,7 @@ def forecast(jobs: list[TrainJob]) -> str:
     for place, stack in enumerate(stacks, 1):
         one = next(iter(stack.networks.values()))
         device, engine = place_of(one)
-        seconds.append(rate.seconds(stack) * (1.0 - _progress(store, stack)))
+        seconds.append(rate.seconds(stack) * (1.0 - progress(store, stack)))
         memory = sum(map(bytes_of, stack.networks.values()))
         what = _describe(stack.networks) + (" (goes on)" if stack.origin else "")
         size = str(len(stack.networks))
@@ -101,7 +101,7 @@ def _timed(run: Callable[[], object]) -> float:
     return best
 
 
-def _progress(store: Store, stack: Stack) -> float:
+def progress(store: Store, stack: Stack) -> float:
     """Which part of its training epochs an unfinished stack has behind it."""
     if stack.origin is None:
         return 0.0

@@ -3,7 +3,7 @@
 from importlib import resources
 
 from floss.analysis.jobs import ConditionJob, SpectrumJob
-from floss.config import BenchJob, CollectJob, FiguresJob, SbatchJob, TrainJob
+from floss.config import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
 from floss.keys import known_keys
 
 JOBS: dict[str, type] = {
@@ -13,7 +13,9 @@ JOBS: dict[str, type] = {
     "collect": CollectJob,
     "spectrum": SpectrumJob,
     "condition": ConditionJob,
+    "reproduce": ReproduceJob,
     "figures": FiguresJob,
+    "report": ReportJob,
     "bench": BenchJob,
 }
 """The keys of each command."""
@@ -74,9 +76,25 @@ Writes condition.csv, flossing.csv and pictures of them.
 one word for a group of keys:
 arch: {architectures}
 """,
-    "figures": """draw the pictures of all finished runs again from their CSV files; computes nothing
+    "reproduce": """compute the data of the paper's figures, and draw them (Engelken 2023)
 
-usage: floss figures [results=FOLDER]
+usage: floss reproduce [fig=FIGURE] [scale=paper|small|smoke]
+  floss reproduce fig=4 scale=small
+  floss reproduce fig=[4,5,table1]
+Computes what is missing, and says how long that takes before it starts; figures share their networks. Start an
+interrupted command again to go on where it stopped. What a figure needs is in conf/experiment/figNN.yaml.
+Scales: the paper's own grid; 5 networks and fewer delays, trained as long; a few epochs, which show nothing.
+""",
+    "figures": """draw the figures of the paper and of all finished runs from their CSV files; computes nothing
+
+usage: floss figures [fig=FIGURE] [results=FOLDER]
+  floss figures fig=4
+Each figure is drawn from the largest scale of which nothing is missing.
+""",
+    "report": """the paper's claims beside what was measured: a table, claims.csv, and one page with all figures
+
+usage: floss report [results=FOLDER] [to=FOLDER]
+Computes nothing but the bootstrap. The exit status is 0 whatever the verdicts.
 """,
     "bench": """time both hot loops of every engine beside a plain PyTorch loop and JAX, see how their cost grows, and
 time spectra beside clvlib and lyapax (pip install 'floss[bench]' adds jax, clvlib and lyapax)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -57,6 +58,29 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what a killed process left half written."""
     for aside in folder.glob(".*.tmp"):
         aside.unlink(missing_ok=True)
+
+
+CHECKSUMS = "SHA256SUMS"
+"""File with the checksums of a folder's tables, as `sha256sum -c` reads them: written last, so what has it is whole."""
+
+
+def seal(folder: Path) -> None:
+    """Write down the checksums of a folder's CSV files, which says that they are all there."""
+    write_whole(folder / CHECKSUMS, _checksums(folder).encode())
+
+
+def sealed(folder: Path) -> bool:
+    """Whether a folder's CSV files are all there, and are those that were written."""
+    try:
+        written = (folder / CHECKSUMS).read_text()
+        return bool(written) and written == _checksums(folder)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksums(folder: Path) -> str:
+    files = sorted(folder.glob("*.csv"))
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
 
 
 def format_value(value: Any) -> str:

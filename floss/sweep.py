@@ -11,6 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
 
 from floss.config import TrainJob
 from floss.experiment import compute
@@ -40,14 +43,10 @@ def run(jobs: list[TrainJob], *, draw_jobs: bool = True) -> Outcome:
         OSError: a file cannot be written; what was written before is whole.
     """
     networks, store = expand(jobs), Store(jobs[0].results)
-    bytes_of = memory_model(networks)
-    known = {key for key, status in statuses(networks, store.records()).items() if status in DONE}
+    known = done(networks, store)
     with interruptible() as interrupt:
         try:
-            if len(known) < len(networks):
-                devices = gpus(networks)
-                with one_process_each(jobs, devices[1:], len(devices)):
-                    _Sweep(networks, store, bytes_of, interrupt, len(devices)).complete()
+            complete(jobs, interrupt)
         except SystemExit:
             _write_jobs(jobs, store)
             raise
@@ -61,6 +60,32 @@ def run(jobs: list[TrainJob], *, draw_jobs: bool = True) -> Outcome:
         if interrupt.signal:  # it came too late to stop anything, but must stop what comes next
             raise SystemExit(interrupt.status)
     return Outcome(statuses(networks, store.records()), known)
+
+
+def done(networks: Networks, store: Store) -> set[str]:
+    """Which of some networks a store has."""
+    return {key for key, status in statuses(networks, store.records()).items() if status in DONE}
+
+
+def complete(
+    jobs: list[TrainJob], interrupt: Interrupt, bar_of: Callable[[Stack], Callable[..., Any]] = lambda _: tqdm
+) -> None:
+    """Compute what is missing of some jobs into the store, and nothing that is made from the store.
+
+    Args:
+        jobs: with one results folder.
+        interrupt: asked after every stretch of epochs.
+        bar_of: makes the progress bar of an ensemble, with the arguments of tqdm.
+
+    Raises:
+        SystemExit, ConfigError, OSError: as `run`.
+    """
+    networks, store = expand(jobs), Store(jobs[0].results)
+    bytes_of = memory_model(networks)
+    if len(done(networks, store)) < len(networks):
+        devices = gpus(networks)
+        with one_process_each(jobs, devices[1:], len(devices)):
+            _Sweep(networks, store, bytes_of, interrupt, len(devices), bar_of).complete()
 
 
 def _left_out(job: TrainJob) -> str:
@@ -114,9 +139,10 @@ class _Sweep:
         bytes_of: Callable[[TrainJob], float],
         interrupt: Interrupt,
         parts: int = 1,
+        bar_of: Callable[[Stack], Callable[..., Any]] = lambda _: tqdm,
     ) -> None:
         self.networks, self.store, self.bytes_of, self.interrupt = networks, store, bytes_of, interrupt
-        self.parts = parts
+        self.parts, self.bar_of = parts, bar_of
         self.failed: set[str] = set()
         self.said = False
 
@@ -152,7 +178,8 @@ class _Sweep:
                 return
             stack, error = claim.stack, None
             try:
-                compute(claim, self.interrupt, f"{label}{len(stack.networks)} networks, ")
+                label_of_bar = f"{label}{len(stack.networks)} networks, "
+                compute(claim, self.interrupt, label_of_bar, self.bar_of(stack))
             except (OSError, ConfigError):
                 raise  # what would stop every other ensemble as well
             except SystemExit:

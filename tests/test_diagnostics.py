@@ -14,7 +14,7 @@ from command import TINY, job, rows
 from problems import DOUBLE
 from torch import Tensor
 from torch.nn import functional
-from twins import step_twin, unroll_twin
+from twins import readout_twin, step_twin, unroll_twin
 
 from floss import lyapunov_spectrum, sweep
 from floss.cells import CELLS, Parameters
@@ -29,9 +29,9 @@ from floss.random import Stream
 from floss.results import METRICS, SUMMARY
 from floss.training import Tick, Training
 
-EVERYTHING = ("grad_h0", "lyapunov", "svd")
-COLUMNS = ("grad_norm_h0", "lambda_10", "sv_1", "sv_20", "sv_40", "effective_rank")
-ALL = "diagnostics=[grad_h0,svd,lyapunov]"
+EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")
+COLUMNS = ("grad_norm_h0", "lambda_10", "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
+ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap]"
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")
 
 
@@ -48,6 +48,10 @@ def ensemble(arch: str, n: int, which: tuple[str, ...], *, task: str = "xor", se
     protocol = Protocol(task=task, arch=arch, n=n, epochs=9, steps=24, batch=3, dtype=DOUBLE, **how)
     g = 0.9 if arch == "lru" else 1.0
     return Training([Network(seed=4 + r, d=2 * r + 2, g=g) for r in range(seeds)], protocol, diagnostics=which)
+
+
+def twin(arch: str, one: Parameters, x: Tensor, h: Tensor) -> Tensor:
+    return step_twin(arch, one, h, x)
 
 
 def epoch_of(training: Training) -> tuple[Parameters, Tensor, dict[str, Tensor]]:
@@ -143,6 +147,29 @@ def test_exponents_are_those_along_the_same_inputs(arch, n):
             lam = (-own["nu"].exp()).sort(descending=True).values.repeat_interleave(2)
         wanted = [lam[i].item() for i in (0, 9) if i < size]
         assert [value[r].item() for value in watched.values()] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("arch", CELLS)
+def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch):
+    training = ensemble(arch, 6, ("overlap",))
+    before, x, watched = epoch_of(training)
+    steps = x.shape[1]
+    for r in range(2):
+        one = {name: p[r] for name, p in before.items()}
+        cosines = []
+        for b in range(3):
+            h, v = one["h0"][b], initial_tangent(training.seeds, one["h0"].shape[-1], min(10, one["h0"].shape[-1]), DOUBLE)[r, :, 0]
+            for past in x[r, : steps // 2, b]:
+                jacobian = torch.autograd.functional.jacobian(functools.partial(twin, arch, one, past), h)
+                assert isinstance(jacobian, Tensor)
+                h, v = step_twin(arch, one, h, past), jacobian @ v
+            middle = h = h.detach().requires_grad_()
+            for to_come in x[r, steps // 2 :, b]:
+                h = step_twin(arch, one, h, to_come)
+            y, target = readout_twin(arch, one, h, x[r, -1, b]), xor(x[r, :, :, 0], 2 * r + 2)[-1, b]
+            (gradient,) = torch.autograd.grad(functional.binary_cross_entropy_with_logits(y, target), middle)
+            cosines.append(abs(float(gradient @ v / gradient.norm() / v.norm())))
+        assert float(watched["clv_overlap"][r]) == pytest.approx(np.mean(cosines), rel=1e-9)
 
 
 def test_a_long_run_leaves_out_as_many_steps_as_flossing():

@@ -19,7 +19,17 @@ from floss.interrupt import Interrupt, interruptible
 from floss.jacobian import Step, advance
 from floss.keys import ConfigError
 from floss.memory import fits_in_memory
-from floss.results import csv_text, environment, exclusive, remove_leftovers, write_json, write_whole
+from floss.results import (
+    CHECKSUMS,
+    csv_text,
+    environment,
+    exclusive,
+    remove_leftovers,
+    seal,
+    sealed,
+    write_json,
+    write_whole,
+)
 
 _CHECKPOINT_EVERY = 100
 """Flossing epochs between checkpoints."""
@@ -77,8 +87,17 @@ class Watched:
         return advance(self._step, h, q, *x)
 
 
-def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Path, bool]:
+def analyse(
+    job: AnalysisJob, measure: Measure, *, states: int = 1, pictures: bool = True, bar: Callable[..., Any] = tqdm
+) -> tuple[Path, bool]:
     """Compute an analysis, or what is missing of it; its folder, and whether it was there already.
+
+    Args:
+        job: what to analyse.
+        measure: makes the tables.
+        states: initial states of each network.
+        pictures: draw the tables as well.
+        bar: makes the progress bar, with the arguments of tqdm.
 
     Raises:
         SystemExit: status 130 or 143 after Ctrl-C or SIGTERM; flossing goes on from there when started again.
@@ -86,10 +105,12 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         ConfigError: the checkpoint cannot be used, or the folder cannot be made.
     """
     folder = job.folder
-    if (folder / f"{job.kind}.csv").exists():  # it is written last, but for the pictures
-        if not (folder / f"{job.kind}.svg").exists():
+    if sealed(folder):
+        if pictures and not (folder / f"{job.kind}.svg").exists():
             draw(folder)
         return folder, True
+    if (folder / CHECKSUMS).exists():
+        print(f"floss: {folder}: a table is damaged or missing; computing all of them again", file=sys.stderr)
     device = device_of(job.device)
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
     with fits_in_memory(sizes):
@@ -100,12 +121,12 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
         raise ConfigError(f"results={job.results}: cannot make {folder}: {error.strerror}") from None
     with exclusive(folder), interruptible() as interrupt, fits_in_memory(sizes), torch.no_grad():
         remove_leftovers(folder)
-        if (folder / f"{job.kind}.csv").exists():  # another process has just finished it
+        if sealed(folder):  # another process has just finished it
             return folder, True
         write_whole(folder / "config.yaml", config_yaml(job).encode())
         write_json(folder / "environment.json", environment(device))
-        with tqdm(unit="step", disable=None, dynamic_ncols=True) as bar:
-            progress = Progress(interrupt, bar)
+        with bar(unit="step", disable=None, dynamic_ncols=True) as own:
+            progress = Progress(interrupt, own)
             groups = [networks]
             try:
                 if job.flossing.epochs:
@@ -116,7 +137,9 @@ def analyse(job: AnalysisJob, measure: Measure, *, states: int = 1) -> tuple[Pat
                 raise
         for name, (columns, rows) in tables.items():
             write_whole(folder / f"{name}.csv", csv_text((*IDENTITY, *columns), rows).encode())
-        draw(folder)
+        seal(folder)
+        if pictures:
+            draw(folder)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
         if interrupt.signal:
             raise SystemExit(interrupt.status)

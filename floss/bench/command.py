@@ -21,7 +21,7 @@ from floss import engines, figures
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.config import BenchJob
 from floss.device import device_of
-from floss.results import csv_text, environment, write_json, write_whole
+from floss.results import csv_text, environment, seal, write_json, write_whole
 from floss.schedule import transient_steps
 from floss.training import Network, Protocol, Training
 
@@ -279,6 +279,7 @@ def measure(job: BenchJob) -> Path:
     write_whole(folder / "bench.csv", csv_text(COLUMNS, rows).encode())
     gflops = {"matmul_gflops": round(single / 1e9, 1), "matmul_gflops_float64": round(double / 1e9, 1)}
     write_json(folder / "environment.json", {**info, **gflops})
+    seal(folder)
     _print(rows[: len(compared)])
     _print_growth(folder / "bench.csv")
     print(f"table    {folder / 'bench.csv'}")

@@ -1,0 +1,93 @@
+"""Fig. 1: flossing moves the first exponent to a target (B), several of them to zero (C), and the spectrum after it (D).
+
+Panel A of the paper is a sketch without data, and is left out.
+"""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from floss.figures.analysed import count, looks, variants, with_variant
+from floss.figures.finding import Findings
+from floss.figures.spread import HALO, curves, quartiles, singles
+from floss.figures.style import COLOURS, DASHES, house_style
+
+_BEFORE = "before flossing"
+_GREY = "0.5"
+
+
+def draw(findings: Findings) -> Figure:
+    """B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: all exponents after flossing."""
+    targets, numbers = findings["targets"].tables, findings["numbers"].tables
+    with house_style():
+        figure, axes = plt.subplot_mosaic("BC;DD", figsize=(7.6, 6.4), height_ratios=(1.15, 1))
+        _first_exponent(axes["B"], with_variant(targets["flossing"]))
+        _squares(axes["C"], with_variant(numbers["flossing"]))
+        _spectra(axes["D"], with_variant(numbers["spectrum"]))
+        return figure
+
+
+def _first_exponent(axes: Axes, table: pd.DataFrame) -> None:
+    """B. A positive target has a line of its own, apart from those that a stable network can have."""
+    for place, target in enumerate(sorted(table["target"].unique())):
+        colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+        course = curves(table[table["target"] == target], "epoch", "lambda_1")
+        singles(axes, course, colour, dashes, f"target {_minus(target)} ({count(course)})")
+        positive = target > 0
+        axes.axhline(
+            target, color=colour, linestyle=":" if positive else "--", linewidth=2 if positive else 1, zorder=0
+        )
+        axes.annotate(
+            f"target {_minus(target)}" + (": positive" if positive else ""),
+            (1.0, target),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=7.5,
+            color=colour,
+            bbox=HALO,
+        )
+    axes.set_title("B  One exponent, to four targets")
+    axes.set_xlabel("flossing epoch")
+    axes.set_ylabel("λ₁ (nats per step)")
+    axes.legend(loc="lower right", title="median thick, networks thin", title_fontsize=8)
+
+
+def _squares(axes: Axes, table: pd.DataFrame) -> None:
+    """C."""
+    styles = looks(variants(table))
+    for label in variants(table):
+        rows = table[table["variant"] == label]
+        course = curves(rows, "epoch", "floss_loss")
+        quartiles(axes, course, styles[label][0], styles[label][2], f"{label} ({count(course)})")
+    axes.set_title("C  Several exponents, to zero")
+    axes.set_xlabel("flossing epoch")
+    axes.set_ylabel("mean of λᵢ², i ≤ k (nats² per step²)")
+    axes.legend(title="median, quartiles", title_fontsize=8)
+
+
+def _spectra(axes: Axes, table: pd.DataFrame) -> None:
+    """D. The number of flossed exponents is marked on each curve."""
+    styles = looks(variants(table))
+    for label in variants(table):
+        colour, marker, dashes = (_GREY, "", "-") if label == _BEFORE else styles[label]
+        rows = table[table["variant"] == label]
+        spectra = curves(rows, "i", "lambda")
+        singles(axes, spectra, colour, dashes, f"{label} ({count(spectra)})")
+        flossed = spectra.median(axis=1).loc[lambda median, k=rows["k"].iloc[0]: median.index == k]
+        axes.plot(flossed.index, flossed, color=colour, marker=marker, markersize=7, markeredgecolor="black")
+    axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
+    axes.set_title("D  All exponents; the last flossed one is marked")
+    axes.set_xlabel("i")
+    axes.set_ylabel("λᵢ (nats per step)")
+    axes.legend(loc="lower left", title="median thick, networks thin", title_fontsize=8)
+
+
+def _minus(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
