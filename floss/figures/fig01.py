@@ -1,4 +1,4 @@
-"""Fig. 1: flossing moves the first exponent to a target (B), several of them to zero (C), and the spectrum after it (D).
+"""Fig. 1: flossing the first exponent to a target (B), several exponents to zero (C), and the spectrum after it (D).
 
 Panel A of the paper is a sketch without data, and is left out.
 """
@@ -68,7 +68,7 @@ def _squares(axes: Axes, table: pd.DataFrame) -> None:
         quartiles(axes, course, styles[label][0], styles[label][2], f"{label} ({count(course)})")
     axes.set_title("C  Several exponents, to zero")
     axes.set_xlabel("flossing epoch")
-    axes.set_ylabel("mean of λᵢ², i ≤ k (nats² per step²)")
+    axes.set_ylabel(r"mean of $\lambda_i^2$, i ≤ k (nats² per step²)")
     axes.legend(title="median, quartiles", title_fontsize=8)
 
 
@@ -85,7 +85,7 @@ def _spectra(axes: Axes, table: pd.DataFrame) -> None:
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
     axes.set_title("D  All exponents; the last flossed one is marked")
     axes.set_xlabel("i")
-    axes.set_ylabel("λᵢ (nats per step)")
+    axes.set_ylabel(r"$\lambda_i$ (nats per step)")
     axes.legend(loc="lower left", title="median thick, networks thin", title_fontsize=8)
 
 

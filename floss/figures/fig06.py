@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,9 +19,9 @@ from floss.figures.style import COLOURS, DASHES, house_style
 
 _LSTM = {"lstm": "learning rate 0.001", "lstm_faster": "learning rate 0.003"}
 _RELU = {
-    "relu_unstable": "mean of W 0.1",
+    "relu_unstable": "mean of W 0.1, learning rate 0.001",
     "relu_centred": "mean of W 0, learning rate 0.01",
-    "relu": "mean of W −0.1 (as the paper)",
+    "relu": "mean of W −0.1, as the paper",
 }
 """What differs between the runs of conf/experiment/fig06.yaml."""
 
@@ -28,8 +29,8 @@ _RELU = {
 def draw(findings: Findings) -> Figure:
     """One row for each architecture: left λ₁ against the flossing epoch, right λ₁²."""
     with house_style():
-        figure = plt.figure(figsize=(7.6, 6.6))
-        rows = figure.subfigures(2, 1)
+        figure = plt.figure(figsize=(7.6, 6.9))
+        rows: Any = figure.subfigures(2, 1)
         for row, letters, name, runs in ((rows[0], "AB", "LSTM", _LSTM), (rows[1], "CD", "ReLU", _RELU)):
             tables = {label: findings[run].tables["flossing"] for run, label in runs.items()}
             _row(row, letters, name, tables)
@@ -55,18 +56,20 @@ def _row(figure: SubFigure, letters: str, name: str, tables: Mapping[str, pd.Dat
         axes.set_xlabel("flossing epoch")
     handles, labels = left.get_legend_handles_labels()
     title = "left: median thick, single networks thin"
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, title=title, title_fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title, title_fontsize=8)
 
 
 def _silent(label: str, table: pd.DataFrame) -> str:
     """Says how many networks have an exponent of -inf, if any has: no unit responds, so nothing can be drawn."""
-    lost = table[table["lambda_1"] == -np.inf].groupby("seed")["epoch"].min()
-    if lost.empty:
+    first = table[table["lambda_1"] == -np.inf].sort_values("epoch").drop_duplicates("seed")["epoch"].tolist()
+    if not first:
         return ""
-    since = "from the first epoch on" if (lost == 0).all() else f"from epoch {lost.min()} on, or later"
-    return f"{label}:\nλ₁ = −∞ in {len(lost)} of {table['seed'].nunique()} networks {since}:\nno unit responds"
+    since = "from the first epoch on" if not any(first) else f"from epoch {min(first)} on, or later"
+    return f"{label}:\nλ₁ = −∞ in {len(first)} of {table['seed'].nunique()} networks {since}:\nno unit responds"
 
 
 def _say(axes: Axes, texts: list[str]) -> None:
     if texts:
-        axes.text(0.98, 0.04, "\n".join(texts), transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5, bbox=HALO)
+        axes.text(
+            0.98, 0.04, "\n".join(texts), transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5, bbox=HALO
+        )

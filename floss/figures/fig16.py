@@ -1,4 +1,4 @@
-"""Fig. 16: Lyapunov exponents of one network from several initial states: running estimates, and how far they differ."""
+"""Fig. 16: Lyapunov exponents from several initial states of one network: running estimates, and their differences."""
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
@@ -20,16 +20,16 @@ def draw(findings: Findings) -> Figure:
         for place, i in enumerate(sorted(table["i"].unique())):
             colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
             course = curves(table[table["i"] == i], "step", "lambda")
-            singles(left, course, colour, dashes, f"i = {i}", thin=0.7)
+            singles(left, course, colour, dashes, f"i = {i}")
             difference = course.max(axis=1) - course.min(axis=1)
             right.plot(difference.index, difference.where(difference > 0), color=colour, linestyle=dashes)
             if (difference > 0).any():
                 right.set_xscale("log")
                 right.set_yscale("log")
         left.set_title(f"A  One network, {table['state'].nunique()} initial states")
-        left.set_ylabel("running estimate of λᵢ (nats per step)")
+        left.set_ylabel(r"running estimate of $\lambda_i$ (nats per step)")
         right.set_title("B  How far the states' estimates differ")
-        right.set_ylabel("largest − smallest λᵢ (nats per step)")
+        right.set_ylabel(r"largest − smallest $\lambda_i$ (nats per step)")
         for axes in (left, right):
             axes.set_xlabel("time (steps)")
         handles, labels = left.get_legend_handles_labels()

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from floss.figures.panels import Group, courses, mark_episodes
 from floss.figures.style import house_style, look, save
 from floss.figures.tables import Runs
 
@@ -48,24 +49,18 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
 
 def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
     train = runs.metrics[(runs.metrics["phase"] == "train") & (runs.metrics["d"] == d)]
-    groups, above = runs.groups, axes.get_xaxis_transform()
+    groups = runs.groups
     for place, group in enumerate(groups):
         rows = train[train["group"] == group]
         if rows.empty:
             continue
-        colour, _, dashes = look(group, groups)
-        table = rows.pivot_table(index="epoch", columns="seed", values=measure)
-        axes.plot(table.index, table.to_numpy(), color=colour, linewidth=0.5, alpha=0.45)
-        count = table.shape[1]
-        label = f"{group} (n = {count})"
-        axes.plot(table.index, table.mean(axis=1), color=colour, linestyle=dashes, linewidth=2, label=label)
+        n = rows.dropna(subset=[measure])["network"].nunique()
+        one = Group(f"{group} (n = {n})", rows, *look(group, groups))
+        courses(axes, one, measure)
         starts = runs.episodes.get((d, group), ())
         if measure != "accuracy" and runs.judged_by_accuracy:
             continue  # marked once, in the upper panel
-        # Above the axes, one row for each group; they would confuse the layout, which is told to pass them over.
-        heights = [1.025 + 0.035 * place] * len(starts)
-        marks = axes.plot(starts, heights, "v", color=colour, markersize=4, clip_on=False, transform=above)
-        marks[0].set_in_layout(False)
+        mark_episodes(axes, starts, place, one.colour)
     if measure == "accuracy":
         axes.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axes.set_ylim(0.4, 1.01)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-Dashes = str | tuple[int, tuple[int, ...]]
+from floss.figures.panels import Dashes, thin
 
 HALO = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 """Box behind a text that lines may cross."""
@@ -20,12 +20,22 @@ def curves(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
 
 
 def singles(
-    axes: Axes, table: pd.DataFrame, colour: str, dashes: Dashes = "-", label: str | None = None, *, thin: float = 0.5
+    axes: Axes, table: pd.DataFrame, colour: str, dashes: Dashes = "-", label: str | None = None, marker: str = ""
 ) -> None:
-    """The curves of `curves`, and their median in the given line style."""
+    """The curves of `curves`, and their median in the given line style, with about eight markers."""
     if not table.empty:
-        axes.plot(table.index, table.to_numpy(), color=colour, linewidth=thin, alpha=0.45)
-    axes.plot(table.index, table.median(axis=1), color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        thin(axes, table, colour)
+    axes.plot(
+        table.index,
+        table.median(axis=1),
+        color=colour,
+        linestyle=dashes,
+        marker=marker,
+        markevery=max(1, len(table) // 8),
+        markersize=4,
+        linewidth=1.8,
+        label=label,
+    )
 
 
 def quartiles(
