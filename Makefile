@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format figures bench install clean
+.PHONY: help demo test test-slow lint format figures report bench install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,8 +35,11 @@ format: $(READY) ## format the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-figures: $(READY) ## draw the committed results again from their CSV files; computes nothing
+figures: $(READY) ## draw the figures of the paper and all other committed results from their CSV files; computes nothing
 	$(BIN)/floss figures results=results
+
+report: $(READY) ## the paper's claims beside what was measured: results/claims.csv and results/report.html
+	$(BIN)/floss report
 
 bench: $(READY) ## time the hot loops beside a plain PyTorch loop, and spectra beside other packages
 	$(BIN)/floss bench

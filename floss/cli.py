@@ -142,7 +142,8 @@ def _draw_all(config: Any) -> None:
         raise ConfigError(f"results={root}: must be a folder that exists")
     drawn, damaged = _draw_paper(root, job.fig)
     if job.fig is None:
-        drawn, damaged = map(sum, zip((drawn, damaged), _draw_runs(root), strict=True))
+        runs, spoilt = _draw_runs(root)
+        drawn, damaged = drawn + runs, damaged + spoilt
     if not drawn and not damaged:
         what = "finished run" if job.fig is None else "complete data of these figures; floss reproduce computes it"
         raise ConfigError(f"results={root}: there is no {what} in this folder")
@@ -156,21 +157,10 @@ def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
     from floss.paper.experiments import figures, named
     from floss.paper.findings import REQUESTS, Reproduction
 
-    drawn = damaged = 0
     wanted = figures() if fig is None else named(fig)
-    for folder in (root, root / "paper"):
-        if not (folder / REQUESTS).exists():
-            continue
-        reproduction = Reproduction(folder)
-        for figure in wanted:
-            try:
-                for path in draw_figures(reproduction, [figure]):
-                    drawn += 1
-                    print(path, flush=True)
-            except (OSError, ValueError, KeyError) as error:
-                damaged += 1
-                print(f"floss figures: {folder}: {figure} cannot be drawn: {_one_line(error)}", file=sys.stderr)
-    return drawn, damaged
+    found = [folder for folder in (root, root / "paper") if (folder / REQUESTS).exists()]
+    counts = [draw_figures(Reproduction(folder), wanted) for folder in found]
+    return sum(drawn for drawn, _ in counts), sum(damaged for _, damaged in counts)
 
 
 def _draw_runs(root: Path) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from floss.bptt import Workspace
 from floss.cells import Cell, Parameters
+from floss.jacobian import advance
 from floss.lyapunov import Chain, run_exponents
 from floss.schedule import transient_steps
 from floss.tasks import Task
@@ -133,7 +134,7 @@ def covariant_overlap(
     v = q0.double()[:, None].expand(*h.shape, 1)
     with torch.no_grad():
         for s in range(middle):
-            h, v = step.advance(h, v, x[:, s])
+            h, v = advance(step, h, v, x[:, s])
             v = v / torch.linalg.vector_norm(v, dim=-2, keepdim=True)
     h = h.requires_grad_()
     y = cell.unroll({**precise, "h0": h}, x[:, middle:])

@@ -235,9 +235,9 @@ def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, ar
 
 def test_columns_that_a_small_network_does_not_have_are_empty(tmp_path):
     for overrides, filled in (
-        ([], {"grad_norm_h0", "sv_1", "effective_rank"}),
-        (["arch.n=21"], {"grad_norm_h0", "lambda_10", "sv_1", "sv_20", "effective_rank"}),
-        (["arch=lstm"], {"grad_norm_h0", "lambda_10", "sv_1", "effective_rank"}),
+        ([], {"grad_norm_h0", "clv_overlap", "sv_1", "effective_rank"}),
+        (["arch.n=21"], {"grad_norm_h0", "clv_overlap", "lambda_10", "sv_1", "sv_20", "effective_rank"}),
+        (["arch=lstm"], {"grad_norm_h0", "clv_overlap", "lambda_10", "sv_1", "effective_rank"}),
     ):
         one = small(tmp_path, "flossing.at=[]", "train.epochs=2", ALL, *overrides)
         table = rows(computed(one) / "metrics.csv")
@@ -261,7 +261,7 @@ def test_it_is_measured_at_the_logged_epochs_alone(tmp_path, monkeypatch):
     assert all(row["grad_norm_h0"] and row["effective_rank"] and row["lambda_1"] for row in trained)
 
 
-@pytest.mark.parametrize("order", ["[svd,lyapunov,grad_h0]", "[grad_h0,lyapunov,svd]"])
+@pytest.mark.parametrize("order", ["[svd,overlap,lyapunov,grad_h0]", "[overlap,grad_h0,lyapunov,svd]"])
 def test_the_order_of_the_names_does_not_matter(order):
     assert job(f"diagnostics={order}") == job(ALL)
     assert job(f"diagnostics={order}").diagnostics == EVERYTHING

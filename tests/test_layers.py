@@ -23,7 +23,7 @@ CORE_LAYERS = (
 )
 OUTER_LAYERS = (
     "keys interrupt results engines",
-    "memory checkpoint figures slurm device",
+    "memory checkpoint figures slurm device progress",
     "config",
     "planner analysis bench",
     "store help",
@@ -31,7 +31,7 @@ OUTER_LAYERS = (
     "views resources",
     "outcome forecast",
     "sweep",
-    "hydra_plugin train_commands",
+    "hydra_plugin train_commands paper",
     "cli",
 )
 LAYERS = tuple(set(layer.split()) for layer in CORE_LAYERS + OUTER_LAYERS)

@@ -6,13 +6,15 @@ Panel A of the paper is a sketch without data, and is left out.
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.finding import Findings
+from floss.figures.finding import Finding, Findings
 from floss.figures.spread import HALO, curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
 
@@ -21,18 +23,24 @@ _GREY = "0.5"
 
 
 def draw(findings: Findings) -> Figure:
-    """B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: all exponents after flossing."""
-    targets, numbers = findings["targets"].tables, findings["numbers"].tables
+    """B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: all exponents after flossing.
+
+    B is there twice, since the paper does not state the learning rate: that of the reference protocol, and ten times it.
+    """
+    numbers = findings["numbers"].tables
     with house_style():
-        figure, axes = plt.subplot_mosaic("BC;DD", figsize=(7.6, 6.4), height_ratios=(1.15, 1))
-        _first_exponent(axes["B"], with_variant(targets["flossing"]))
+        figure, axes = plt.subplot_mosaic("Bb;CD", figsize=(7.6, 7))
+        _first_exponent(axes["B"], findings["targets"], "B  One exponent, learning rate 0.001")
+        _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01")
+        axes["b"].sharey(axes["B"])
         _squares(axes["C"], with_variant(numbers["flossing"]))
         _spectra(axes["D"], with_variant(numbers["spectrum"]))
         return figure
 
 
-def _first_exponent(axes: Axes, table: pd.DataFrame) -> None:
+def _first_exponent(axes: Axes, finding: Finding, title: str) -> None:
     """B. A positive target has a line of its own, apart from those that a stable network can have."""
+    table = with_variant(finding.tables["flossing"])
     for place, target in enumerate(sorted(table["target"].unique())):
         colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
         course = curves(table[table["target"] == target], "epoch", "lambda_1")
@@ -53,10 +61,10 @@ def _first_exponent(axes: Axes, table: pd.DataFrame) -> None:
             color=colour,
             bbox=HALO,
         )
-    axes.set_title("B  One exponent, to four targets")
+    axes.set_title(title)
     axes.set_xlabel("flossing epoch")
     axes.set_ylabel("λ₁ (nats per step)")
-    axes.legend(loc="lower right", title="median thick, networks thin", title_fontsize=8)
+    _legend(axes, "median thick, networks thin", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
 def _squares(axes: Axes, table: pd.DataFrame) -> None:
@@ -69,7 +77,7 @@ def _squares(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_title("C  Several exponents, to zero")
     axes.set_xlabel("flossing epoch")
     axes.set_ylabel(r"mean of $\lambda_i^2$, i ≤ k (nats² per step²)")
-    axes.legend(title="median, quartiles", title_fontsize=8)
+    _legend(axes, "median, quartiles", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
 def _spectra(axes: Axes, table: pd.DataFrame) -> None:
@@ -86,7 +94,13 @@ def _spectra(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_title("D  All exponents; the last flossed one is marked")
     axes.set_xlabel("i")
     axes.set_ylabel(r"$\lambda_i$ (nats per step)")
-    axes.legend(loc="lower left", title="median thick, networks thin", title_fontsize=8)
+    _legend(axes, "median thick, networks thin", loc="lower left")
+
+
+def _legend(axes: Axes, title: str, **place: Any) -> None:
+    """Nothing where nothing was drawn."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(title=title, title_fontsize=8, **place)
 
 
 def _minus(value: float) -> str:

@@ -50,10 +50,13 @@ def draw(findings: Findings) -> Figure:
 
 
 def _rows(findings: Findings) -> pd.DataFrame:
-    """Computed and predicted values of one run, and what the other one computed with few bits."""
+    """What one run computed and predicted; of the other one all few-bit values, and the k that the first does not have.
+
+    The rest of it would be the same networks again, or those of another scale.
+    """
     table, other = findings["condition"].tables["condition"], findings["saturating"].tables["condition"]
-    limited = other[other["method"].str.startswith("bits")]
-    return with_variant(pd.concat([table[table["method"].isin(["exact", "theory"])], limited], ignore_index=True))
+    limited, further = other["method"].str.startswith("bits"), ~other["k"].isin(table["k"])
+    return with_variant(pd.concat([table, other[limited | further]], ignore_index=True))
 
 
 def _against_time(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:

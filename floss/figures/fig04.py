@@ -1,4 +1,4 @@
-"""Fig. 4: accuracy on the binary temporal and spatial XOR tasks, flossed never, before, or before and during training."""
+"""Fig. 4: accuracy on the binary temporal and spatial XOR tasks, without flossing and with it."""
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false

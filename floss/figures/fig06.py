@@ -61,7 +61,8 @@ def _row(figure: SubFigure, letters: str, name: str, tables: Mapping[str, pd.Dat
 
 def _silent(label: str, table: pd.DataFrame) -> str:
     """Says how many networks have an exponent of -inf, if any has: no unit responds, so nothing can be drawn."""
-    first = table[table["lambda_1"] == -np.inf].sort_values("epoch").drop_duplicates("seed")["epoch"].tolist()
+    lost = table[table["lambda_1"] == -np.inf]
+    first = lost.groupby("seed").agg(epoch=("epoch", "min"))["epoch"].tolist()
     if not first:
         return ""
     since = "from the first epoch on" if not any(first) else f"from epoch {min(first)} on, or later"

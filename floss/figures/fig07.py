@@ -23,7 +23,8 @@ def draw(findings: Findings) -> Figure:
         sweep_panel(a, early, "d", 'A  flossing "early", against the delay')
         sweep_panel(b, early, "k", "B  the same networks, against k")
         cells = _plane(c, early)
-        figure.colorbar(cells, ax=c, label="median final test accuracy (%)")
+        below = c.inset_axes((0, -0.28, 1, 0.05))
+        figure.colorbar(cells, cax=below, orientation="horizontal", label="median final test accuracy (%)")
         sweep_panel(d, pre, "k", 'D  flossing "pre" (before training only)')
         return figure
 

@@ -1,5 +1,9 @@
 """What the figures of the paper are drawn from: the CSV rows of one line of an experiment."""
 
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,8 +37,6 @@ class Finding:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """metrics.csv of trained networks, one row for each network and logged epoch."""
-        import io
-
         return pd.read_csv(io.StringIO("".join(self.texts)), dtype={"network": str})
 
     @property

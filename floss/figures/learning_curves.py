@@ -54,7 +54,7 @@ def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
         rows = train[train["group"] == group]
         if rows.empty:
             continue
-        n = rows.dropna(subset=[measure])["network"].nunique()
+        n = rows.loc[rows[measure].notna(), "network"].nunique()
         one = Group(f"{group} (n = {n})", rows, *look(group, groups))
         courses(axes, one, measure)
         starts = runs.episodes.get((d, group), ())

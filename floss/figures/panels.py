@@ -26,6 +26,8 @@ DELAY = 70
 """The delay d of panels that show one delay, where the networks have it."""
 FLOOR = 1e-20
 """Gradient norms below this, and those that are zero in the arithmetic used, are drawn at the lower edge."""
+NORM = "‖∂L/∂h₀‖, L: last step's loss"
+"""What axes call the gradient norm."""
 TASKS = {
     "copy": "delayed copy",
     "xor_continuous": "continuous temporal XOR",
@@ -67,34 +69,35 @@ def by_schedule(table: pd.DataFrame, counted: str = "") -> list[Group]:
     return [Group(f"{name}{end}", table[table["flossing"] == name], *look(name, names)) for name in names]
 
 
-def by_value(table: pd.DataFrame, column: str, form: str) -> list[Group]:
+def by_value(table: pd.DataFrame, column: str) -> list[Group]:
     """The networks of each value of a numeric column, from dark to light, each with a marker of its own."""
     values = sorted(table[column].unique())
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(values)))
+    colours = plt.get_cmap(_RAMPS[column])(np.linspace(0, 0.88, len(values)))
     return [
-        Group(form.format(value), table[table[column] == value], tuple(colour), _MARKERS[i % len(_MARKERS)], "-")
+        Group(f"{column} = {value}", table[table[column] == value], tuple(colour), _MARKERS[i % len(_MARKERS)], "-")
         for i, (value, colour) in enumerate(zip(values, colours, strict=True))
     ]
 
 
 _MARKERS = (*MARKERS, "X", "*", "<", ">")
+_RAMPS = {"k": "viridis", "d": "plasma"}
 
 
 def by_network(training: pd.DataFrame) -> list[Group]:
     """Each network by its seed, with a colour and marker of its own."""
-    keys = training[["seed", "network"]].drop_duplicates().sort_values(["seed", "network"])
+    networks = training.groupby(["seed", "network"]).size().index
     rows = dict(list(training.groupby("network")))
     turn = len(COLOURS)
     return [
         Group(f"seed {seed}", rows[key], COLOURS[i % turn], MARKERS[(i + i // turn) % len(MARKERS)], "-")
-        for i, (seed, key) in enumerate(keys.itertuples(index=False))
+        for i, (seed, key) in enumerate(networks)
     ]
 
 
 def at_delay(table: pd.DataFrame, wanted: int = DELAY) -> tuple[int, pd.DataFrame]:
     """The rows of one delay: the wanted one, or the largest where there is none such."""
     d = wanted if (table["d"] == wanted).any() else int(table["d"].max())
-    return d, table[table["d"] == d]
+    return d, table.loc[table["d"] == d]
 
 
 # --- against the delay, or k ----------------------------------------------------------------------------------------
@@ -134,17 +137,27 @@ def against(
 
 def sweep_panel(axes: Axes, summary: pd.DataFrame, x: Literal["d", "k"], title: str) -> None:
     """Final accuracy against the delay, one line for each k, or the other way round: mean, quartiles, dots."""
-    other, form = ("k", "k = {}") if x == "d" else ("d", "d = {}")
-    groups = by_value(summary, other, form)
+    groups = by_value(summary, "k" if x == "d" else "d")
     against(axes, groups, x, "final_accuracy", percentiles=(0.25, 0.75), step=0.5 / len(groups))
-    delay_axis(axes, summary)
-    if x == "k":
+    if x == "d":
+        delay_axis(axes, summary)
+    else:
         number_axis(axes, summary)
+    handles, labels = axes.get_legend_handles_labels()
     accuracy_axis(axes)
     axes.set_ylabel("final test accuracy")
     axes.set_title(title)
-    n = count(summary, ["d", "k"], "final_accuracy")
-    axes.legend(title=f"{n} networks each", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)
+    axes.legend(
+        handles,
+        labels,
+        title=f"{count(summary, ['d', 'k'], 'final_accuracy')} networks each: dots, mean, quartiles shaded",
+        title_fontsize=8,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+        ncols=4,
+        handlelength=2.4,
+        columnspacing=1.2,
+    )
 
 
 def delay_axis(axes: Axes, summary: pd.DataFrame) -> None:
@@ -214,18 +227,21 @@ def _schedule(name: str) -> tuple[tuple[int, ...], int | None]:
 
 
 def mark_schedules(axes: Axes, training: pd.DataFrame) -> int:
-    """Triangles at the episodes of every schedule, one row each; returns the number of rows, for the title's pad."""
-    epochs = int(training["epoch"].max()) + 1
-    flossed = [group for group in by_schedule(training) if episodes(group.label, epochs)]
-    for place, group in enumerate(reversed(flossed)):
-        mark_episodes(axes, episodes(group.label, epochs), place, group.colour)
+    """Triangles at the episodes in the range of these rows, in a line for each schedule; returns how many lines."""
+    first, last = int(training["epoch"].min()), int(training["epoch"].max())
+    flossed = []
+    for group in by_schedule(training):
+        if starts := [start for start in episodes(group.label, last + 1) if start >= first]:
+            flossed.append((group, starts))
+    for place, (group, starts) in enumerate(reversed(flossed)):
+        mark_episodes(axes, starts, place, group.colour)
     if flossed:
         axes.plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
     return len(flossed)
 
 
 def pad(rows: int) -> float:
-    """Space between the axes and the title, for so many rows of triangles."""
+    """Space between the axes and the title, for so many lines of triangles."""
     return 6 + 5 * rows
 
 
@@ -236,8 +252,8 @@ def epoch_axis(axes: Axes, training: pd.DataFrame, *, early: bool = False) -> No
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_xlabel("training epoch")
         return
-    axes.set_xscale("symlog", linthresh=_LINEAR, linscale=np.log10(last / _LINEAR))
-    ticks = [0, 100, 200, 300, 400, 500, *(m * 10**p for p in range(3, 9) for m in (1, 2, 5))]
+    axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.9 * np.log10(last / _LINEAR))  # half and half
+    ticks = [0, 100, 200, 300, 400, 500, *(m * 10**p for p in range(3, 9) for m in (1, 3))]
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= last + 1]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -246,15 +262,21 @@ def epoch_axis(axes: Axes, training: pd.DataFrame, *, early: bool = False) -> No
     axes.set_xlabel("training epoch (logarithmic from 500)")
 
 
+def norms(rows: pd.DataFrame) -> pd.DataFrame:
+    """‖∂L/∂h₀‖, one row for each epoch and one column for each network, as a logarithmic axis can show it."""
+    return course(rows, "grad_norm_h0", FLOOR)
+
+
 def norm_axis(axes: Axes) -> None:
-    """A logarithmic axis of gradient norms, whose lower edge says that it is one."""
+    """A logarithmic axis of gradient norms, whose lowest tick says that smaller ones are drawn there."""
     axes.set_yscale("log")
-    high = max(axes.get_ylim()[1], 10.0)
+    highest = axes.dataLim.ymax  # not finite where nothing is drawn
+    high = 3 * max(highest if np.isfinite(highest) else 1.0, 1.0)
     axes.set_ylim(FLOOR / 5, high)
     powers = range(-20, int(np.floor(np.log10(high))) + 1, 4)
-    axes.set_yticks([10.0**p for p in powers], [f"≤ 10$^{{{p}}}$" if p == -20 else f"10$^{{{p}}}$" for p in powers])
+    axes.set_yticks([10.0**p for p in powers], [f"{'≤ ' * (p == -20)}10$^{{{p}}}$" for p in powers])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("‖∂L/∂h₀‖ of the last step's loss")
+    axes.set_ylabel(NORM)
 
 
 def accuracy_axis(axes: Axes) -> None:

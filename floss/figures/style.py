@@ -53,7 +53,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     paths = []
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+        with house_style():  # names within an SVG are made when it is written
+            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
         path = stem.with_suffix(suffix)
         write_whole(path, buffer.getvalue())
         paths.append(path)

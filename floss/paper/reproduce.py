@@ -6,6 +6,7 @@ again after an interruption, it goes on.
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -76,9 +77,8 @@ def reproduce(job: ReproduceJob) -> int:
     for one, seconds in zip(work.analyses, work.seconds, strict=True):
         _analyse(one, bar, seconds)
     bar.bar.close()
-    for path in draw_figures(Reproduction(job.results), figures):
-        print(f"picture  {path}")
-    return _say_what_failed(work.trained)
+    _, damaged = draw_figures(Reproduction(job.results), figures)
+    return int(damaged > 0 or _some_failed(work.trained))
 
 
 def _work(results: str, runs: list[Run], settings: dict[str, Any]) -> Work:
@@ -158,6 +158,7 @@ def _analyse(job: Analysis, bar: OneBar, seconds: float) -> None:
                 measure(job)
             return
         share.set_description_str(f"{job.kind} of {job.seeds} {job.arch.name} networks")
+        share.set_postfix_str("")
         if isinstance(job, SpectrumJob):
             analyse(job, measure_spectra, states=job.states, pictures=False, bar=share.phases)
         else:
@@ -207,11 +208,9 @@ def _timed(run: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _say_what_failed(jobs: list[TrainJob]) -> int:
-    """Print the networks that failed, with their reasons; how many."""
-    if not jobs:
-        return 0
-    text, failed = report(jobs)
+def _some_failed(jobs: list[TrainJob]) -> bool:
+    """Print the networks that failed, with their reasons."""
+    text, failed = report(jobs) if jobs else ("", False)
     if failed:
-        print(f"networks {text}")
-    return int(failed)
+        print(f"networks {text}", file=sys.stderr)
+    return failed

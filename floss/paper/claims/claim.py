@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from floss.figures.finding import Findings
 from floss.results import csv_text
@@ -49,10 +48,10 @@ class Criterion:
 class Sample:
     """What a statistic is computed from."""
 
-    rows: pd.DataFrame
-    """One row for each independent unit: a network, or a seed where one seed makes several networks."""
-    statistic: Callable[[pd.DataFrame], float]
-    """Of some of the rows, with repetitions."""
+    rows: np.ndarray
+    """Numbers of each independent unit [units, ...]: a network, or a seed where one seed makes several networks."""
+    statistic: Callable[[np.ndarray], float]
+    """Of some of the units, with repetitions; NaN where they do not determine it."""
     networks: int
     """How many networks the rows are of."""
 
@@ -107,11 +106,15 @@ def judge(claim: Claim, findings: Findings | None) -> Result:
     """Measure a claim on what was found; without findings there is nothing but the claim."""
     if findings is None:
         return Result(claim)
-    sample = claim.sample(findings)
-    low, high = bootstrap(sample, claim.name) if len(sample.rows) else (np.nan, np.nan)
+    value = low = high = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is not a number, and the result says so
+        sample = claim.sample(findings)
+        if len(sample.rows):
+            value = float(sample.statistic(sample.rows))
+            low, high = bootstrap(sample, claim.name)
     return Result(
         claim,
-        value=float(sample.statistic(sample.rows)) if len(sample.rows) else np.nan,
+        value=value,
         low=low,
         high=high,
         networks=sample.networks,
@@ -128,14 +131,13 @@ def bootstrap(sample: Sample, name: str, replicates: int = REPLICATES) -> tuple[
     (no network of a kind was drawn) are left out, and there is no interval where they are more than half of them.
     """
     random = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:16], 16))
-    count = len(sample.rows)
-    values = np.array(
-        [sample.statistic(sample.rows.iloc[random.integers(count, size=count)]) for _ in range(replicates)], dtype=float
-    )
+    draws = random.integers(len(sample.rows), size=(replicates, len(sample.rows)))
+    values = np.array([sample.statistic(sample.rows[draw]) for draw in draws], dtype=float)
     values = values[~np.isnan(values)]
-    if len(values) <= replicates / 2:
+    if len(values) < replicates / 2:
         return np.nan, np.nan
-    low, high = np.quantile(values, [0.025, 0.975])
+    with np.errstate(invalid="ignore"):  # between two infinite replicates
+        low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 

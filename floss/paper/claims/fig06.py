@@ -15,7 +15,10 @@ from floss.paper.claims.samples import middle, share
 
 
 def _arrive(findings: Findings, run: str) -> Sample:
-    return share(reaches(findings[run].tables["flossing"]))
+    tables = findings[run].tables
+    reached = reaches(tables["flossing"]).droplevel("target")
+    # A network that diverges in its first epoch has no row there, and does not arrive.
+    return share(reached.reindex(tables["spectrum"]["seed"].unique(), fill_value=False))
 
 
 def _first_and_last(findings: Findings, run: str) -> pd.DataFrame:
@@ -40,7 +43,7 @@ CLAIMS = [
         figure="fig06",
         place="App. B.1, Fig. 6A",
         sentence="The first exponent of LSTM networks converges to zero in fewer than 100 flossing epochs.",
-        statistic="share of networks with |λ₁| < 0.05 at an epoch before the 100th, learning rate 0.001",
+        statistic="share of networks with |λ₁| < 0.05 at any epoch from 0 to 99, learning rate 0.001",
         criterion=Criterion(above=0.9),
         sample=partial(_arrive, run="lstm"),
         tried="A learning rate of 0.003, which the next claim is about.",
@@ -50,7 +53,7 @@ CLAIMS = [
         figure="fig06",
         place="App. B.1, Fig. 6A",
         sentence="The first exponent of LSTM networks converges to zero in fewer than 100 flossing epochs.",
-        statistic="share of networks with |λ₁| < 0.05 at an epoch before the 100th, learning rate 0.003",
+        statistic="share of networks with |λ₁| < 0.05 at any epoch from 0 to 99, learning rate 0.003",
         criterion=Criterion(above=0.9),
         sample=partial(_arrive, run="lstm_faster"),
     ),
@@ -59,7 +62,7 @@ CLAIMS = [
         figure="fig06",
         place="App. B.1, Fig. 6C",
         sentence="The first exponent of ReLU networks with weights of mean -0.1 converges to zero as fast.",
-        statistic="share of networks with |λ₁| < 0.05 at an epoch before the 100th",
+        statistic="share of networks with |λ₁| < 0.05 at any epoch from 0 to 99, learning rate 0.001, W of mean -0.1",
         criterion=Criterion(above=0.9),
         sample=partial(_arrive, run="relu"),
         tried=_RELU,
@@ -69,7 +72,7 @@ CLAIMS = [
         figure="fig06",
         place="App. B.1, Fig. 6C",
         sentence="The first exponent of ReLU networks (here with weights of mean 0) converges to zero.",
-        statistic="share of networks with |λ₁| < 0.05 at an epoch before the 100th, learning rate 0.01",
+        statistic="share of networks with |λ₁| < 0.05 at any epoch from 0 to 99, learning rate 0.01, W of mean 0",
         criterion=Criterion(above=0.9),
         sample=partial(_arrive, run="relu_centred"),
     ),
@@ -78,7 +81,7 @@ CLAIMS = [
         figure="fig06",
         place="App. B.1, Fig. 6C",
         sentence="ReLU networks that are unstable at first (here with weights of mean 0.1) are stabilised.",
-        statistic="median λ₁ at the last epoch, of networks whose λ₁ is positive at the first",
+        statistic="median λ₁ at the last epoch, of networks whose λ₁ is positive at the first, W of mean 0.1",
         criterion=Criterion(below=0.05),
         sample=_stabilised,
     ),

@@ -4,7 +4,7 @@
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 # pyright: reportReturnType=false, reportCallIssue=false
 
-import pandas as pd
+import numpy as np
 
 from floss.figures.finding import Findings
 from floss.paper.claims.claim import Claim, Criterion, Sample
@@ -12,15 +12,16 @@ from floss.paper.claims.claim import Claim, Criterion, Sample
 
 def _converge(findings: Findings) -> Sample:
     table = findings["convergence"].tables["convergence"]
-    courses = table.pivot_table(index="state", columns=["i", "step"], values="lambda", dropna=False)
-    steps = courses.columns.get_level_values("step")
-    first, last = min(s for s in steps if s >= steps.max() / 10), steps.max()
+    steps = sorted(table["step"].unique())
+    first, last = min(s for s in steps if s >= steps[-1] / 10), steps[-1]
+    courses = table.pivot(index="state", columns=["step", "i"], values="lambda")
+    ends = np.stack([courses[step] for step in (first, last)], axis=1)
 
-    def statistic(rows: pd.DataFrame) -> float:
-        spread = rows.std()
-        return float((spread.xs(last, level="step") / spread.xs(first, level="step")).max())
+    def statistic(rows: np.ndarray) -> float:
+        early, late = rows.std(axis=0)
+        return (late / early).max()
 
-    return Sample(courses, statistic, len(courses))
+    return Sample(ends, statistic, 1)
 
 
 CLAIMS = [

@@ -35,7 +35,8 @@ def _claim(run: str, what: str) -> Claim:
         place="App. D",
         sentence="The overlap of the gradient with the first covariant Lyapunov vector increases when accuracy leaves"
         f" chance, {what}.",
-        statistic=f"median |cos| in the {AROUND} epochs after leaving chance minus before, median over networks",
+        statistic=f"median |cos| in the {AROUND} epochs from the first from which accuracy stays above 60 % on minus"
+        f" in the {AROUND} before it, median over networks that have one",
         criterion=Criterion(above=0.0),
         sample=partial(_rises, run=run),
     )

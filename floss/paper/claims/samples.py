@@ -17,60 +17,69 @@ AT_CHANCE = 0.55
 """A mean accuracy below this counts as chance."""
 SOLVED = 0.95
 """An accuracy from which a task counts as solved."""
+ACCURACY = "final accuracy (50 % if diverged)"
+"""What `accuracies` are, in words."""
 
 
 def accuracies(summary: pd.DataFrame, by: Sequence[str] = ("flossing", "d")) -> pd.DataFrame:
-    """Final accuracy by seed (rows) and kind of network (columns); of one that diverged, that of guessing."""
-    return _by_seed(summary, "final_accuracy", by).fillna(CHANCE)
+    """Final accuracy by seed (rows) and kind of network (columns); of one that diverged, that of guessing.
+
+    NaN where there is no such network.
+    """
+    return _by_seed(summary, summary["final_accuracy"].fillna(CHANCE), by)
 
 
 def losses(summary: pd.DataFrame, by: Sequence[str] = ("flossing", "d")) -> pd.DataFrame:
-    """Final loss by seed (rows) and kind of network (columns); infinite for one that diverged."""
-    return _by_seed(summary, "final_loss", by).fillna(np.inf)
+    """Final loss by seed (rows) and kind of network (columns); infinite for one that diverged, NaN for none."""
+    return _by_seed(summary, summary["final_loss"].fillna(np.inf), by)
 
 
-def _by_seed(summary: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    return summary.pivot_table(index="seed", columns=list(by), values=value, dropna=False, aggfunc="first")
+def _by_seed(summary: pd.DataFrame, values: pd.Series, by: Sequence[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_frame(summary[["seed", *by]])
+    return values.set_axis(index).unstack(list(by)).sort_index(axis=1)
 
 
-def chosen(table: pd.DataFrame, *columns: tuple[object, ...]) -> pd.DataFrame:
-    """Some columns; none of the rows where a column is missing."""
-    return table[list(columns)] if all(column in table for column in columns) else table.iloc[:0, :0]
+def pick(table: pd.DataFrame, first: object) -> pd.DataFrame:
+    """The columns that begin with a name, by the rest of theirs; none where there are none."""
+    return table[first] if first in table else table.iloc[:0, :0]
 
 
-def mean_of(table: pd.DataFrame) -> Sample:
+def at(table: pd.DataFrame, schedule: str, keep: Callable[[int], bool] = lambda _: True) -> pd.DataFrame:
+    """The columns of one schedule whose delay is kept, by delay."""
+    columns = pick(table, schedule)
+    return columns[[d for d in columns if keep(d)]]
+
+
+def sample(table: pd.DataFrame, statistic: Callable[[np.ndarray], float], each: int = 1) -> Sample:
+    """The rows of a table, every number of which is of so many networks; none where it has no columns."""
+    rows = table.to_numpy(dtype=float)
+    return Sample(rows[: len(rows) if table.size else 0], statistic, each * table.size)
+
+
+def mean_of(table: pd.DataFrame, each: int = 1) -> Sample:
     """The mean over everything in a table."""
-    return Sample(table, lambda rows: float(rows.to_numpy().mean()), table.size)
+    return sample(table, np.mean, each)
 
 
-def median_of(table: pd.DataFrame) -> Sample:
-    """The median over everything in a table."""
-    return Sample(table, lambda rows: float(np.median(rows.to_numpy())), table.size)
-
-
-def difference(table: pd.DataFrame, more: str, less: str) -> Sample:
-    """Mean of the columns of one schedule, without the mean of those of another one."""
-    both = table[[column for column in table if column[0] in (more, less)]]
-
-    def statistic(rows: pd.DataFrame) -> float:
-        return float(rows[more].to_numpy().mean() - rows[less].to_numpy().mean())
-
-    enough = more in table and less in table
-    return Sample(both if enough else both.iloc[:0], statistic, both.size if enough else 0)
-
-
-def at(table: pd.DataFrame, schedule: str, keep: Callable[[int], bool]) -> pd.DataFrame:
-    """The columns of one schedule whose delay is kept."""
-    return chosen(table, *(column for column in table if column[0] == schedule and keep(column[1])))
+def difference(table: pd.DataFrame, more: str, less: str, first: int = 0) -> Sample:
+    """Mean of one schedule minus that of another one, over the delays from `first` on."""
+    return mean_of(at(table, more, lambda d: d >= first) - at(table, less, lambda d: d >= first), each=2)
 
 
 def share(values: Sequence[object] | pd.Series) -> Sample:
     """The share of networks of which something is true."""
-    table = pd.DataFrame({"true": np.asarray(values, dtype=float)})
-    return Sample(table, lambda rows: float(rows["true"].mean()), len(table))
+    rows = np.asarray(values, dtype=float)
+    return Sample(rows, np.mean, len(rows))
 
 
-def middle(values: Sequence[float] | pd.Series) -> Sample:
-    """The median of one number for each network; those without a number are left out."""
-    table = pd.DataFrame({"value": np.asarray(values, dtype=float)}).dropna()
-    return Sample(table, lambda rows: float(rows["value"].median()), len(table))
+def middle(values: Sequence[float] | pd.Series, each: int = 1) -> Sample:
+    """The median of one number for each network, or so many; those without a number are left out."""
+    rows = np.asarray(values, dtype=float)
+    rows = rows[~np.isnan(rows)]
+    return Sample(rows, np.median, each * len(rows))
+
+
+def median(values: np.ndarray) -> float:
+    """The median of those values that are numbers; NaN where none is."""
+    numbers = values[~np.isnan(values)]
+    return np.median(numbers) if len(numbers) else np.nan
