@@ -101,7 +101,7 @@ def analysed(rows: list[Row]) -> list[Row]:
 
 def make_fig01(pick: Pick) -> World:
     targets = product(seed=SEEDS, target=(-1.0, -0.5, 0.0, 0.5))
-    away = [pick(0.01, 0.4) if row["target"] <= 0 else pick(0.4, 0.01) for row in targets]
+    away = [pick(0.01, 0.4) if row["target"] <= 0 else pick(0.6, 0.01) for row in targets]
     flossing = [
         row | {"epoch": epoch, "lambda_1": row["target"] - (off if epoch < 100 else 0.0)}
         for row, off in zip(targets, away, strict=True)
@@ -174,6 +174,7 @@ def make_fig14(pick: Pick) -> World:
     for row in other["temporal"]["summary"]:
         row["final_accuracy"] += pick(0.0, 0.05)
     other["temporal"]["summary"] += networks("none pre during", (50,), final_accuracy=0.1)
+    own["temporal"]["summary"] += networks("during", (90,), final_accuracy=0.1)
     return own | {f"fig04/{name}": run for name, run in other.items()}
 
 
@@ -215,6 +216,7 @@ def departure(row: Row) -> int:
 
 def _gradient(pick: Pick, schedules: str) -> World:
     rows = networks(schedules)
+    spike = [pick(-1, -2.5) for _ in SEEDS]
 
     def measure(row: Row, epoch: int) -> Row:
         since = epoch - departure(row)
@@ -224,13 +226,13 @@ def _gradient(pick: Pick, schedules: str) -> World:
         elif epoch % 100 == 50 and epoch < 450:  # too late for an episode
             norm = pick(-4, -1)
         elif epoch % 100 < 50 and epoch < 450:
-            norm = pick(-1, -2.5)
+            norm = spike[row["seed"]]
         elif since < -200 or epoch < 500:
             norm = pick(-4, -2.5)
         else:
             norm = pick(-4 if since < -100 else -2, -3.5 if since <= 200 else -2)
-        if row["seed"] == 7 and row["flossing"] == "early":  # one that is never small
-            norm = max(norm, -2.9)
+        if row["seed"] % 2 and pick.mode == "random":  # some that are never small
+            norm = max(norm, -2.95)
         return {"accuracy": accuracy, "grad_norm_h0": 10**norm}
 
     metrics = courses(rows, range(0, 2000, 10), measure)
@@ -454,7 +456,8 @@ def reached(rows: list[Row]) -> list[bool]:
 
 
 def twin_fig01(t: Any) -> dict[str, float]:
-    targets, losses = t["targets"]["flossing"], t["numbers"]["flossing"]
+    targets, faster, losses = (t[name]["flossing"] for name in ("targets", "targets_faster", "numbers"))
+    positive = groups(select(faster, target=0.5), "seed").values()
 
     def falls(k: int) -> float:
         own = groups(select(losses, k=k), "seed").values()
@@ -464,7 +467,8 @@ def twin_fig01(t: Any) -> dict[str, float]:
     first, others = ([[r["lambda"] for r in own if (r["i"] <= 16) == low] for own in spectra] for low in (True, False))
     return {
         "targets_reached": mean(reached(select(targets, target=lambda x: x <= 0))),
-        "positive_not_reached": mean(reached(select(targets, target=0.5))),
+        "targets_reached_faster": mean(reached(select(faster, target=lambda x: x <= 0))),
+        "positive_not_reached": mean(any(r["epoch"] <= 99 and r["lambda_1"] > 0.05 for r in own) for own in positive),
         "loss_falls": max(map(falls, (1, 16, 32))),
         "first_k_near_zero": mean(abs(x) for own in first for x in own),
         "the_rest_varies": median(map(statistics.stdev, others)) / median(map(statistics.stdev, first)),
@@ -551,7 +555,7 @@ def twin_fig04(t: Any) -> dict[str, float]:
 
 def twin_fig14(t: Any) -> dict[str, float]:
     own, other = (t[run]["summary"] for run in ("temporal", "fig04/temporal"))
-    orthogonal = accuracy(own) - accuracy(other, d=lambda d: d != 50)
+    orthogonal = accuracy(own, d=lambda d: d != 90) - accuracy(other, d=lambda d: d != 50)
     values = twin_fig04(t) | {"orthogonal_slightly_better": orthogonal}
     return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
 

@@ -158,7 +158,8 @@ def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch
         one = {name: p[r] for name, p in before.items()}
         cosines = []
         for b in range(3):
-            h, v = one["h0"][b], initial_tangent(training.seeds, one["h0"].shape[-1], min(10, one["h0"].shape[-1]), DOUBLE)[r, :, 0]
+            h, size = one["h0"][b], one["h0"].shape[-1]
+            v = initial_tangent(training.seeds, size, min(10, size), DOUBLE)[r, :, 0]
             for past in x[r, : steps // 2, b]:
                 jacobian = torch.autograd.functional.jacobian(functools.partial(twin, arch, one, past), h)
                 assert isinstance(jacobian, Tensor)

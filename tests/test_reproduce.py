@@ -239,8 +239,6 @@ def test_rows_are_those_of_the_store(copy):
     assert findings is not None
     finding = findings["gradient"]
     keys = set(finding.summary["network"])
-    by_hand = [
-        row for folder in finding.folders for row in rows(folder / "metrics.csv") if row["network"] in keys
-    ]
+    by_hand = [row for folder in finding.folders for row in rows(folder / "metrics.csv") if row["network"] in keys]
     assert len(finding.metrics) == len(by_hand)
     assert sorted(finding.metrics["sv_20"].dropna()) == sorted(float(row["sv_20"]) for row in by_hand if row["sv_20"])

@@ -25,7 +25,7 @@ _GREY = "0.5"
 def draw(findings: Findings) -> Figure:
     """B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: all exponents after flossing.
 
-    B is there twice, since the paper does not state the learning rate: that of the reference protocol, and ten times it.
+    B is there twice, since the paper does not state the learning rate: once with that of the reference protocol.
     """
     numbers = findings["numbers"].tables
     with house_style():

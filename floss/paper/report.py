@@ -157,7 +157,7 @@ Jacobians”, NeurIPS 2023, <a href="https://arxiv.org/abs/2312.17306">arXiv 231
 <h2>{len(results)} {"claim" if len(results) == 1 else "claims"}</h2>
 <ul class="tally">{tally}</ul>
 <div class="bar" aria-hidden="true">{bar}</div>
-<p>Each claim has a criterion, a number that was written down before anybody looked at the data. The measured value
+<p>Each claim has a criterion, a number chosen from the words of the paper and not changed since. The measured value
 comes with the interval that holds 95&nbsp;% of {REPLICATES} bootstrap replicates over networks, and the interval alone
 decides: all of it meets the criterion (reproduced), none of it does (not reproduced), or it lies on both sides (not yet
 enough data). Fewer than {FEWEST} independent samples (networks, in most claims) give no verdict.</p>

@@ -1,6 +1,6 @@
 """A claim of the paper as code: what is measured, what would make it true, and what the data say.
 
-The criterion is a number that stands here before anybody looks at the data. The measured value comes with the interval
+The criterion is a number chosen from the words of the paper, before the data. The measured value comes with the interval
 in which 95 % of its bootstrap replicates lie, and the interval alone decides: all of it meets the criterion
 (reproduced), none of it does (not reproduced), or it lies on both sides (not yet enough data).
 """

@@ -4,6 +4,8 @@
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 # pyright: reportReturnType=false, reportCallIssue=false
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -22,14 +24,15 @@ def reaches(table: pd.DataFrame, *, epochs: int = 100) -> pd.Series:
     return near.groupby([early["seed"], early["target"]]).any()
 
 
-def _reached(findings: Findings) -> Sample:
-    table = findings["targets"].tables["flossing"]
+def _reached(findings: Findings, run: str) -> Sample:
+    table = findings[run].tables["flossing"]
     return _share_by_seed(reaches(table[table["target"] <= 0]))
 
 
-def _positive(findings: Findings) -> Sample:
-    table = findings["targets"].tables["flossing"]
-    return _share_by_seed(reaches(table[table["target"] > 0]))
+def _positive(findings: Findings, run: str) -> Sample:
+    table = findings[run].tables["flossing"]
+    table = table[(table["target"] > 0) & (table["epoch"] < 100)]
+    return _share_by_seed((table["lambda_1"] > NEAR).groupby([table["seed"], table["target"]]).any())
 
 
 def _share_by_seed(true: pd.Series) -> Sample:
@@ -68,18 +71,30 @@ CLAIMS = [
         figure="fig01",
         place="Sec. 4, Fig. 1B",
         sentence="The first exponent reaches each of the targets -1, -0.5 and 0 in fewer than 100 flossing epochs.",
-        statistic=f"share of networks and targets ≤ 0 with |λ₁ - target| < {NEAR:g} at any epoch from 0 to 99",
+        statistic=f"share of networks and targets ≤ 0 with |λ₁ - target| < {NEAR:g} at any epoch from 0 to 99, learning"
+        " rate 0.001",
         criterion=Criterion(above=0.9),
-        sample=_reached,
+        sample=partial(_reached, run="targets"),
+        tried="A learning rate of 0.01, which the next claim is about; the paper does not state that of this figure.",
+    ),
+    Claim(
+        name="fig01.targets_reached_faster",
+        figure="fig01",
+        place="Sec. 4, Fig. 1B",
+        sentence="The first exponent reaches each of the targets -1, -0.5 and 0 in fewer than 100 flossing epochs.",
+        statistic=f"share of networks and targets ≤ 0 with |λ₁ - target| < {NEAR:g} at any epoch from 0 to 99, learning"
+        " rate 0.01",
+        criterion=Criterion(above=0.9),
+        sample=partial(_reached, run="targets_faster"),
     ),
     Claim(
         name="fig01.positive_not_reached",
         figure="fig01",
         place="Sec. 4",
         sentence="A positive target does not lead to a positive exponent.",
-        statistic=f"share of networks with |λ₁ - 0.5| < {NEAR:g} at any epoch from 0 to 99",
+        statistic=f"share of networks with target 0.5 and λ₁ > {NEAR:g} at any epoch from 0 to 99, learning rate 0.01",
         criterion=Criterion(below=0.1),
-        sample=_positive,
+        sample=partial(_positive, run="targets_faster"),
     ),
     Claim(
         name="fig01.loss_falls",
