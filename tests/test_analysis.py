@@ -1,6 +1,7 @@
 """`floss spectrum` and `floss condition`: tables against plain twins, many networks at once, checkpoints, signals."""
 
 import functools
+import hashlib
 import itertools
 import math
 import os
@@ -31,6 +32,7 @@ from floss.history import lyapunov_history
 from floss.lyapunov import Chain, initial_tangent, run_exponents
 from floss.orthonormalisation import tangent_qr
 from floss.random import Stream
+from floss.results import CHECKSUMS
 from floss.tasks import TASKS
 
 FLOSSED = ("arch.n=4", "flossing.k=2", "flossing.epochs=4", "flossing.steps=20", "transient=6")
@@ -190,11 +192,32 @@ def test_an_analysis_writes_the_documented_files(drawn, command):
     folder = drawn[command]
     pictures = [f"{name}.{kind}" for name in PICTURES[command] for kind in ("png", "svg")]
     tables = [f"{name}.csv" for name in TABLES[command]]
-    assert files(folder) == sorted([*tables, *pictures, "config.yaml", "environment.json"])
+    assert files(folder) == sorted([*tables, *pictures, "config.yaml", "environment.json", CHECKSUMS])
     assert not (folder / "checkpoint.pt").exists()
     assert re.fullmatch(rf"{command}-vanilla-[0-9a-f]{{10}}", folder.name)
     for name in TABLES[command]:
         assert list(rows(folder / f"{name}.csv")[0]) == IDENTITY + COLUMNS[name]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("spoil", ["changed", "gone", "unsealed"])
+def test_a_damaged_table_is_computed_again(tmp_path, command, spoil, monkeypatch):
+    monkeypatch.setattr(run, "draw", lambda folder: [])
+    folder = done(tmp_path, command)
+    path, seal = folder / f"{command}.csv", folder / CHECKSUMS
+    content, sums = path.read_bytes(), seal.read_text()
+    assert f"{hashlib.sha256(content).hexdigest()}  {path.name}\n" in sums  # as `sha256sum -c` reads it
+    if spoil == "changed":
+        path.write_bytes(content.replace(b"1", b"2", 1))
+    elif spoil == "gone":
+        path.unlink()
+    else:
+        seal.unlink()
+    said = inside(tmp_path, command, *TINY[command])
+    assert said.returncode == 0
+    assert said.stdout.startswith("finished")
+    assert ("a table is damaged or missing" in said.stderr) == (spoil != "unsealed")
+    assert (path.read_bytes(), seal.read_text()) == (content, sums)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -227,7 +227,7 @@ def test_the_table(monkeypatch, tmp_path, capsys):
     assert screen.err.splitlines()[0] == (
         "floss bench: jax, clvlib and lyapax are not installed; pip install 'floss[bench]' adds them"
     )
-    files = ["bench.csv", "environment.json", "scaling.png", "scaling.svg"]
+    files = ["SHA256SUMS", "bench.csv", "environment.json", "scaling.png", "scaling.svg"]
     assert sorted(file.name for file in path.parent.iterdir()) == files
 
 

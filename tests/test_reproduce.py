@@ -124,8 +124,8 @@ def test_what_the_paper_calls_them():
         (["scale=huge"], "scale=huge: must be one of paper, small, smoke"),
         (["figure=4"], "figure: there is no such key; did you mean fig?"),
         (["engine=magic", "fig=4"], "engine=magic: must be one of auto, torch, native"),
-        (["fig=4", "results=/proc/no"], "results=/proc/no: must be a folder that can be written"),
-        (["fig=4", "device=cuda"], "device=cuda"),
+        (["fig=4", "results=/dev/null/no"], "results=/dev/null/no: must be a folder that can be written"),
+        (["fig=4", "device=cuda", "engine=torch"], "device=cuda: "),
     ],
 )
 def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, words):

@@ -22,7 +22,7 @@ from floss.analysis.networks import Flossing, networks_of
 from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.config import BenchJob, ReproduceJob, TrainJob, check_folder
-from floss.device import device_of
+from floss.device import check_device, device_of
 from floss.forecast import Rates, duration, progress
 from floss.interrupt import Interrupt, interruptible
 from floss.outcome import report
@@ -66,6 +66,7 @@ def reproduce(job: ReproduceJob) -> int:
         ConfigError: something cannot be computed here, said before anything is.
     """
     figures = named(job.fig)
+    check_device(job.device)
     check_folder(job.results)
     runs = {figure: list(experiment(figure).scales[job.scale].values()) for figure in figures}
     settings = {"device": job.device, "engine": job.engine, "memory_limit": job.memory_limit}

@@ -1,7 +1,7 @@
 """A claim of the paper as code: what is measured, what would make it true, and what the data say.
 
-The criterion is a number chosen from the words of the paper, before the data. The measured value comes with the interval
-in which 95 % of its bootstrap replicates lie, and the interval alone decides: all of it meets the criterion
+The criterion is a number chosen from the words of the paper, before the data. The measured value comes with the
+interval in which 95 % of its bootstrap replicates lie, and that alone decides: all of it meets the criterion
 (reproduced), none of it does (not reproduced), or it lies on both sides (not yet enough data).
 """
 
