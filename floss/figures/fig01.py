@@ -91,7 +91,7 @@ def _spectra(axes: Axes, table: pd.DataFrame) -> None:
         flossed = spectra.median(axis=1).loc[lambda median, k=rows["k"].iloc[0]: median.index == k]
         axes.plot(flossed.index, flossed, color=colour, marker=marker, markersize=7, markeredgecolor="black")
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
-    axes.set_title("D  All exponents; the last flossed one is marked")
+    axes.set_title("D  All exponents (marked: i = k)")
     axes.set_xlabel("i")
     axes.set_ylabel(r"$\lambda_i$ (nats per step)")
     _legend(axes, "median thick, networks thin", loc="lower left")
