@@ -214,7 +214,7 @@ def departure(row: Row) -> int:
     return 1500 + 10 * row["seed"]
 
 
-def _gradient(pick: Pick, schedules: str) -> World:
+def _gradient(pick: Pick, schedules: str, *, false_before: float = -2.5) -> World:
     rows = networks(schedules)
     spike = [pick(-1, -2.5) for _ in SEEDS]
 
@@ -228,7 +228,7 @@ def _gradient(pick: Pick, schedules: str) -> World:
         elif epoch % 100 < 50 and epoch < 450:
             norm = spike[row["seed"]]
         elif since < -200 or epoch < 500:
-            norm = pick(-4, -2.5)
+            norm = pick(-4, false_before)
         else:
             norm = pick(-4 if since < -100 else -2, -3.5 if since <= 200 else -2)
         if row["seed"] % 2 and pick.mode == "random":  # some that are never small
@@ -246,7 +246,7 @@ def make_fig08(pick: Pick) -> World:
 
 
 def make_fig09(pick: Pick) -> World:
-    return _gradient(pick, "early")
+    return _gradient(pick, "early", false_before=-3.4)
 
 
 def make_fig10(pick: Pick) -> World:
@@ -638,13 +638,21 @@ def twin_fig08(t: Any) -> dict[str, float]:
 
 
 def twin_fig09(t: Any) -> dict[str, float]:
-    leads, ratios = [], []
+    leads, lasting, ratios = [], [], []
     for own, left in learning(training(t)):
+        stays = [
+            r["epoch"] for r in own if all(norm >= 1e-3 for norm in window(own, NORM, r["epoch"], r["epoch"] + 100))
+        ]
+        lasting += [left - stays[0]] if stays else []
         leads.append(left - max((r["epoch"] for r in own if r[NORM] < 1e-3), default=-1))
         last = max(r["epoch"] for r in own if r["accuracy"] <= 0.5)
         near, far = window(own, NORM, last - 99.5, last + 0.5), window(own, NORM, last - 999.5, last - 499.5)
         ratios.append(median(near) / median(far))
-    return {"gradient_precedes_accuracy": median(leads), "gradient_grows_at_chance": median(ratios)}
+    return {
+        "gradient_precedes_accuracy": median(leads),
+        "lasting_rise_precedes_accuracy": median(lasting),
+        "gradient_grows_at_chance": median(ratios),
+    }
 
 
 def peak(own: list[Row], column: str) -> float:

@@ -7,14 +7,12 @@
 import numpy as np
 import pandas as pd
 
-from floss.figures.departure import leaves_chance
+from floss.figures.departure import LARGE, leaves_chance
 from floss.figures.finding import Findings
 from floss.paper.claims.claim import Claim, Criterion, Sample
 from floss.paper.claims.samples import middle, share
 
 EPISODES = (0, 100, 200, 300, 400)
-LARGE = 1e-3
-"""A gradient norm that counts as macroscopic (the threshold of Fig. 9B)."""
 
 
 def norms(findings: Findings, schedule: str) -> pd.DataFrame:

@@ -6,10 +6,10 @@
 
 import pandas as pd
 
-from floss.figures.departure import leaves_chance
+from floss.figures.departure import LARGE, leaves_chance, rises
 from floss.figures.finding import Findings
 from floss.paper.claims.claim import Claim, Criterion, Sample
-from floss.paper.claims.fig08 import LARGE, norms
+from floss.paper.claims.fig08 import norms
 from floss.paper.claims.samples import CHANCE, middle
 
 
@@ -22,6 +22,11 @@ def last_small(findings: Findings) -> pd.Series:
 def _lead(findings: Findings) -> Sample:
     departure = leaves_chance(findings["gradient"].training)
     return middle((departure - last_small(findings)).dropna())
+
+
+def _lasting_lead(findings: Findings) -> Sample:
+    departure = leaves_chance(findings["gradient"].training)
+    return middle((departure - rises(norms(findings, "early"))).dropna())
 
 
 def _grows(findings: Findings) -> Sample:
@@ -48,6 +53,19 @@ CLAIMS = [
         " above 60 %, median over networks that have one",
         criterion=Criterion(above=0.0),
         sample=_lead,
+        tried="This is, literally, the last small norm of the whole training, which in networks that solve the task comes at"
+        " the end: there the loss, and every gradient of it, is small. The next claim, added for that reason after these"
+        " data were seen, takes the first lasting rise.",
+    ),
+    Claim(
+        name="fig09.lasting_rise_precedes_accuracy",
+        figure="fig09",
+        place="App. D, Fig. 9B",
+        sentence="The gradient norm rises before the accuracy leaves chance.",
+        statistic=f"epochs from the first of at least 100 with ‖dL/dh0‖ ≥ {LARGE:g} to the first from which accuracy"
+        " stays above 60 %, median over networks that have both",
+        criterion=Criterion(above=0.0),
+        sample=_lasting_lead,
     ),
     Claim(
         name="fig09.gradient_grows_at_chance",
