@@ -640,9 +640,7 @@ def twin_fig08(t: Any) -> dict[str, float]:
 def twin_fig09(t: Any) -> dict[str, float]:
     leads, lasting, ratios = [], [], []
     for own, left in learning(training(t)):
-        stays = [
-            r["epoch"] for r in own if all(norm >= 1e-3 for norm in window(own, NORM, r["epoch"], r["epoch"] + 100))
-        ]
+        stays = [r["epoch"] for r in own if min(window(own, NORM, r["epoch"], r["epoch"] + 100)) >= 1e-3]
         lasting += [left - stays[0]] if stays else []
         leads.append(left - max((r["epoch"] for r in own if r[NORM] < 1e-3), default=-1))
         last = max(r["epoch"] for r in own if r["accuracy"] <= 0.5)

@@ -64,7 +64,7 @@ def draw(findings: Findings) -> Figure:
         for axes, (title, measure, origin, what) in zip(several, panels, strict=True):
             _panel(axes, learning, origin, measure)
             axes.set_title(f"{title}, d = {d} ({len(origin)} of {everyone})")
-            axes.set_xlabel(f"epochs since {what}")
+            axes.set_xlabel(f"epochs since\n{what}")
             if measure == "accuracy":
                 accuracy_axis(axes)
                 axes.set_ylabel("test accuracy")
