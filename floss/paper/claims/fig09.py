@@ -53,7 +53,7 @@ CLAIMS = [
         " above 60 %, median over networks that have one",
         criterion=Criterion(above=0.0),
         sample=_lead,
-        tried="This is, literally, the last small norm of the whole training, which in networks that solve the task comes"
+        tried="This is the last small norm of the whole training, which in networks that solve the task comes"
         " at the end: there the loss, and every gradient of it, is small. The next claim, added for that reason after"
         " these data were seen, takes the first lasting rise.",
     ),
