@@ -72,6 +72,7 @@ CLAIMS = [
         statistic=f"{_COPY}, d = 40, none",
         criterion=Criterion(below=0.2),
         sample=partial(_share, task="copy", schedule="none", first=40, last=40),
+        tried="The loss of networks without flossing begins to fall late, after some 7000 of the 10⁴ epochs (panel A).",
     ),
     Claim(
         name="fig03.copy_unflossed_beyond_20",
