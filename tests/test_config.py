@@ -643,7 +643,7 @@ def filled(values: Any, like: Any) -> Any:
 
 
 # The folders right under results/ are local runs.
-COMMITTED = sorted(RESULTS.glob("*/*/config.yaml"))
+COMMITTED = sorted([*RESULTS.glob("*/*/config.yaml"), *RESULTS.glob("paper/analyses/*/config.yaml")])
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)

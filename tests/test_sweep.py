@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, start
@@ -42,9 +43,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Keys of the networks of every ensemble that is computed from now on in this process."""
     seen: list[list[str]] = []
 
-    def watched(claim: Claim, interrupt: Interrupt, label: str = "") -> None:
+    def watched(claim: Claim, interrupt: Interrupt, *more: Any) -> None:
         seen.append(list(claim.stack.networks))
-        experiment.compute(claim, interrupt, label)
+        experiment.compute(claim, interrupt, *more)
 
     monkeypatch.setattr(sweep, "compute", watched)
     return seen
@@ -303,11 +304,11 @@ def test_a_diverging_network_in_the_middle_is_a_row(tmp_path):
 def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
     sizes = []
 
-    def scarce(claim: Claim, interrupt: Interrupt, label: str = "") -> None:
+    def scarce(claim: Claim, interrupt: Interrupt, *more: Any) -> None:
         sizes.append(len(claim.stack.networks))
         if sizes[-1] > 2:
             raise MemoryError
-        experiment.compute(claim, interrupt, label)
+        experiment.compute(claim, interrupt, *more)
 
     monkeypatch.setattr(sweep, "compute", scarce)
     one = job(*TINY, "seeds=6", "flossing=none", f"results={tmp_path}")
