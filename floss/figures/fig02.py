@@ -105,7 +105,10 @@ def _against_dimensions(axes: Axes, table: pd.DataFrame, styles: Styles) -> None
     text = f"κ₂ ≤ $10^{_GUIDE}$ (grey line): m = {text}" if text else f"grey line: κ₂ = $10^{_GUIDE}$"
     axes.text(0.02, 0.97, text, transform=axes.transAxes, va="top", fontsize=7.5, bbox=HALO)
     axes.set_xlabel("tangent dimensions m")
-    axes.set_ylabel("log₁₀ κ₂")
+    axes.set_ylabel("log₁₀ κ₂ (cut above)")
+    # The guide is what the panel is about; the last dimensions are hundreds of orders above it.
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -_GUIDE / 2), min(high, 10 * _GUIDE))
 
 
 def _against_prediction(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:
