@@ -317,8 +317,9 @@ def make_overlap(pick: Pick) -> World:
         rows = networks(schedule)
 
         def measure(row: Row, epoch: int) -> Row:
-            left = epoch >= departure(row)
-            return {"accuracy": 0.9 if left else 0.5, "clv_overlap": pick(*((0.5, 0.1) if left else (0.1, 0.5)))}
+            since = epoch - departure(row)
+            values = (0.5, 0.1) if since >= 0 else (0.4, 0.2) if since >= -200 else (0.1, 0.5)
+            return {"accuracy": 0.9 if since >= 0 else 0.5, "clv_overlap": pick(*values)}
 
         world[run] = {"summary": rows, "metrics": courses(rows, range(0, 2000, 20), measure)}
     return world
@@ -724,13 +725,16 @@ def twin_fig16(t: Any) -> dict[str, float]:
 
 
 def twin_overlap(t: Any) -> dict[str, float]:
-    def rises(run: str) -> float:
+    def change(run: str, first: int, last: int, since: int, until: int) -> float:
         return median(
-            median(window(own, "clv_overlap", left, left + 500)) - median(window(own, "clv_overlap", left - 500, left))
+            median(window(own, "clv_overlap", left + first, left + last))
+            - median(window(own, "clv_overlap", left + since, left + until))
             for own, left in learning(training(t, run))
         )
 
-    return {f"{run}_rises": rises(run) for run in ("flossed", "unflossed")}
+    runs = ("flossed", "unflossed")
+    rises = {f"{run}_rises": change(run, 0, 500, -500, 0) for run in runs}
+    return {**rises, **{f"{run}_peaks": change(run, -150, 0, -600, -300) for run in runs}}
 
 
 def twin_table1(t: Any) -> dict[str, float]:
