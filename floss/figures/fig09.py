@@ -5,7 +5,7 @@ B then looks; C is aligned to the first lasting rise instead.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false, reportReturnType=false
 
 from typing import Any
 
