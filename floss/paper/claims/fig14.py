@@ -53,7 +53,7 @@ CLAIMS = [
         " minus Gaussian; no number where the two have different scales",
         criterion=Criterion(above=0.0),
         sample=_orthogonal_better,
-        tried="On spatial XOR orthogonal networks are trained half as long, so they are not compared; at the longest delay"
+        tried="On spatial XOR orthogonal networks are trained half as long and not compared; at the longest delay"
         " they do better than those of Fig. 4D nevertheless.",
         further=("fig04",),
     ),
