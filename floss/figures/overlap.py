@@ -23,7 +23,7 @@ AROUND = 600
 """Epochs on either side of leaving chance in C."""
 RANDOM = math.sqrt(2 / (math.pi * 80))
 """Mean overlap of two random directions, about: these networks have N = 80 units."""
-_TICKS = (0, 250, 500, 1000, 3000, 10000)
+_TICKS = (0, 250, 500, 2000, 10000)
 _MEASURES = ("clv_overlap", "accuracy")
 
 
