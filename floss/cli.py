@@ -217,7 +217,8 @@ def _write_report(config: Any) -> None:
     from floss.paper.claims.claim import claims_csv
     from floss.paper.draw import FIGURES
     from floss.paper.findings import REQUESTS, Reproduction
-    from floss.paper.report import page, table
+    from floss.paper.report import page
+    from floss.paper.tables import table
     from floss.results import write_whole
 
     job = build(ReportJob, plain(config))

@@ -12,7 +12,7 @@ from floss.paper.claims import judged
 from floss.paper.claims.claim import Result, claims_csv
 from floss.paper.experiments import figures
 from floss.paper.findings import Reproduction
-from floss.paper.report import markdown
+from floss.paper.tables import markdown
 from floss.results import sealed
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,10 +20,12 @@ import pytest
 
 from floss.figures.finding import Finding, Findings
 from floss.paper.claims.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Claim, Criterion, Result, Sample
+from floss.paper.embedding import LARGEST_SVG
 from floss.paper.experiments import experiment, figures
 from floss.paper.findings import Reproduction
 from floss.paper.provenance import anonymous, dates
-from floss.paper.report import LARGEST_SVG, WIDTH, counts, markdown, page, table
+from floss.paper.report import page
+from floss.paper.tables import WIDTH, counts, markdown, table
 from floss.paper.typesetting import drawn_ruler, measured, prose, typeset
 
 CHROMIUM = shutil.which("chromium")

@@ -182,7 +182,7 @@ def test_what_is_damaged_is_repaired_and_nothing_else(copy):
     spectrum.write_text(text.replace("lstm", "gru", 1))
     done = inside(copy, "reproduce", SMOKE)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^to compute: 1 networks in 1 ensembles, 1 analyses; ", done.stdout, re.MULTILINE)
+    assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
     assert spectrum.read_text() == text
     assert pictures(copy) == before
 

@@ -3,11 +3,7 @@
 The page loads nothing, runs nothing, names no machine and no path, and is the same bytes for the same data.
 """
 
-import base64
-import contextlib
 import re
-import struct
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -17,35 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from floss.figures.finding import Finding, Findings
-from floss.paper.claims.claim import FEWEST, NOT_ENOUGH, NOT_REPRODUCED, REPLICATES, REPRODUCED, Result
+from floss.paper.claims.claim import FEWEST, NOT_REPRODUCED, REPLICATES, REPRODUCED, Result
+from floss.paper.embedding import embedded
 from floss.paper.experiments import SCALES, Experiment, experiment, figures, label
 from floss.paper.findings import Reproduction
 from floss.paper.provenance import commits, dates, machine_html, machines, relative, software
+from floss.paper.tables import VERDICTS, counts
 from floss.paper.typesetting import (
     NONE,
     code,
-    criterion,
     drawn_ruler,
     escape,
     formula_html,
     listed,
-    measured,
     pairs_html,
-    plain_in_markdown,
     plural,
     prose,
     ruler,
-    typeset,
     value_html,
 )
 
-VERDICTS = {REPRODUCED: ("✓", "yes"), NOT_REPRODUCED: ("✗", "no"), NOT_ENOUGH: ("○", "open")}
-"""Symbol and CSS class of each verdict: never by colour alone."""
 TITLE = "Gradient flossing, reproduced"
-LARGEST_SVG = 400_000
-"""Bytes above which the PNG is taken."""
-WIDTH = 110
-"""Characters of a line in the terminal."""
 
 
 def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) -> str:
@@ -87,55 +75,6 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
 """
 
 
-def table(results: Sequence[Result]) -> str:
-    """The claims as lines of a terminal: what was measured, and the verdict."""
-    head = ("figure", "claim", "value [95 % interval]", "criterion", "networks", "verdict")
-    rows = [
-        (
-            label(r.claim.figure),
-            r.claim.name.removeprefix(f"{r.claim.figure}."),
-            measured(r),
-            criterion(r),
-            str(r.networks or NONE),
-            f"{VERDICTS[r.verdict][0]} {r.verdict}",
-        )
-        for r in results
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    widths[1] = max(12, min(widths[1], WIDTH - sum(widths) + widths[1] - 2 * (len(head) - 1)))
-    lines = []
-    for row in [head, *rows]:
-        parts = textwrap.wrap(re.sub(r"([._-])", r"\1 ", row[1]), widths[1]) or [""]
-        first, *more = [part.replace(" ", "") for part in parts]
-        cells = [row[0], first, *row[2:4], row[4].rjust(widths[4]), row[5]]
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-        lines += [" " * (widths[0] + 2) + part for part in more]
-    return "\n".join(lines) + "\n"
-
-
-def markdown(results: Sequence[Result]) -> str:
-    """The claims as a table in Markdown."""
-    lines = ["| figure | claim (our words) | measured | criterion | networks | verdict |", "|---|---|---|---|---|---|"]
-    for r in results:
-        claim = f"{r.claim.sentence} ({r.claim.place})" if r.claim.place else r.claim.sentence
-        cells = [
-            label(r.claim.figure),
-            claim,
-            f"{r.claim.statistic}: {typeset(measured(r))}",
-            typeset(str(r.claim.criterion)),
-            str(r.networks or NONE),
-            f"{VERDICTS[r.verdict][0]} {r.verdict}",
-        ]
-        lines.append(f"| {' | '.join(map(plain_in_markdown, cells))} |")
-    return "\n".join(lines) + "\n"
-
-
-def counts(results: Sequence[Result]) -> dict[str, int]:
-    """How many claims have each verdict."""
-    counter = Counter(r.verdict for r in results)
-    return {verdict: counter[verdict] for verdict in VERDICTS}
-
-
 def _introduction(found: Mapping[str, Findings | None], results: Sequence[Result]) -> str:
     tally = "".join(
         f'<li class="{VERDICTS[verdict][1]}"><strong>{number}</strong> {_mark(verdict)}{verdict}</li>'
@@ -157,10 +96,11 @@ Jacobians”, NeurIPS 2023, <a href="https://arxiv.org/abs/2312.17306">arXiv 231
 <h2>{len(results)} {"claim" if len(results) == 1 else "claims"}</h2>
 <ul class="tally">{tally}</ul>
 <div class="bar" aria-hidden="true">{bar}</div>
-<p>Each claim has a criterion, a number chosen from the words of the paper and not changed since. The measured value
-comes with the interval that holds 95&nbsp;% of {REPLICATES} bootstrap replicates over networks, and the interval alone
-decides: all of it meets the criterion (reproduced), none of it does (not reproduced), or it lies on both sides (not yet
-enough data). Fewer than {FEWEST} independent samples (networks, in most claims) give no verdict.</p>
+<p>Each claim has a criterion, a number chosen from the words of the paper and not changed since; a claim that was added
+after its data says so. The measured value comes with the interval that holds 95&nbsp;% of {REPLICATES} bootstrap
+replicates over networks, and the interval alone decides: all of it meets the criterion (reproduced), none of it does
+(not reproduced), or it lies on both sides (not yet enough data). Fewer than {FEWEST} independent samples (networks, in
+most claims) give no verdict.</p>
 <p class="legend">{_EXAMPLE}<span>Beside each value: the interval (bar), the value (dot), and the values with which the
 claim holds (shaded, from the dashed line on).</span></p>
 {_data(found)}"""
@@ -254,7 +194,7 @@ def _how_to_compute(one: Experiment) -> str:
 
 
 def _picture(one: Experiment, findings: Findings, pictures: Path) -> str:
-    source = _embedded(pictures / f"{one.figure}.svg", pictures / f"{one.figure}.png")
+    source = embedded(pictures / f"{one.figure}.svg", pictures / f"{one.figure}.png")
     if source is None:
         what = f"floss figures fig={_fig(one.figure)}"
         body = f'<p class="empty">The picture is not there; <code>{what}</code> draws it from the tables.</p>'
@@ -352,35 +292,6 @@ def _provenance(findings: Findings, results: list[Result], folder: Path) -> str:
 {"".join(map(machine_html, kinds)) or "<p>No environment is recorded.</p>"}
 </details>
 """
-
-
-def _embedded(svg: Path, png: Path) -> tuple[str, tuple[int, int]] | None:
-    """A picture as a data: address, and its size in CSS pixels; None where there is none that can be read.
-
-    A picture of its own document, rather than part of this one: the identifiers in matplotlib's SVG files clash.
-    """
-    found = []
-    for path, size, kind in ((svg, _svg_size, "svg+xml"), (png, _png_size, "png")):
-        with contextlib.suppress(OSError):
-            content = path.read_bytes()
-            if (pixels := size(content)) is not None:
-                found.append((f"data:image/{kind};base64,{base64.b64encode(content).decode()}", pixels, len(content)))
-    if len(found) == 2 and found[0][2] > LARGEST_SVG:
-        del found[0]
-    return found[0][:2] if found else None
-
-
-def _svg_size(content: bytes) -> tuple[int, int] | None:
-    found = re.search(rb'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"', content[:4000])
-    return (round(float(found[1]) * 4 / 3), round(float(found[2]) * 4 / 3)) if found else None
-
-
-def _png_size(content: bytes) -> tuple[int, int] | None:
-    """Of a picture with 150 dots per inch, where CSS has 96."""
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
-        return None
-    width, height = struct.unpack(">II", content[16:24])
-    return round(width * 96 / 150), round(height * 96 / 150)
 
 
 def _caption(figure: str) -> str:

@@ -29,6 +29,7 @@ from floss.outcome import report
 from floss.paper.draw import draw_figures
 from floss.paper.experiments import Run, experiment, label, named
 from floss.paper.findings import Reproduction, record_request
+from floss.paper.typesetting import plural
 from floss.planner import Stack, expand
 from floss.progress import OneBar
 from floss.resources import memory_model, stacks_of
@@ -59,11 +60,13 @@ class Work:
 
 
 def reproduce(job: ReproduceJob) -> int:
-    """Compute what is missing of some figures and draw them; exit status 1 if any network failed.
+    """Compute what is missing of some figures and draw them; 1 if a network failed or a figure cannot be drawn, else 0.
 
     Raises:
         SystemExit: after a signal; what was finished is on disk, and the same command goes on.
         ConfigError: something cannot be computed here, said before anything is.
+        RunBusyError: another process computes one of the analyses.
+        OSError: a file cannot be written; what was written before is whole.
     """
     figures = named(job.fig)
     check_device(job.device)
@@ -116,19 +119,22 @@ def _overview(job: ReproduceJob, runs: dict[str, list[Run]], work: Work) -> str:
         networks = expand([one for one in jobs if isinstance(one, TrainJob)])
         have = len(done(networks, store)) if networks else 0
         others = [folder_of(one) for one in jobs if isinstance(one, AnalysisJob | BenchJob)]
-        counts = [f"{len(networks)} networks, {have} done"] if networks else []
+        counts = [f"{plural(len(networks), 'network')}, {have} done"] if networks else []
         if others:
-            noun = "analysis" if len(others) == 1 else "analyses"
-            counts.append(f"{len(others)} {noun}, {sum(map(sealed, others))} done")
+            counts.append(f"{_analyses(len(others))}, {sum(map(sealed, others))} done")
         lines.append(f"{label(figure):<8} {'; '.join(counts) or 'a drawing, nothing to compute'}")
     missing = sum(len(stack.networks) for stack, _ in work.stacks)
-    todo = [f"{missing} networks in {len(work.stacks)} ensembles"] if missing else []
-    todo += [f"{len(work.analyses)} analyses"] if work.analyses else []
+    todo = [f"{plural(missing, 'network')} in {plural(len(work.stacks), 'ensemble')}"] if missing else []
+    todo += [_analyses(len(work.analyses))] if work.analyses else []
     if todo:
         lines.append(f"to compute: {', '.join(todo)}; about {duration(work.total)} on this machine")
     else:
         lines.append("nothing to compute")
     return "\n".join(lines)
+
+
+def _analyses(number: int) -> str:
+    return "1 analysis" if number == 1 else f"{number} analyses"
 
 
 def _train(work: Work, bar: OneBar) -> None:

@@ -84,6 +84,7 @@ CLAIMS = [
         statistic=_PEAK.format("σ₁"),
         criterion=Criterion(below=0.5),
         sample=partial(_peak, i=1),
+        tried="Nothing else. Beside the peaks of the two smaller singular values its own is small.",
     ),
     Claim(
         name="fig10.unflossed_diminishes",
