@@ -24,7 +24,8 @@ _PATIENCE = 0.3
 def forecast(jobs: list[TrainJob]) -> str:
     """The networks of some jobs, how they will be stacked, what is done, time and memory. Nothing is written."""
     networks, store = expand(jobs), Store(jobs[0].results)
-    status, busy = statuses(networks, store.records()), store.busy()
+    busy = store.busy()
+    status = statuses(networks, store.records())  # after it, so that what ends between the two is not to be computed
     missing = {key: one for key, one in networks.items() if status[key] not in DONE}
     bytes_of = memory_model(networks)
     stacks = stacks_of({key: one for key, one in missing.items() if key not in busy}, store, bytes_of)

@@ -126,7 +126,8 @@ class Store:
         """
         with contextlib.ExitStack() as held:
             with self.locked():
-                records, busy = self.records(), self.busy()
+                busy = self.busy()
+                records = self.records()  # after it: what ends between the two is then done, and not idle and unfinished
                 left = [
                     key
                     for key in stack.networks

@@ -927,6 +927,29 @@ def test_a_network_belongs_to_one_claim_at_a_time(tmp_path):
         assert two == [second, third]
 
 
+@pytest.mark.parametrize("first", ["records", "busy"])
+def test_what_is_done_while_somebody_looks_is_not_claimed_again(tmp_path, monkeypatch, undisturbed, first):
+    """A process that ends an ensemble between another one's two looks, at what is done and at who is busy."""
+    one = copied(undisturbed, tmp_path)
+    summary = ensemble(one) / "summary.csv"
+    done = summary.read_text()
+    summary.write_text(done.replace("done", "interrupted"))
+    look = getattr(Store, first)
+
+    def end_after(store):
+        seen = look(store)
+        summary.write_text(done)
+        owner.close()
+        return seen
+
+    with contextlib.ExitStack() as owner:
+        owner.enter_context(exclusive(ensemble(one)))
+        monkeypatch.setattr(Store, first, end_after)
+        with Store(tmp_path).claim(Stack(expand([one]))) as claim:
+            assert claim is None
+    assert summary.read_text() == done
+
+
 def test_networks_go_on_from_the_latest_of_their_checkpoints(tmp_path, interrupted):
     one = copied(interrupted, tmp_path)
     assert set(Store(tmp_path).unfinished().values()) == {ensemble(one).name}
