@@ -1,8 +1,9 @@
 """What is computed already: the ensembles of a results folder, and who may compute what.
 
 The truth is files. `ENSEMBLES/NAME/` holds one ensemble: `summary.csv` with one row for each network, which says by its
-`status` how far it is, `metrics.csv` with the rows of its epochs, network by network, and while it goes on a
-`checkpoint.pt`. Each network's rows carry a SHA-256 of themselves, so a damaged one is found and computed again, alone.
+`status` how far it is, `metrics.csv` with the rows of its epochs, network by network (`metrics.csv.gz` where it was
+packed), and while it goes on a `checkpoint.pt`. Each network's rows carry a SHA-256 of themselves, so a damaged one is
+found and computed again, alone.
 There is no index: a scan reads the files, and remembers those that have not changed.
 
 Several processes may work in one store. Whoever wants networks takes the store's lock, looks, locks an ensemble of what
@@ -12,8 +13,10 @@ taken over.
 
 import contextlib
 import csv
+import gzip
 import hashlib
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +36,12 @@ DONE = ("done", "diverged")
 """Statuses of a network that need not be computed again."""
 
 _STATUSES = (*DONE, "failed", "interrupted", "damaged")
+
+PACKED = "metrics.csv.gz"
+"""What metrics.csv becomes in a store that is to stay small."""
+
+_LARGE = 2**19
+"""Bytes of a metrics.csv that is worth packing; up to there the web pages of repositories show it as a table."""
 
 _NOT_COVERED = ("seconds", "floss_seconds", "sha256")
 """Columns that may differ between two computations of the same network, and so are not in its SHA-256."""
@@ -127,7 +136,7 @@ class Store:
         with contextlib.ExitStack() as held:
             with self.locked():
                 busy = self.busy()
-                records = self.records()  # after it: what ends between the two is then done, and not idle and unfinished
+                records = self.records()  # after it, so that what ends between the two is done, not idle and unfinished
                 left = [
                     key
                     for key in stack.networks
@@ -140,6 +149,7 @@ class Store:
         folder = self.root / stack.name
         folder.mkdir(exist_ok=True)
         held.enter_context(exclusive(folder))
+        (folder / PACKED).unlink(missing_ok=True)  # of these same networks, and damaged
         origin = self.root / stack.origin if stack.origin else None
         claim = Claim(stack, folder, origin if origin and (origin / "checkpoint.pt").exists() else None)
         write_summary(claim, {key: {"status": "interrupted"} for key in stack.networks}, {})
@@ -151,7 +161,7 @@ class Store:
         contents: dict[Path, bytes] = {}
         for record in records:
             if record.folder not in contents and record.status in DONE:
-                contents[record.folder] = (record.folder / "metrics.csv").read_bytes()
+                contents[record.folder] = _metrics(record.folder)
                 headers[record.folder] = contents[record.folder].split(b"\n", 1)[0].decode().split(",")
         further = dict.fromkeys(c for h in headers.values() for c in h if c not in METRICS and c != "network")
         columns = [*METRICS, *further, "network"]
@@ -180,6 +190,16 @@ class Store:
                 else:
                     remove_leftovers(folder)
 
+    def pack(self) -> None:
+        """Compress the long tables of what is done, where nobody is at it; for whoever holds the lock."""
+        for folder in self._folders():
+            path = folder / "metrics.csv"
+            long = path.exists() and path.stat().st_size > _LARGE
+            if long and all(record.status in DONE for record in self._records_of(folder)) and not locked(folder):
+                # Without the time of day, so that the same rows give the same file.
+                write_whole(folder / PACKED, gzip.compress(path.read_bytes(), mtime=0))
+                path.unlink()
+
     def _all(self) -> Iterator[Record]:
         for folder in self._folders():
             yield from self._records_of(folder)
@@ -189,7 +209,7 @@ class Store:
 
     def _records_of(self, folder: Path) -> list[Record]:
         """The records of an ensemble, read again only when its files have changed."""
-        stamps = tuple(_stamp(folder / name) for name in ("summary.csv", "metrics.csv"))
+        stamps = tuple(_stamp(folder / name) for name in ("summary.csv", "metrics.csv", PACKED))
         if folder not in self._read or self._read[folder][0] != stamps:
             self._read[folder] = stamps, _read_records(folder)
         return self._read[folder][1]
@@ -215,8 +235,8 @@ def _read_records(folder: Path) -> list[Record]:
         return []
     spans: dict[str, list[tuple[int, int]]] = {}
     content = b""
-    with contextlib.suppress(OSError):
-        content = (folder / "metrics.csv").read_bytes()
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        content = _metrics(folder)
         spans = _spans(content)
     records = []
     for row in table:
@@ -230,6 +250,14 @@ def _read_records(folder: Path) -> list[Record]:
                 status, span = "damaged", (0, 0)
         records.append(Record(key, folder, status, row, span))
     return records
+
+
+def _metrics(folder: Path) -> bytes:
+    """metrics.csv of an ensemble, packed or not."""
+    try:
+        return (folder / "metrics.csv").read_bytes()
+    except FileNotFoundError:
+        return gzip.decompress((folder / PACKED).read_bytes())
 
 
 def _spans(content: bytes) -> dict[str, list[tuple[int, int]]]:

@@ -5,6 +5,7 @@ Nothing of floss, pandas or NumPy is used, so that a mistake there is seen here:
 """
 
 import csv
+import gzip
 import math
 import sys
 from collections import defaultdict
@@ -33,7 +34,8 @@ def networks() -> list[Network]:
         if not (folder / "summary.csv").exists():
             continue
         training: dict[str, list[Row]] = defaultdict(list)
-        with (folder / "metrics.csv").open(newline="") as file:
+        packed = folder / "metrics.csv.gz"
+        with gzip.open(packed, "rt") if packed.exists() else (folder / "metrics.csv").open(newline="") as file:
             for row in csv.DictReader(file):
                 if row["phase"] == "train":
                     training[row["network"]].append(row)

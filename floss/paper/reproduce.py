@@ -78,6 +78,8 @@ def reproduce(job: ReproduceJob) -> int:
     print(_overview(job, runs, work), flush=True)
     bar = OneBar(work.total)
     _train(work, bar)
+    with (store := Store(job.results)).locked():
+        store.pack()  # thousands of networks are to fit into a repository
     for one, seconds in zip(work.analyses, work.seconds, strict=True):
         _analyse(one, bar, seconds)
     bar.bar.close()

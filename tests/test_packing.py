@@ -1,0 +1,115 @@
+"""Tables of a store that are packed are the same tables."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command import TINY, job
+from test_resume import computed, copied, empty, ensemble, flip_a_byte, result, truncate
+
+from floss import store, sweep
+from floss.config import ReproduceJob, TrainJob
+from floss.paper.reproduce import reproduce
+from floss.planner import expand
+from floss.results import exclusive
+from floss.store import PACKED, Store
+
+
+@pytest.fixture(autouse=True, scope="module")
+def every_table_is_long():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_LARGE", 100)
+        patch.setattr(sweep, "draw", lambda folder: [])
+        yield
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> TrainJob:
+    return computed(job(*TINY, "seeds=3", f"results={tmp_path_factory.mktemp('plain')}"))
+
+
+def packed(one: TrainJob, folder: Path) -> TrainJob:
+    """The same results, packed."""
+    one = copied(one, folder)
+    pack(folder)
+    return one
+
+
+def pack(folder: Path) -> None:
+    with (ours := Store(folder)).locked():
+        ours.pack()
+
+
+def tables(one: TrainJob) -> list[str]:
+    return [path.name for path in sorted(ensemble(one).glob("metrics.csv*"))]
+
+
+def test_the_same_rows_come_from_a_packed_table(plain, tmp_path):
+    one = packed(plain, tmp_path)
+    assert (tables(plain), tables(one)) == (["metrics.csv"], [PACKED])
+    before, after = (Store(each.results) for each in (plain, one))
+    assert before.records().keys() == after.records().keys() == expand([one]).keys()
+    assert {record.status for record in after.records().values()} == {"done"}
+    assert before.rows([*before.records().values()]) == after.rows([*after.records().values()])
+
+
+def test_packing_a_store_that_has_been_read(plain, tmp_path):
+    one, ours = copied(plain, tmp_path), Store(tmp_path)
+    before = ours.rows([*ours.records().values()])
+    with ours.locked():
+        ours.pack()
+    assert tables(one) == [PACKED]
+    assert ours.rows([*ours.records().values()]) == before
+
+
+def test_packing_twice_gives_the_same_bytes(plain, tmp_path):
+    first, second = (packed(plain, tmp_path / name) for name in ("first", "second"))
+    content = (ensemble(first) / PACKED).read_bytes()
+    assert (ensemble(second) / PACKED).read_bytes() == content
+    pack(tmp_path / "first")
+    assert (tables(first), (ensemble(first) / PACKED).read_bytes()) == ([PACKED], content)
+
+
+def test_what_people_open_is_made_from_it(plain, tmp_path):
+    one = packed(plain, tmp_path)
+    shutil.rmtree(one.folder)
+    computed(one)
+    assert tables(one) == [PACKED]  # nothing was computed
+    assert result(one.folder) == result(plain.folder)
+
+
+def test_what_is_not_done_or_short_or_busy_is_left_alone(plain, tmp_path, monkeypatch):
+    one = copied(plain, tmp_path)
+    with exclusive(ensemble(one)):
+        pack(tmp_path)
+    assert tables(one) == ["metrics.csv"]
+    monkeypatch.setattr(store, "_LARGE", 10**6)
+    pack(tmp_path)
+    assert tables(one) == ["metrics.csv"]
+    monkeypatch.setattr(store, "_LARGE", 100)
+    summary = ensemble(one) / "summary.csv"
+    summary.write_text(summary.read_text().replace("done", "interrupted", 1))
+    pack(tmp_path)
+    assert tables(one) == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, empty])
+def test_a_damaged_one_is_computed_again(plain, tmp_path, damage):
+    one = packed(plain, tmp_path)
+    damage(ensemble(one) / PACKED)
+    assert {record.status for record in Store(tmp_path).records().values()} == {"damaged"}
+    computed(one)
+    assert tables(one) == ["metrics.csv"]
+    assert result(one.folder) == result(plain.folder)
+
+
+def test_a_reproduction_is_packed(tmp_path):
+    def whole() -> list[str]:
+        return sorted(path.name for path in tmp_path.rglob("metrics.csv*"))
+
+    asked = ReproduceJob(fig=12, scale="smoke", device="auto", engine="auto", memory_limit=None, results=str(tmp_path))
+    assert reproduce(asked) == 0
+    assert set(whole()) == {PACKED}
+    pictures = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert reproduce(asked) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == pictures
