@@ -28,7 +28,7 @@ def forecast(jobs: list[TrainJob]) -> str:
     status = statuses(networks, store.records())  # after it, so that what ends between the two is not to be computed
     missing = {key: one for key, one in networks.items() if status[key] not in DONE}
     bytes_of = memory_model(networks)
-    stacks = stacks_of({key: one for key, one in missing.items() if key not in busy}, store, bytes_of)
+    stacks = timed_stacks({key: one for key, one in missing.items() if key not in busy}, store, bytes_of)
     elsewhere = sum(key in busy for key in missing)
     counts = [f"{len(networks)} networks", f"{len(networks) - len(missing)} done"]
     counts += [f"{elsewhere} being computed by another process"] if elsewhere else []
@@ -37,19 +37,27 @@ def forecast(jobs: list[TrainJob]) -> str:
     lines = [f"{', '.join(counts)}, {len(missing) - elsewhere} to compute in {store.root.parent}"]
     if not stacks:
         return lines[0]
-    seconds, rate = [], Rates()
     table = [("ensemble", "networks", "of", "device", "engine", "memory", "time")]
-    for place, stack in enumerate(stacks, 1):
+    for place, (stack, seconds) in enumerate(stacks, 1):
         one = next(iter(stack.networks.values()))
         device, engine = place_of(one)
-        seconds.append(rate.seconds(stack) * (1.0 - progress(store, stack)))
         memory = sum(map(bytes_of, stack.networks.values()))
         what = _describe(stack.networks) + (" (goes on)" if stack.origin else "")
         size = str(len(stack.networks))
-        table.append((str(place), size, what, device, engine.name, _bytes(memory), duration(seconds[-1])))
+        table.append((str(place), size, what, device, engine.name, _bytes(memory), duration(seconds)))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, f"about {duration(sum(seconds))} on this machine, by a few epochs of each kind"])
+    total = sum(seconds for _, seconds in stacks)
+    return "\n".join([*lines, f"about {duration(total)} on this machine, by a few epochs of each kind"])
+
+
+def timed_stacks(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], float]) -> list[tuple[Stack, float]]:
+    """The ensembles in which networks are to be computed, and about how many seconds each takes to its end."""
+    rates = Rates()
+    return [
+        (stack, rates.seconds(stack) * (1.0 - _progress(store, stack)))
+        for stack in stacks_of(networks, store, bytes_of)
+    ]
 
 
 class Rates:
@@ -102,7 +110,7 @@ def _timed(run: Callable[[], object]) -> float:
     return best
 
 
-def progress(store: Store, stack: Stack) -> float:
+def _progress(store: Store, stack: Stack) -> float:
     """Which part of its training epochs an unfinished stack has behind it."""
     if stack.origin is None:
         return 0.0

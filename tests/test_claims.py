@@ -19,7 +19,6 @@ import pytest
 from floss.bench.command import COLUMNS as BENCH
 from floss.figures.finding import Finding, Findings
 from floss.figures.growth import cost
-from floss.figures.table1 import flossing_share
 from floss.paper.claims import all_claims, claim, fig15
 from floss.paper.claims.claim import (
     FEWEST,
@@ -804,14 +803,6 @@ def test_the_area_of_the_rectangle_is_kept():
     sample = CLAIMS["fig15.area_kept"].sample({})
     assert len(sample.rows) == 100
     assert 0 <= sample.statistic(sample.rows) < 1e-14
-
-
-def test_the_share_is_that_of_the_table():
-    """The claim's bootstrap needs a fast function; it is the figure's."""
-    for tables in (world("table1", "random"), spoilt(world("table1", "random"))):
-        data = findings(tables)
-        sample = CLAIMS["table1.share_of_flossing"].sample(data)
-        assert sample.statistic(sample.rows) == pytest.approx(flossing_share(data["share"].summary), rel=1e-12)
 
 
 # --- data that is not as one would like it ---------------------------------------------------------------------------

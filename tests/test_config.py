@@ -642,8 +642,9 @@ def filled(values: Any, like: Any) -> Any:
     return values | {name: filled(values.get(name, default), default) for name, default in like.items()}
 
 
-# The folders right under results/ are local runs.
+# The folders right under results/ are local runs, and so are the ensembles there.
 COMMITTED = sorted([*RESULTS.glob("*/*/config.yaml"), *RESULTS.glob("paper/analyses/*/config.yaml")])
+COMMITTED = [path for path in COMMITTED if path.parent.parent != RESULTS / "ensembles"]
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)

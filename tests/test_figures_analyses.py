@@ -404,16 +404,19 @@ def test_fig16_of_one_state_or_none_that_is_finite():
 
 
 def test_flossing_share():
+    def share(summary: pd.DataFrame, number: int = 2) -> float:
+        return table1.flossing_share(table1.costs(summary), number)
+
     # Six seconds in 0 + 1 + 2 episodes: f = 2; t = 10; during has two episodes: 4 / 14.
-    assert table1.flossing_share(SECONDS) == pytest.approx(4 / 14)
-    assert table1.flossing_share(SECONDS, "pre") == pytest.approx(2 / 12)
+    assert share(SECONDS) == pytest.approx(4 / 14)
+    assert share(SECONDS, 1) == pytest.approx(2 / 12)
     # Ensembles of different delays: f = (1 + 3 + 3) / (0 + 1 + 2), t = (10 + 12 + 14) / 3.
     uneven = seconds(("none", 10000, 11.0, 1.0), ("pre", 10000, 15.0, 3.0), ("during", 10000, 17.0, 3.0))
-    assert table1.flossing_share(uneven) == pytest.approx((14 / 3) / (14 / 3 + 12))
+    assert share(uneven) == pytest.approx((14 / 3) / (14 / 3 + 12))
     # A network that diverged before the second episode, and one of which no time is known.
     partly = seconds(("during", 1000, 12.0, 2.0), ("during", 300, 12.0, 2.0), ("pre", 1000, NAN, NAN))
-    assert table1.flossing_share(partly) == pytest.approx((8 / 3) / (8 / 3 + 10))
-    assert math.isnan(table1.flossing_share(seconds(("none", 1000, 12.0, 0.0))))
+    assert share(partly) == pytest.approx((8 / 3) / (8 / 3 + 10))
+    assert math.isnan(share(seconds(("none", 1000, 12.0, 0.0))))
 
 
 def test_table1_shows_measured_and_expected_exponents():

@@ -6,6 +6,7 @@
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,19 +26,28 @@ _ENGINES = ("torch", "native")
 _FLOSSED = ("pre", "during")
 
 
-def flossing_share(summary: pd.DataFrame, schedule: str = "during") -> float:
-    """Share of the time of a training with a schedule that goes into its flossing episodes.
+def costs(summary: pd.DataFrame) -> np.ndarray:
+    """Flossing episodes, seconds of flossing and seconds of training without it, of each network [networks, 3]."""
+    rows = summary.dropna(subset=["seconds", "floss_seconds"])
+    number = [len(episodes(*row)) for row in zip(rows["flossing"], rows["epochs"], strict=True)]
+    return np.stack([number, rows["floss_seconds"], rows["seconds"] - rows["floss_seconds"]], axis=1)
+
+
+def flossing_share(rows: np.ndarray, number: int) -> float:
+    """Share of the time of a training with some episodes that goes into these.
 
     Seconds in summary.csv are averages over the ensemble in which a network was computed, whatever its own schedule. So
     an episode takes f = Σ floss_seconds / Σ episodes, training alone t = mean(seconds - floss_seconds), and the share
     of e episodes is e f / (e f + t). NaN if nothing was flossed.
+
+    Args:
+        rows: `costs` of networks [networks, 3].
+        number: episodes e.
     """
-    rows = summary.dropna(subset=["seconds", "floss_seconds"])
-    number = sum(len(episodes(*row)) for row in zip(rows["flossing"], rows["epochs"], strict=True))
-    if not number:
+    count, flossing, training = rows.sum(axis=0)
+    if not count:
         return float("nan")
-    flossing = len(episodes(schedule, int(rows["epochs"].max()))) * rows["floss_seconds"].sum() / number
-    training = (rows["seconds"] - rows["floss_seconds"]).mean()
+    flossing, training = number * flossing / count, training / len(rows)
     return float(flossing / (flossing + training))
 
 
@@ -91,7 +101,9 @@ def _exponents(axes: Axes, numbers: Axes, fits: list[Growth]) -> None:
 
 def _shares(axes: Axes, summary: pd.DataFrame) -> None:
     """One bar for each schedule, and the paper's number as a line."""
-    shares = [flossing_share(summary, schedule) for schedule in _FLOSSED]
+    epochs, rows = int(summary["epochs"].max()), costs(summary)
+    counts = [len(episodes(schedule, epochs)) for schedule in _FLOSSED]
+    shares = [flossing_share(rows, count) for count in counts]
     for row, (schedule, share) in enumerate(zip(_FLOSSED, shares, strict=True)):
         colour, _, _ = look(schedule, _FLOSSED)
         known = share == share
@@ -107,8 +119,6 @@ def _shares(axes: Axes, summary: pd.DataFrame) -> None:
         fontsize=8,
     )
     axes.set_xlim(0, 1.3 * max([PAPERS_SHARE, *(share for share in shares if share == share)]))
-    epochs = int(summary["epochs"].max())
-    counts = [len(episodes(schedule, epochs)) for schedule in _FLOSSED]
     names = [f"{name}: {n} episode{'s' * (n != 1)}" for name, n in zip(_FLOSSED, counts, strict=True)]
     axes.set_yticks(range(len(_FLOSSED)), names)
     axes.set_ylim(len(_FLOSSED) - 0.5, -0.5)

@@ -23,7 +23,7 @@ from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.config import BenchJob, ReproduceJob, TrainJob, check_folder
 from floss.device import check_device, device_of
-from floss.forecast import Rates, duration, progress
+from floss.forecast import duration, timed_stacks
 from floss.interrupt import Interrupt, interruptible
 from floss.outcome import report
 from floss.paper.draw import draw_figures
@@ -32,11 +32,10 @@ from floss.paper.findings import Reproduction, record_request
 from floss.paper.typesetting import plural
 from floss.planner import Stack, expand
 from floss.progress import OneBar
-from floss.resources import memory_model, stacks_of
+from floss.resources import memory_model
 from floss.results import sealed
-from floss.store import DONE, Store
+from floss.store import Store
 from floss.sweep import complete, done
-from floss.views import statuses
 
 Analysis = SpectrumJob | ConditionJob | BenchJob
 
@@ -98,12 +97,10 @@ def _work(results: str, runs: list[Run], settings: dict[str, Any]) -> Work:
                 analyses[folder_of(one)] = one
     stacks: list[tuple[Stack, float]] = []
     if trained:
-        networks, store, rates = expand(trained), Store(results), Rates()
-        bytes_of = memory_model(networks)
-        status = statuses(networks, store.records())
-        missing = {key: one for key, one in networks.items() if status[key] not in DONE}
-        for stack in stacks_of(missing, store, bytes_of):
-            stacks.append((stack, rates.seconds(stack) * (1.0 - progress(store, stack))))
+        networks, store = expand(trained), Store(results)
+        have = done(networks, store)
+        missing = {key: one for key, one in networks.items() if key not in have}
+        stacks = timed_stacks(missing, store, memory_model(networks))
     return Work(trained, list(analyses.values()), stacks, [_seconds(one) for one in analyses.values()])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from floss.figures.finding import Findings
 from floss.figures.growth import growth
 from floss.figures.panels import episodes
+from floss.figures.table1 import costs, flossing_share
 from floss.paper.claims.claim import Claim, Criterion, Sample
 
 
@@ -21,18 +22,10 @@ def _exponents(findings: Findings, loop: str) -> Sample:
 
 
 def _share(findings: Findings) -> Sample:
-    """As `floss.figures.table1.flossing_share`, of the episodes, flossing time and training time of each network."""
-    summary = findings["share"].summary.dropna(subset=["seconds", "floss_seconds"])
-    number = [len(episodes(*row)) for row in zip(summary["flossing"], summary["epochs"], strict=True)]
-    rows = np.stack([number, summary["floss_seconds"], summary["seconds"] - summary["floss_seconds"]], axis=1)
-    own = len(episodes("during", int(summary["epochs"].max())))
-
-    def statistic(rows: np.ndarray) -> float:
-        count, flossing, training = rows.sum(axis=0)
-        flossing, training = own * flossing / count, training / len(rows)
-        return flossing / (flossing + training)
-
-    return Sample(rows, statistic, len(rows))
+    """Share of flossing in a training with the schedule `during`."""
+    summary = findings["share"].summary
+    rows, number = costs(summary), len(episodes("during", int(summary["epochs"].max())))
+    return Sample(rows, partial(flossing_share, number=number), len(rows))
 
 
 _SIZES = {"train": ("n", "t", "batch"), "floss": ("n", "t", "k")}
