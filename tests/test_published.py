@@ -1,6 +1,6 @@
 """What is committed of the reproduction is whole, and is what the code as it is now makes of it."""
 
-import re
+import importlib
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +12,6 @@ from floss.paper.claims import judged
 from floss.paper.claims.claim import Result, claims_csv
 from floss.paper.experiments import figures
 from floss.paper.findings import Reproduction
-from floss.paper.tables import markdown
 from floss.results import sealed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,12 +52,16 @@ def test_claims_are_those_of_the_data(results):
     assert (ROOT / "results/claims.csv").read_text() == claims_csv(results)
 
 
-def test_the_readme_shows_them(results):
-    shown = re.search(
-        r"<!-- claims: [^\n]* -->\n(.*)<!-- end of claims -->", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    assert shown is not None
-    assert shown[1].strip() == markdown(results).strip()
+def test_the_readme_shows_them(reproduction):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        filled = importlib.import_module("fill_readme").filled
+    finally:
+        sys.path.pop(0)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert filled(readme, reproduction) == readme
+    with pytest.raises(SystemExit, match="must have the marks"):
+        filled(readme.replace("<!-- end of claims -->", ""), reproduction)
 
 
 def test_a_script_without_floss_finds_the_same_values():

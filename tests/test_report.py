@@ -25,7 +25,7 @@ from floss.paper.experiments import experiment, figures
 from floss.paper.findings import Reproduction
 from floss.paper.provenance import anonymous, dates
 from floss.paper.report import page
-from floss.paper.tables import WIDTH, counts, markdown, table
+from floss.paper.tables import WIDTH, claims_markdown, counts, table
 from floss.paper.typesetting import drawn_ruler, measured, prose, typeset
 
 CHROMIUM = shutil.which("chromium")
@@ -295,7 +295,9 @@ def test_the_terminal_s_table_is_aligned_and_fits():
 
 
 def test_markdown_keeps_its_cells():
-    lines = markdown(RESULTS).splitlines()
+    tally, empty, *lines = claims_markdown(RESULTS).splitlines()
+    numbers = ", ".join(f"{number} {verdict}" for verdict, number in counts(RESULTS).items())
+    assert (tally, empty) == (f"**{len(RESULTS)} claims: {numbers}.**", "")
     assert len(lines) == len(RESULTS) + 2
     for line in lines:
         assert len(re.findall(r"(?<!\\)\|", line)) == 7

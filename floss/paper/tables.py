@@ -1,4 +1,4 @@
-"""The claims as tables of text: for the terminal, and for the README."""
+"""Tables of text: the claims for the terminal, claims and figures for the README."""
 
 import re
 import textwrap
@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from floss.paper.claims.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result
-from floss.paper.experiments import label
-from floss.paper.typesetting import NONE, criterion, measured, plain_in_markdown, typeset
+from floss.paper.experiments import experiment, figures, label
+from floss.paper.findings import Reproduction
+from floss.paper.typesetting import NONE, criterion, measured, plain_in_markdown, plural, typeset
 
 VERDICTS = {REPRODUCED: ("✓", "yes"), NOT_REPRODUCED: ("✗", "no"), NOT_ENOUGH: ("○", "open")}
 """Symbol and CSS class of each verdict: never by colour alone."""
@@ -41,9 +42,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown(results: Sequence[Result]) -> str:
-    """The claims as a table in Markdown."""
-    lines = ["| figure | claim (our words) | measured | criterion | networks | verdict |", "|---|---|---|---|---|---|"]
+def claims_markdown(results: Sequence[Result]) -> str:
+    """The claims in Markdown: how many have each verdict, and a table."""
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results).items())
+    lines = [f"**{plural(len(results), 'claim')}: {tally}.**", ""]
+    lines += ["| figure | claim (our words) | measured | criterion | networks | verdict |", "|---|---|---|---|---|---|"]
     for r in results:
         claim = f"{r.claim.sentence} ({r.claim.place})" if r.claim.place else r.claim.sentence
         cells = [
@@ -55,6 +58,23 @@ def markdown(results: Sequence[Result]) -> str:
             f"{VERDICTS[r.verdict][0]} {r.verdict}",
         ]
         lines.append(f"| {' | '.join(map(plain_in_markdown, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def figures_markdown(reproduction: Reproduction) -> str:
+    """The figures as a table in Markdown: title, and the scale and number of networks that each is drawn from."""
+    lines = ["| figure | shows | data |", "|---|---|---|"]
+    for figure in figures():
+        findings, title = reproduction.findings(figure), experiment(figure).title
+        if findings is None:
+            lines.append(f"| {label(figure)} | {title} | none yet |")
+            continue
+        networks = Counter[str]()
+        for finding in findings.values():
+            networks[finding.scale] += finding.networks
+        scales = [f"{s} scale" + (f", {plural(n, 'network')}" if n else "") for s, n in networks.items()]
+        data = "; ".join(scales) or "a drawing"
+        lines.append(f"| [{label(figure)}](results/paper/figures/{figure}.png) | {title} | {data} |")
     return "\n".join(lines) + "\n"
 
 
