@@ -917,11 +917,14 @@ def test_a_single_network_that_is_missing_is_not_one_at_chance(figure, quick):
 
 
 def test_networks_trained_for_different_times_are_not_compared(quick):
-    tables = world("fig14", "true")
-    data = {**findings(tables), "fig04/temporal": findings(tables, "small")["fig04/temporal"]}
-    result = judge(CLAIMS["fig14.orthogonal_slightly_better"], data)
-    assert result.units == 0
-    assert np.isnan(result.value)
+    claim, tables = CLAIMS["fig14.orthogonal_slightly_better"], world("fig14", "true")
+
+    def beside(scale: str) -> Result:
+        return judge(claim, {**findings(tables), "fig04/temporal": findings(tables, scale)["fig04/temporal"]})
+
+    assert beside("smoke").units == 0
+    assert np.isnan(beside("smoke").value)
+    assert beside("small").value == beside("paper").value == judge(claim, findings(tables)).value
 
 
 # --- verdicts and intervals ------------------------------------------------------------------------------------------
