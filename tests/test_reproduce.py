@@ -15,7 +15,7 @@ from floss.figures.finding import Finding
 from floss.paper.claims import all_claims
 from floss.paper.claims.claim import COLUMNS
 from floss.paper.experiments import SCALES, experiment, figures, label, named
-from floss.paper.findings import Reproduction
+from floss.paper.findings import REQUESTS, Reproduction, record_request
 from floss.planner import expand
 from floss.store import Store
 
@@ -185,6 +185,20 @@ def test_what_is_damaged_is_repaired_and_nothing_else(copy):
     assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
     assert spectrum.read_text() == text
     assert pictures(copy) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff{", b"[1, 2]", b'{"fig04": 3}'])
+def test_a_damaged_record_of_what_was_asked_for_hides_nothing(copy, content):
+    root = copy / "results/paper"
+    before = Reproduction(root).findings("fig04")
+    (root / REQUESTS).write_bytes(content)
+    found = Reproduction(root).findings("fig04")
+    assert before is not None
+    assert found is not None
+    assert {name: one.command for name, one in found.items()} == {name: one.command for name, one in before.items()}
+    record_request(root, ("fig04",), "smoke")
+    assert set(Reproduction(root).requested) == set(figures())
+    assert Reproduction(root).findings("fig12") is not None
 
 
 def test_interrupted_twice_it_ends_with_the_same_pictures(smoke, tmp_path):

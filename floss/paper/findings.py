@@ -36,10 +36,14 @@ def record_request(results: Path, asked: Sequence[str], scale: str) -> None:
 
 def _requests(results: Path) -> dict[str, list[str]]:
     try:
-        content = json.loads((results / REQUESTS).read_text())
-    except (OSError, ValueError):
+        text = (results / REQUESTS).read_bytes()
+    except OSError:
         return {}
-    return content if isinstance(content, dict) else {}
+    try:
+        content = json.loads(text)
+        return {figure: [scale for scale in SCALES if scale in asked] for figure, asked in content.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {figure: list(SCALES) for figure in figures()}  # damaged: looking for all of it loses nothing
 
 
 class Reproduction:
