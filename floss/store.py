@@ -13,7 +13,6 @@ taken over.
 
 import contextlib
 import csv
-import gzip
 import hashlib
 import shutil
 import zlib
@@ -196,8 +195,7 @@ class Store:
             path = folder / "metrics.csv"
             long = path.exists() and path.stat().st_size > _LARGE
             if long and all(record.status in DONE for record in self._records_of(folder)) and not locked(folder):
-                # Without the time of day, so that the same rows give the same file.
-                write_whole(folder / PACKED, gzip.compress(path.read_bytes(), mtime=0))
+                write_whole(folder / PACKED, _packed(path.read_bytes()))
                 path.unlink()
 
     def _all(self) -> Iterator[Record]:
@@ -235,7 +233,7 @@ def _read_records(folder: Path) -> list[Record]:
         return []
     spans: dict[str, list[tuple[int, int]]] = {}
     content = b""
-    with contextlib.suppress(OSError, EOFError, zlib.error):
+    with contextlib.suppress(OSError):
         content = _metrics(folder)
         spans = _spans(content)
     records = []
@@ -257,7 +255,36 @@ def _metrics(folder: Path) -> bytes:
     try:
         return (folder / "metrics.csv").read_bytes()
     except FileNotFoundError:
-        return gzip.decompress((folder / PACKED).read_bytes())
+        return _unpacked((folder / PACKED).read_bytes())
+
+
+_MEMBER = b"\x1f\x8b\x08\0\0\0\0\0"
+"""What a gzip member begins with that says neither its name nor its time, so that the same rows give the same bytes."""
+
+
+def _packed(content: bytes) -> bytes:
+    """metrics.csv as a gzip file; header and networks are members of it, so that damage costs one network alone."""
+    places = sorted(place for several in _spans(content).values() for place in several)
+    parts = [content[: content.find(b"\n") + 1], *(content[slice(*place)] for place in places)]
+    return b"".join(zlib.compress(part, level=9, wbits=31) for part in parts)
+
+
+def _unpacked(content: bytes) -> bytes:
+    """metrics.csv of a packed one, without the members that are damaged."""
+    parts = []
+    while content:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            part = member.decompress(content)
+        except zlib.error:
+            part = b""
+        if member.eof:
+            parts.append(part)
+            content = member.unused_data
+        else:
+            following = content.find(_MEMBER, 1)
+            content = content[following:] if following > 0 else b""
+    return b"".join(parts)
 
 
 def _spans(content: bytes) -> dict[str, list[tuple[int, int]]]:

@@ -1,11 +1,12 @@
 """Tables of a store that are packed are the same tables."""
 
+import gzip
 import shutil
 from pathlib import Path
 
 import pytest
 from command import TINY, job
-from test_resume import computed, copied, empty, ensemble, flip_a_byte, result, truncate
+from test_resume import computed, copied, ensemble, result
 
 from floss import store, sweep
 from floss.config import ReproduceJob, TrainJob
@@ -93,10 +94,42 @@ def test_what_is_not_done_or_short_or_busy_is_left_alone(plain, tmp_path, monkey
     assert tables(one) == ["metrics.csv"]
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte, empty])
-def test_a_damaged_one_is_computed_again(plain, tmp_path, damage):
+def test_any_program_unpacks_it(plain, tmp_path):
+    content = (ensemble(packed(plain, tmp_path)) / PACKED).read_bytes()
+    assert gzip.decompress(content) == (ensemble(plain) / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("place", range(0, 100, 3))
+def test_a_damaged_byte_costs_one_network(plain, tmp_path, place):
+    """Wherever it is: in the header of a member, its rows or its checksum; but for the header of the table."""
     one = packed(plain, tmp_path)
-    damage(ensemble(one) / PACKED)
+    path = ensemble(one) / PACKED
+    content = bytearray(path.read_bytes())
+    table = content.find(content[:8], 1)  # where the member of the first network begins
+    at = table + (len(content) - table) * place // 100
+    content[at] ^= 0xFF
+    path.write_bytes(content)
+    statuses = [record.status for record in Store(tmp_path).records().values()]
+    assert sorted(statuses) in (["damaged", "done", "done"], ["done"] * 3)
+    # Some bytes of a member's header, as those of its time, mean nothing.
+    unharmed = store._unpacked(bytes(content)) == (ensemble(plain) / "metrics.csv").read_bytes()
+    assert unharmed == ("damaged" not in statuses)
+
+
+def test_the_network_that_was_damaged_is_computed_again(plain, tmp_path, capsys):
+    one = packed(plain, tmp_path)
+    path = ensemble(one) / PACKED
+    path.write_bytes(path.read_bytes()[:-20])
+    computed(one)
+    assert "1 networks are damaged and are computed again" in capsys.readouterr().err
+    assert len(list((tmp_path / "ensembles").iterdir())) == 3  # two ensembles and the lock
+    assert result(one.folder) == result(plain.folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", b"\x1f\x8b\x08", b"\x1f\x8b\x08\0\0\0\0\0" * 5])
+def test_what_is_no_packed_table_is_computed_again(plain, tmp_path, content):
+    one = packed(plain, tmp_path)
+    (ensemble(one) / PACKED).write_bytes(content)
     assert {record.status for record in Store(tmp_path).records().values()} == {"damaged"}
     computed(one)
     assert tables(one) == ["metrics.csv"]
