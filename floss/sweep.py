@@ -164,7 +164,8 @@ class _Sweep:
         damaged = [key for key in self.networks if key in records and records[key].status == "damaged"]
         if damaged:
             places = ", ".join(sorted({str(records[key].folder) for key in damaged}))
-            print(f"floss: {len(damaged)} networks are damaged and are computed again: {places}", file=sys.stderr)
+            what = "1 network is" if len(damaged) == 1 else f"{len(damaged)} networks are"
+            print(f"floss: {what} damaged and computed again: {places}", file=sys.stderr)
         return {k: one for k, one in self.networks.items() if status[k] not in DONE and k not in self.failed}
 
     def planned(self, networks: Networks) -> list[Stack]:
@@ -201,7 +202,8 @@ class _Sweep:
     def wait(self, count: int, owner: str) -> None:
         """Give another process time."""
         if not self.said:
-            print(f"floss: waiting for {count} networks that are being computed by {owner}", file=sys.stderr)
+            what = "1 network that is" if count == 1 else f"{count} networks that are"
+            print(f"floss: waiting for {what} being computed by {owner}", file=sys.stderr)
             self.said = True
         time.sleep(_WAIT)
         if self.interrupt.signal:

@@ -389,7 +389,7 @@ def test_rows_with_other_columns_are_computed_again(tmp_path, capsys):
     (path,) = tmp_path.glob("ensembles/*/metrics.csv")
     path.write_text(path.read_text().replace("accuracy", "exactness", 1))
     assert (computed(one) / "metrics.csv").read_bytes() == wanted
-    assert capsys.readouterr().err == f"floss: 2 networks are damaged and are computed again: {path.parent}\n"
+    assert capsys.readouterr().err == f"floss: 2 networks are damaged and computed again: {path.parent}\n"
 
 
 def test_pictures_of_a_watched_run(undisturbed):

@@ -148,7 +148,7 @@ def test_what_is_damaged_is_said_once(tmp_path, undisturbed):
         truncate(path)
     said = check(tmp_path, undisturbed)
     assert said.count("\n") == 1
-    assert re.match(r"floss: [3-9] networks are damaged and are computed again: ", said)
+    assert re.match(r"floss: [3-9] networks are damaged and computed again: ", said)
 
 
 # --- signals -----------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_the_network_that_was_damaged_is_computed_again(plain, tmp_path, capsys)
     path = ensemble(one) / PACKED
     path.write_bytes(path.read_bytes()[:-20])
     computed(one)
-    assert "1 networks are damaged and are computed again" in capsys.readouterr().err
+    assert "1 network is damaged and computed again" in capsys.readouterr().err
     assert len(list((tmp_path / "ensembles").iterdir())) == 3  # two ensembles and the lock
     assert result(one.folder) == result(plain.folder)
 

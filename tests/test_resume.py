@@ -190,13 +190,13 @@ def said_stopped(folder: Path) -> str:
 
 
 def said_damaged(count: int, folder: Path) -> str:
-    return f"floss: {count} networks are damaged and are computed again: {folder}\n"
+    return f"floss: {count} network{' is' if count == 1 else 's are'} damaged and computed again: {folder}\n"
 
 
 def said_waiting(count: int, process: int) -> str:
     """A regular expression."""
     who = rf"process {process} on {re.escape(platform.node())}, started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
-    return f"floss: waiting for {count} networks that are being computed by {who}\n"
+    return f"floss: waiting for {count} network{' that is' if count == 1 else 's that are'} being computed by {who}\n"
 
 
 def progress(folder: Path) -> tuple[int, bool]:
