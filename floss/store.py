@@ -3,8 +3,7 @@
 The truth is files. `ENSEMBLES/NAME/` holds one ensemble: `summary.csv` with one row for each network, which says by its
 `status` how far it is, `metrics.csv` with the rows of its epochs, network by network (`metrics.csv.gz` where it was
 packed), and while it goes on a `checkpoint.pt`. Each network's rows carry a SHA-256 of themselves, so a damaged one is
-found and computed again, alone.
-There is no index: a scan reads the files, and remembers those that have not changed.
+found and computed again, alone. There is no index: a scan reads the files, and remembers those that have not changed.
 
 Several processes may work in one store. Whoever wants networks takes the store's lock, looks, locks an ensemble of what
 is neither done nor being computed, and lets the store go. The kernel drops a dead process's locks; what it left is
@@ -15,7 +14,6 @@ import contextlib
 import csv
 import hashlib
 import shutil
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from filelock import FileLock
 
 from floss.config import TrainJob
 from floss.keys import ConfigError
+from floss.packing import LARGE, PACKED, metrics_of, packed, spans_of
 from floss.planner import Networks, Stack
 from floss.results import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
 
@@ -35,12 +34,6 @@ DONE = ("done", "diverged")
 """Statuses of a network that need not be computed again."""
 
 _STATUSES = (*DONE, "failed", "interrupted", "damaged")
-
-PACKED = "metrics.csv.gz"
-"""What metrics.csv becomes in a store that is to stay small."""
-
-_LARGE = 2**19
-"""Bytes of a metrics.csv that is worth packing; up to there the web pages of repositories show it as a table."""
 
 _NOT_COVERED = ("seconds", "floss_seconds", "sha256")
 """Columns that may differ between two computations of the same network, and so are not in its SHA-256."""
@@ -160,7 +153,7 @@ class Store:
         contents: dict[Path, bytes] = {}
         for record in records:
             if record.folder not in contents and record.status in DONE:
-                contents[record.folder] = _metrics(record.folder)
+                contents[record.folder] = metrics_of(record.folder)
                 headers[record.folder] = contents[record.folder].split(b"\n", 1)[0].decode().split(",")
         further = dict.fromkeys(c for h in headers.values() for c in h if c not in METRICS and c != "network")
         columns = [*METRICS, *further, "network"]
@@ -193,9 +186,9 @@ class Store:
         """Compress the long tables of what is done, where nobody is at it; for whoever holds the lock."""
         for folder in self._folders():
             path = folder / "metrics.csv"
-            long = path.exists() and path.stat().st_size > _LARGE
+            long = path.exists() and path.stat().st_size > LARGE
             if long and all(record.status in DONE for record in self._records_of(folder)) and not locked(folder):
-                write_whole(folder / PACKED, _packed(path.read_bytes()))
+                write_whole(folder / PACKED, packed(path.read_bytes()))
                 path.unlink()
 
     def _all(self) -> Iterator[Record]:
@@ -234,8 +227,8 @@ def _read_records(folder: Path) -> list[Record]:
     spans: dict[str, list[tuple[int, int]]] = {}
     content = b""
     with contextlib.suppress(OSError):
-        content = _metrics(folder)
-        spans = _spans(content)
+        content = metrics_of(folder)
+        spans = spans_of(content)
     records = []
     for row in table:
         key, status = row.get("network") or "", row.get("status") or ""
@@ -248,63 +241,6 @@ def _read_records(folder: Path) -> list[Record]:
                 status, span = "damaged", (0, 0)
         records.append(Record(key, folder, status, row, span))
     return records
-
-
-def _metrics(folder: Path) -> bytes:
-    """metrics.csv of an ensemble, packed or not."""
-    try:
-        return (folder / "metrics.csv").read_bytes()
-    except FileNotFoundError:
-        return _unpacked((folder / PACKED).read_bytes())
-
-
-_MEMBER = b"\x1f\x8b\x08\0\0\0\0\0"
-"""What a gzip member begins with that says neither its name nor its time, so that the same rows give the same bytes."""
-
-
-def _packed(content: bytes) -> bytes:
-    """metrics.csv as a gzip file; header and networks are members of it, so that damage costs one network alone."""
-    places = sorted(place for several in _spans(content).values() for place in several)
-    parts = [content[: content.find(b"\n") + 1], *(content[slice(*place)] for place in places)]
-    return b"".join(zlib.compress(part, level=9, wbits=31) for part in parts)
-
-
-def _unpacked(content: bytes) -> bytes:
-    """metrics.csv of a packed one, without the members that are damaged."""
-    parts = []
-    while content:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(content)
-        except zlib.error:
-            part = b""
-        if member.eof:
-            parts.append(part)
-            content = member.unused_data
-        else:
-            following = content.find(_MEMBER, 1)
-            content = content[following:] if following > 0 else b""
-    return b"".join(parts)
-
-
-def _spans(content: bytes) -> dict[str, list[tuple[int, int]]]:
-    """Where each network's rows begin and end: its key is their last field."""
-    spans: dict[str, list[tuple[int, int]]] = {}
-    at = content.find(b"\n") + 1
-    while 0 < at < len(content):
-        end = content.find(b"\n", at)
-        end = len(content) if end < 0 else end
-        last = content[content.rfind(b",", at, end) + 1 : end]
-        tail = b"," + last + b"\n"
-        after = end + 1
-        while after < len(content):  # the rows of one network follow each other
-            stop = content.find(b"\n", after)
-            if stop < 0 or content[stop - len(last) - 1 : stop + 1] != tail:
-                break
-            after = stop + 1
-        spans.setdefault(last.decode(errors="replace"), []).append((at, after))
-        at = after
-    return spans
 
 
 def network_digest(row: Mapping[str, Any], rows: bytes) -> str:

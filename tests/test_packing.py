@@ -10,16 +10,17 @@ from test_resume import computed, copied, ensemble, result
 
 from floss import store, sweep
 from floss.config import ReproduceJob, TrainJob
+from floss.packing import PACKED, unpacked
 from floss.paper.reproduce import reproduce
 from floss.planner import expand
 from floss.results import exclusive
-from floss.store import PACKED, Store
+from floss.store import Store
 
 
 @pytest.fixture(autouse=True, scope="module")
 def every_table_is_long():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_LARGE", 100)
+        patch.setattr(store, "LARGE", 100)
         patch.setattr(sweep, "draw", lambda folder: [])
         yield
 
@@ -84,10 +85,10 @@ def test_what_is_not_done_or_short_or_busy_is_left_alone(plain, tmp_path, monkey
     with exclusive(ensemble(one)):
         pack(tmp_path)
     assert tables(one) == ["metrics.csv"]
-    monkeypatch.setattr(store, "_LARGE", 10**6)
+    monkeypatch.setattr(store, "LARGE", 10**6)
     pack(tmp_path)
     assert tables(one) == ["metrics.csv"]
-    monkeypatch.setattr(store, "_LARGE", 100)
+    monkeypatch.setattr(store, "LARGE", 100)
     summary = ensemble(one) / "summary.csv"
     summary.write_text(summary.read_text().replace("done", "interrupted", 1))
     pack(tmp_path)
@@ -112,7 +113,7 @@ def test_a_damaged_byte_costs_one_network(plain, tmp_path, place):
     statuses = [record.status for record in Store(tmp_path).records().values()]
     assert sorted(statuses) in (["damaged", "done", "done"], ["done"] * 3)
     # Some bytes of a member's header, as those of its time, mean nothing.
-    unharmed = store._unpacked(bytes(content)) == (ensemble(plain) / "metrics.csv").read_bytes()
+    unharmed = unpacked(bytes(content)) == (ensemble(plain) / "metrics.csv").read_bytes()
     assert unharmed == ("damaged" not in statuses)
 
 

@@ -77,8 +77,9 @@ def reproduce(job: ReproduceJob) -> int:
     print(_overview(job, runs, work), flush=True)
     bar = OneBar(work.total)
     _train(work, bar)
-    with (store := Store(job.results)).locked():
-        store.pack()  # thousands of networks are to fit into a repository
+    if work.trained:
+        with (store := Store(job.results)).locked():
+            store.pack()  # thousands of networks are to fit into a repository
     for one, seconds in zip(work.analyses, work.seconds, strict=True):
         _analyse(one, bar, seconds)
     bar.bar.close()
