@@ -22,7 +22,7 @@ CORE_LAYERS = (
     "training",
 )
 OUTER_LAYERS = (
-    "keys interrupt results engines",
+    "keys interrupt results packing engines",
     "memory checkpoint figures slurm device progress",
     "config",
     "planner analysis bench",
