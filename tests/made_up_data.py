@@ -1,0 +1,358 @@
+"""Made-up data of every figure of the paper, for which all its claims are true, or false, or neither."""
+
+import functools
+import io
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from floss.bench.command import COLUMNS as BENCH
+from floss.figures.finding import Finding, Findings
+from floss.figures.growth import cost
+from floss.results import METRICS, SUMMARY, csv_text
+
+Row = dict[str, Any]
+World = dict[str, dict[str, list[Row]]]
+"""Rows of each table of each run: summary and metrics of trained networks, or those of an analysis."""
+
+
+class Pick:
+    """Numbers with which claims are true, with which they are false, or anything between the two."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode, self.random = mode, np.random.default_rng(7)
+
+    def __call__(self, true: float, false: float) -> float:
+        if self.mode == "random":
+            return self.random.uniform(min(true, false), max(true, false))
+        return (true if self.mode == "true" else false) + 0.002 * abs(true - false) * self.random.uniform(-1, 1)
+
+
+SEEDS = range(8)
+EPISODES = {
+    "none": (),
+    "pre": (0,),
+    "during": (0, 500),
+    "early": (0, 100, 200, 300, 400),
+    "throughout": range(0, 10**5, 100),
+}
+
+
+def product(**axes: Iterable[Any]) -> list[Row]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def networks(schedules: str, delays: Iterable[int] = (70,), k: Iterable[int] = (75,), **more: Any) -> list[Row]:
+    """Rows of summary.csv, without what was measured."""
+    rows = product(flossing=schedules.split(), d=delays, k=k, seed=SEEDS)
+    same = {"task": "xor", "arch": "vanilla", "init": "gaussian", "g": 1.0, "t_ons": 1, "epochs": 2000, **more}
+    # Keys that sort in another order than the seeds do.
+    return [
+        same | row | {"network": f"{(7 * i + 3) % len(rows):03x}{i:03x}", "status": "done"}
+        for i, row in enumerate(rows)
+    ]
+
+
+def courses(rows: list[Row], epochs: Iterable[int], measure: Callable[[Row, int], Row]) -> list[Row]:
+    """Rows of metrics.csv of some networks, and a flossing epoch of each, which no claim is about."""
+    own = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed", "network")
+    found = []
+    for row in rows:
+        identity = {name: row[name] for name in own}
+        found.append(identity | {"epoch": 0, "phase": "floss", "lambda_1": 9.0, "floss_loss": 1.0})
+        found += [identity | {"epoch": epoch, "phase": "train", "loss": 1.0} | measure(row, epoch) for epoch in epochs]
+    return found
+
+
+def analysed(rows: list[Row]) -> list[Row]:
+    return [{"arch": "vanilla", "n": 32, "init": "gaussian", "g": 1.0, "state": 0} | row for row in rows]
+
+
+def make_fig01(pick: Pick) -> World:
+    targets = product(seed=SEEDS, target=(-1.0, -0.5, 0.0, 0.5))
+    away = [pick(0.01, 0.4) if row["target"] <= 0 else pick(0.6, 0.01) for row in targets]
+    flossing = [
+        row | {"epoch": epoch, "lambda_1": row["target"] - (off if epoch < 100 else 0.0)}
+        for row, off in zip(targets, away, strict=True)
+        for epoch in (0, 50, 99, 100, 150)
+    ]
+    losses = [
+        row | {"floss_loss": pick(1.0, 1.0) if row["epoch"] == 0 else pick(0.01, 0.9)}
+        for row in product(epoch=(499, 100, 0), k=(1, 16, 32), seed=SEEDS)
+    ]
+    spectrum = [
+        row | {"lambda": pick(0.01 * noise if row["i"] <= 16 else -0.1 * (row["i"] - 16), -0.5 + 0.1 * noise)}
+        for row in product(flossing=("after",), k=(1, 16, 32), seed=SEEDS, i=range(1, 33))
+        for noise in [pick.random.normal()]
+    ]
+    before = [row | {"flossing": "before", "k": None} for row in spectrum if row["k"] == 1]
+    return {
+        "targets": {"flossing": analysed(flossing)},
+        "targets_faster": {"flossing": analysed(flossing)},
+        "numbers": {"flossing": analysed(losses), "spectrum": analysed(before + spectrum)},
+    }
+
+
+def make_fig02(pick: Pick) -> World:
+    rows = []
+    for own in product(flossing=("before", "after"), seed=SEEDS):
+        before = own["flossing"] == "before"
+        noise = {t: pick.random.uniform(-0.1, 0.1) for t in range(10, 501, 10)}
+        level, off = pick(0, 0), pick(0.01, 1)
+        at = {(t, m) for t in noise for m in (15, 75)} | {(100, m) for m in range(1, 80, 2)}
+        for t, m in sorted(at):
+            true, false = (0.1 if before else 0.05) * t + level, (20 if before else 21) + noise[t]
+            log = m / 15 * pick(true, false)
+            same = own | {"k": None if before else 15, "horizon": t, "m": m}
+            rows += [same | {"method": "exact", "log10_condition": log}]
+            rows += [same | {"method": "theory", "log10_condition": log * (1 + off * (1 + t / 500))}]
+    other = [row | {"k": 40, "log10_condition": 0.0} for row in rows if row["flossing"] == "after"]
+    return {"condition": {"condition": analysed(rows + other)}}
+
+
+def make_fig03(pick: Pick) -> World:
+    def run(task: str) -> list[Row]:
+        rows = networks("none pre", (10, 20, 40, 60), task=task)
+        for row in rows:
+            d, none = row["d"], row["flossing"] == "none"
+            true = (d <= 20) if none else (d <= 40)
+            false = none and (d > 20 or task == "xor_continuous")
+            row["final_loss"] = pick(*(0.001 if learned else 0.1 for learned in (true, false)))
+        return rows
+
+    return {"copy": {"summary": run("copy")}, "xor": {"summary": run("xor_continuous")}}
+
+
+def make_fig04(pick: Pick) -> World:
+    temporal = networks("none pre during", (20, 40, 70, 80))
+    for row in temporal:
+        long = {"none": 0.5, "pre": 0.52, "during": 0.9}[row["flossing"]]
+        true = long if row["d"] >= 40 else 0.7 + long / 10
+        row["final_accuracy"] = pick(true, {"none": 0.9, "pre": 0.8, "during": 0.6}[row["flossing"]])
+    spatial = networks("none pre during", (20, 60, 70), task="spatial_xor")
+    for row in spatial:
+        false = {"none": 0.95, "pre": 0.93, "during": 0.92}[row["flossing"]]
+        row["final_accuracy"] = pick({"none": 0.5, "pre": 0.7, "during": 0.99}[row["flossing"]], false)
+    return {"temporal": {"summary": temporal}, "spatial": {"summary": spatial}}
+
+
+def make_fig14(pick: Pick) -> World:
+    own, other = make_fig04(pick), make_fig04(pick)
+    for row in own["temporal"]["summary"]:
+        row["final_accuracy"] += pick(0.01, 0.0)
+    for row in other["temporal"]["summary"]:
+        row["final_accuracy"] += pick(0.0, 0.05)
+    other["temporal"]["summary"] += networks("none pre during", (50,), final_accuracy=0.1)
+    own["temporal"]["summary"] += networks("during", (90,), final_accuracy=0.1)
+    return own | {f"fig04/{name}": run for name, run in other.items()}
+
+
+def _by_k(pick: Pick, schedule: str) -> World:
+    rows = networks(schedule, (20, 40, 70), (10, 40, 80))
+    for row in rows:
+        solved = schedule != "pre" and row["k"] >= row["d"]
+        row["final_accuracy"] = pick(0.99 if solved or row["d"] == 20 else 0.6, 0.995)
+    return {schedule: {"summary": rows}}
+
+
+def make_fig05(pick: Pick) -> World:
+    return _by_k(pick, "during")
+
+
+def make_fig07(pick: Pick) -> World:
+    return _by_k(pick, "early") | _by_k(pick, "pre")
+
+
+def make_fig06(pick: Pick) -> World:
+    world: World = {}
+    for run in ("lstm", "lstm_faster", "relu", "relu_centred", "relu_unstable"):
+        rows = []
+        for seed in SEEDS:
+            first = pick.random.uniform(-1, 1) if pick.mode == "random" else 1.2
+            ends = (first, pick(0.0, 1.0)) if run == "relu_unstable" else (-pick(0.01, 0.5), 0.0)
+            rows += [
+                {"seed": seed, "target": 0.0, "epoch": epoch, "lambda_1": ends[epoch == 100]}
+                for epoch in (100, 99, 50, 0)
+            ]
+        spectrum = product(seed=SEEDS, flossing=("before", "after"), i=(1, 2))
+        world[run] = {"flossing": analysed(rows), "spectrum": analysed(spectrum)}
+    return world
+
+
+def departure(row: Row) -> int:
+    return 1500 + 10 * row["seed"]
+
+
+def _gradient(pick: Pick, schedules: str, *, false_before: float = -2.5) -> World:
+    rows = networks(schedules)
+    spike = [pick(-1, -2.5) for _ in SEEDS]
+
+    def measure(row: Row, epoch: int) -> Row:
+        since = epoch - departure(row)
+        accuracy = 0.45 + pick(0.02, 0.02) if since < 0 or row["flossing"] == "none" else pick(0.9, 0.8)
+        if row["flossing"] == "none":
+            norm = pick(-9, -3)
+        elif epoch % 100 == 50 and epoch < 450:  # too late for an episode
+            norm = pick(-4, -1)
+        elif epoch % 100 < 50 and epoch < 450:
+            norm = spike[row["seed"]]
+        elif since < -200 or epoch < 500:
+            norm = pick(-4, false_before)
+        else:
+            norm = pick(-4 if since < -100 else -2, -3.5 if since <= 200 else -2)
+        if row["seed"] % 2 and pick.mode == "random":  # some that are never small
+            norm = max(norm, -2.95)
+        return {"accuracy": accuracy, "grad_norm_h0": 10**norm}
+
+    metrics = courses(rows, range(0, 2000, 10), measure)
+    for row in rows:
+        row["final_accuracy"] = 0.7
+    return {"gradient": {"summary": rows, "metrics": metrics}}
+
+
+def make_fig08(pick: Pick) -> World:
+    return _gradient(pick, "none early")
+
+
+def make_fig09(pick: Pick) -> World:
+    return _gradient(pick, "early", false_before=-3.4)
+
+
+def make_fig10(pick: Pick) -> World:
+    rows = networks("none early", epochs=1000)
+    height = [pick(2, 0) for _ in SEEDS]
+
+    def measure(row: Row, epoch: int) -> Row:
+        none = row["flossing"] == "none"
+        peak = not none and epoch in {e + after for e in (100, 200, 300, 400) for after in range(25)}
+        logs = {
+            "sv_1": pick(0.2 * peak, 0 if none else 2 + peak),
+            "sv_20": pick(-4, -4.1) + height[row["seed"]] * peak,
+            "sv_40": pick(-6 + 2 * peak - (epoch / 500 if none else 0), -6),
+        }
+        return {"accuracy": 0.5} | {name: 10**value for name, value in logs.items()}
+
+    metrics = courses(rows, [*range(0, 1000, 5), 999], measure)
+    return {"gradient": {"summary": rows, "metrics": metrics}}
+
+
+make_fig11 = make_fig10
+
+
+def make_fig12(pick: Pick) -> World:
+    rows = networks("none early throughout")
+
+    def measure(row: Row, epoch: int) -> Row:
+        after = row["flossing"] == "throughout" and epoch % 100 == 0
+        return {"accuracy": pick(0.5 if after else 0.9, 0.998), "grad_norm_h0": 1.0}
+
+    metrics = courses(rows, range(0, 2000, 10), measure)
+    for row in rows:
+        row["final_accuracy"] = pick(
+            0.99 if row["flossing"] == "early" else 0.8, 0.5 if row["flossing"] == "early" else 0.9
+        )
+    return {"gradient": {"summary": rows, "metrics": metrics}}
+
+
+def make_fig13(pick: Pick) -> World:
+    rows = networks("none during", (10, 20, 40, 60, 80), task="spatial_xor")
+    for row in rows:
+        solved = pick.random.uniform() < 0.5 if pick.mode == "random" else row["flossing"] == "during"
+        row["final_accuracy"] = pick(0.99, 0.96) if solved else pick(0.5, 0.54)
+
+    def measure(row: Row, epoch: int) -> Row:
+        if epoch == 1999:  # not measured: the last one that is counts
+            return {"accuracy": 0.5}
+        fitted = -0.2 * math.exp(-0.03 * row["d"])
+        values = (fitted, -1 - 0.01 * row["d"]) if row["final_accuracy"] > 0.95 else (-0.5, 0.0)
+        return {"accuracy": 0.5, "lambda_1": pick(*values) - (epoch == 0), "lambda_10": pick(*values)}
+
+    return {"spatial": {"summary": rows, "metrics": courses(rows, (0, 1000, 1990, 1999), measure)}}
+
+
+def make_fig16(pick: Pick) -> World:
+    rows = []
+    for state, i in itertools.product(range(10), (1, 20, 60, 80)):
+        off = pick.random.normal()
+        for step in range(1, 101):
+            value = -i / 100 + off * pick(1 / step, 1 if step > 5 else 0.1)
+            rows.append({"seed": 0, "state": state, "step": step, "i": i, "lambda": value})
+    return {"convergence": {"convergence": analysed(rows)}}
+
+
+def make_overlap(pick: Pick) -> World:
+    world: World = {}
+    for run, schedule in (("flossed", "early"), ("unflossed", "none")):
+        rows = networks(schedule)
+
+        def measure(row: Row, epoch: int) -> Row:
+            since = epoch - departure(row)
+            values = (0.5, 0.1) if since >= 0 else (0.4, 0.2) if since >= -200 else (0.1, 0.5)
+            return {"accuracy": 0.9 if since >= 0 else 0.5, "clv_overlap": pick(*values)}
+
+        world[run] = {"summary": rows, "metrics": courses(rows, range(0, 2000, 20), measure)}
+    return world
+
+
+BASE = {"n": 80, "k": 75, "t": 300, "batch": 16, "networks": 8}
+SCANS = {"n": (32, 64, 128), "k": (8, 32, 75), "t": (75, 150, 600), "batch": (4, 8, 64), "networks": (1, 8, 64)}
+
+
+def make_table1(pick: Pick) -> World:
+    bench = []
+    for loop, engine in itertools.product(("train", "floss"), ("torch", "native")):
+        own = {"train": ("n", "t", "batch"), "floss": ("n", "t", "k")}[loop]
+        for size, values in SCANS.items():
+            power = pick(0, 1) if size in own else 3.0
+            for value in values:
+                sizes = BASE | {size: value}
+                ms = cost(loop, **sizes) * (value / BASE[size]) ** power / 1e6
+                bench.append({"engine": engine, "loop": loop, **sizes, "ms_per_network_epoch": ms, "spread": 0.1})
+    rows = networks("none pre during", (20, 70))
+    for row in rows:
+        row["floss_seconds"] = pick(1.0, 50.0)
+        row["seconds"] = 100 + row["floss_seconds"]
+    return {"cost": {"bench": bench}, "share": {"summary": rows}}
+
+
+def make_fig15(pick: Pick) -> World:
+    return {}
+
+
+@functools.cache
+def world(figure: str, mode: str) -> World:
+    return globals()[f"make_{figure}"](Pick(mode))
+
+
+@functools.cache
+def made(figure: str, mode: str) -> Findings:
+    return findings(world(figure, mode))
+
+
+def findings(world: World, scale: str = "paper") -> Findings:
+    return {name: _finding(name, text(tables), scale) for name, tables in world.items()}
+
+
+def text(tables: dict[str, list[Row]]) -> dict[str, str]:
+    """Each table as CSV."""
+    found = {}
+    for name, rows in tables.items():
+        known = {"summary": SUMMARY, "metrics": METRICS, "bench": BENCH}.get(name, ())
+        columns = dict.fromkeys((*known, *(column for row in rows for column in row)))
+        found[name] = csv_text(list(columns), [[row.get(column) for column in columns] for row in rows])
+    return found
+
+
+def _finding(name: str, tables: dict[str, str], scale: str) -> Finding:
+    frames = {
+        table: pd.read_csv(io.StringIO(content), dtype={"network": str})
+        for table, content in tables.items()
+        if table != "metrics"
+    }
+    summary = frames.pop("summary", pd.DataFrame())
+    metrics = tuple(tables.get("metrics", "").splitlines(keepends=True))
+    return Finding(name, scale, f"floss {name}", summary=summary, texts=metrics, tables=frames)
