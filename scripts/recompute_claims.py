@@ -105,12 +105,15 @@ def values() -> dict[str, float]:
     out["fig04.spatial_during_helps_more"] = accuracy(spatial, "during", 61) - accuracy(spatial, "pre", 61)
 
     for figure, schedule in (("fig05", "during"), ("fig07", "early")):
-        group = [one for one in temporal if one.flossing == schedule and one.d in (20, 40, 60, 70)]
+        group = [one for one in temporal if one.flossing == schedule]
         few, many = min(one.k for one in group), max(one.k for one in group)
-        seeds = {one.seed for one in group if one.k == few}  # Fig. 4 may have more networks with its one k
+        fewest = [one for one in group if one.k == few]  # with its one k, Fig. 4 may have more networks and delays
+        seeds, delays = {one.seed for one in fewest}, {one.d for one in fewest}
         group = [one for one in group if one.seed in seeds]
-        out[f"{figure}.few_fail"] = accuracy(group, schedule, 20, 20, few) - accuracy(group, schedule, 70, 70, few)
-        out[f"{figure}.many_help"] = accuracy(group, schedule, 70, 70, many) - accuracy(group, schedule, 70, 70, few)
+        short, long = min(delays), max(delays)
+        few_long = accuracy(group, schedule, long, long, few)
+        out[f"{figure}.few_fail"] = accuracy(group, schedule, short, short, few) - few_long
+        out[f"{figure}.many_help"] = accuracy(group, schedule, long, long, many) - few_long
     out["fig07.pre_never_solves"] = accuracy(temporal, "pre", 70, 70, 80)
 
     throughout = courses(gradients, "throughout", "accuracy")
