@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import TrainJob, config_values
+from floss.config import TrainJob
 from floss.device import device_of
 from floss.diagnostics import DIAGNOSTICS
 from floss.engines import BuildError, find
 from floss.ensemble import Network, Protocol
 from floss.interrupt import Interrupt
 from floss.keys import ConfigError
-from floss.planner import Stack, flossing_run, merge
+from floss.planner import Stack, flossing_run
 from floss.results import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
-from floss.store import Claim, identity, write_summary
+from floss.store import Claim, config_text, identity, write_summary
 from floss.torch_engine import TorchEngine
 from floss.training import Tick, Training
 
@@ -139,8 +138,7 @@ class _EnsembleRun:
     def complete(self, interrupt: Interrupt, label: str, make_bar: Callable[..., Any]) -> None:
         """Train to the end and write the rows; at a signal, write a checkpoint and leave."""
         self.resume()
-        runs = [config_values(job) for job in merge(self.claim.stack.networks.values())]
-        write_whole(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create({"runs": runs})).encode())
+        write_whole(self.folder / "config.yaml", config_text(self.claim.stack.networks).encode())
         write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
         since_checkpoint, clock = 0, time.perf_counter()
         with self.progress_bar(make_bar) as bar:

@@ -105,6 +105,15 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
+def read_environment(folder: Path) -> dict[str, Any]:
+    """A folder's environment.json; empty where it is missing or damaged."""
+    try:
+        content = json.loads((folder / "environment.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.

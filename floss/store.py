@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from omegaconf import OmegaConf
 
-from floss.config import TrainJob
+from floss.config import TrainJob, config_values
 from floss.keys import ConfigError
 from floss.packing import LARGE, PACKED, metrics_of, packed, spans_of
-from floss.planner import Networks, Stack
+from floss.planner import Networks, Stack, merge
 from floss.results import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
 
 ENSEMBLES = "ensembles"
@@ -79,6 +80,10 @@ class Store:
             if record.key not in best or _rank(record) > _rank(best[record.key]):
                 best[record.key] = record
         return best
+
+    def ensembles(self) -> dict[Path, list[Record]]:
+        """The records of every ensemble, by its folder and in its order."""
+        return {folder: self._records_of(folder) for folder in self._folders()}
 
     def locked(self) -> FileLock:
         """The store's lock, for a `with`: while one process looks who is busy, or writes what people open.
@@ -254,6 +259,11 @@ def identity(one: TrainJob) -> dict[str, Any]:
     f = one.flossing
     values = (one.task.name, one.d, one.arch.name, one.arch.init, one.arch.g, f.label, f.k, f.t_ons, one.seed)
     return dict(zip(SUMMARY, values, strict=False))
+
+
+def config_text(networks: Networks) -> str:
+    """config.yaml of some networks: the shortest list of runs that has them in this order."""
+    return OmegaConf.to_yaml(OmegaConf.create({"runs": [config_values(job) for job in merge(networks.values())]}))
 
 
 def summary_text(networks: Networks, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from floss.checkpoint import CheckpointError, save_checkpoint
 from floss.config import TrainJob, config_hash, config_values, config_yaml
 from floss.experiment import parameters_of
 from floss.planner import Networks, expand, network_keys
-from floss.results import IDENTITY, SUMMARY, csv_text, format_value, remove_leftovers, write_whole
+from floss.results import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole
 from floss.store import DONE, Record, Store, identity
 
 _NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}
@@ -114,12 +114,8 @@ def _write_tables(folder: Path, networks: Networks, store: Store, records: Mappi
     whole = [records[key] for key in networks if status[key] in DONE]
     _write(folder / "summary.csv", csv_text(SUMMARY, lines))
     _write(folder / "metrics.csv", _metrics(whole, store))
-    environments = {}
-    for ensemble in dict.fromkeys(record.folder for record in whole):
-        try:
-            environments[ensemble.name] = json.loads((ensemble / "environment.json").read_text())
-        except (OSError, ValueError):
-            environments[ensemble.name] = None
+    ensembles = dict.fromkeys(record.folder for record in whole)
+    environments = {ensemble.name: read_environment(ensemble) or None for ensemble in ensembles}
     _write(folder / "environment.json", json.dumps(environments, indent=2) + "\n")
 
 

@@ -23,7 +23,7 @@ from floss.paper.claims.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Cla
 from floss.paper.embedding import LARGEST_SVG
 from floss.paper.experiments import experiment, figures
 from floss.paper.findings import Reproduction
-from floss.paper.provenance import anonymous, dates
+from floss.paper.provenance import anonymous, dates, machines_html
 from floss.paper.report import page
 from floss.paper.tables import WIDTH, claims_markdown, counts, table
 from floss.paper.typesetting import drawn_ruler, measured, prose, typeset
@@ -239,6 +239,19 @@ def test_every_figure_has_its_section(tmp_path, pictures):
     assert "No environment is recorded." in read.text
     for line in (experiment("fig04").scales["paper"]["temporal"].line, "floss train d=1 x=<y>"):
         assert line in read.text
+
+
+@pytest.mark.parametrize(
+    ("environments", "said"),
+    [
+        ([ENVIRONMENT], ""),
+        ([ENVIRONMENT, {}], "No environment is recorded for some of them."),
+        ([{}], "No environment is recorded."),
+        ([], "No environment is recorded."),
+    ],
+)
+def test_an_environment_that_is_lost_is_not_hidden(environments, said):
+    assert "".join(re.findall("No environment.*?[.]", machines_html(environments))) == said
 
 
 def test_pictures_are_embedded_and_may_be_missing(tmp_path, pictures):

@@ -12,6 +12,7 @@ import pytest
 from command import floss, inside, rows, start
 
 from floss.figures.finding import Finding
+from floss.paper import mend
 from floss.paper.claims import all_claims
 from floss.paper.claims.claim import COLUMNS
 from floss.paper.experiments import SCALES, experiment, figures, label, named
@@ -185,6 +186,98 @@ def test_what_is_damaged_is_repaired_and_nothing_else(copy):
     assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
     assert spectrum.read_text() == text
     assert pictures(copy) == before
+
+
+def halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+DAMAGES = (
+    halved,
+    lambda content: b"",
+    lambda content: b"\xff" + content,
+    lambda content: content.replace(b"lr: 0.001", b"lr: 0.002"),  # a number in its place
+    lambda content: content.replace(b"delay: ", b"relay: "),
+    lambda content: content.replace(b"runs:", b"runs: 3\nothers:"),
+)
+
+
+def said_by_mending(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is said of the files beside the tables of all figures."""
+    monkeypatch.chdir(copy)
+    runs = [run for figure in figures() for run in experiment(figure).scales["smoke"].values()]
+    mend.mend("results/paper", [job for run in runs for job in run.jobs("results/paper")])
+    return sorted(capsys.readouterr().err.splitlines())
+
+
+def said_by_fig04(copy: Path) -> list[str]:
+    """What `floss reproduce fig=4` says of them, as a user sees it."""
+    done = inside(copy, "reproduce", SMOKE, "fig=4")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to compute" in done.stdout
+    return done.stderr.splitlines()
+
+
+def test_config_files_are_written_again_as_they_were(copy, monkeypatch, capsys):
+    """Of all ensembles and analyses; each is damaged in another way, and one is gone."""
+    before = {path: path.read_bytes() for path in sorted(copy.glob("results/paper/*/*/config.yaml"))}
+    assert len(before) > len(DAMAGES)
+    damaged = []
+    for i, (path, content) in enumerate(before.items()):
+        spoiled = DAMAGES[i % len(DAMAGES)](content)
+        if spoiled != content:
+            path.write_bytes(spoiled)
+            damaged.append(path)
+    damaged[-1].unlink()
+    assert {path.parent.parent.name for path in damaged} == {"ensembles", "analyses"}
+    said = said_by_mending(copy, monkeypatch, capsys)
+    where = [path.relative_to(copy) for path in damaged]
+    assert said == sorted(f"floss: {path} was damaged or missing: written again" for path in where)
+    assert {path: path.read_bytes() for path in before} == before
+    assert said_by_mending(copy, monkeypatch, capsys) == []
+
+
+def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
+    """config.yaml of an ensemble with networks of this figure and of others, and of one without any of this figure."""
+    jobs = [job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]
+    wanted = expand(jobs).keys()  # pyright: ignore[reportArgumentType]
+    keys = {f: {record.key for record in records} for f, records in Store(copy / "results/paper").ensembles().items()}
+    shared = next(folder for folder in keys if keys[folder] & wanted and keys[folder] - wanted)
+    foreign = next(folder for folder in keys if not keys[folder] & wanted)
+    return shared / "config.yaml", foreign / "config.yaml"
+
+
+def test_an_ensemble_of_several_figures_is_described_for_any_of_them(copy):
+    shared, foreign = configs_beside("fig04", copy)
+    before = shared.read_bytes()
+    for path in (shared, foreign):
+        path.write_bytes(b"")
+    assert said_by_fig04(copy) == [f"floss: {shared.relative_to(copy)} was damaged or missing: written again"]
+    assert (shared.read_bytes(), foreign.read_bytes()) == (before, b"")
+
+
+def test_networks_of_no_figure_are_not_forgotten(copy, monkeypatch):
+    """Where config.yaml cannot be written again, it stays as it is."""
+    shared, _ = configs_beside("fig04", copy)
+    shared.write_bytes(b"runs: [")
+    monkeypatch.setattr(mend, "figures", lambda: ("fig04",))
+    assert said_by_fig04(copy) == [
+        f"floss: {shared.relative_to(copy)} is damaged or missing, and has networks of no figure: take it from a copy"
+    ]
+    assert shared.read_bytes() == b"runs: ["
+
+
+def test_a_lost_environment_is_said(copy, monkeypatch, capsys):
+    kinds = ("ensembles/*", "analyses/spectrum-*", "analyses/*-smoke")
+    paths = [next(copy.glob(f"results/paper/{kind}/environment.json")) for kind in kinds]
+    paths[0].unlink()
+    paths[1].write_text("{")
+    paths[2].write_text("[]")
+    assert said_by_mending(copy, monkeypatch, capsys) == sorted(
+        f"floss: {path.relative_to(copy)} is damaged or missing: "
+        "the numbers are sound, but only a copy knows where they were computed"
+        for path in paths
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff{", b"[1, 2]", b'{"fig04": 3}'])

@@ -62,6 +62,11 @@ class Run:
         return [replace(job, results=str(folder), **given) for job in jobs]
 
 
+def folder_of(job: AnalysisJob | BenchJob) -> Path:
+    """Where an analysis or a benchmark puts its tables."""
+    return Path(job.results) if isinstance(job, BenchJob) else job.folder
+
+
 @functools.cache
 def _jobs(command: str, overrides: tuple[str, ...]) -> list[Job]:
     def make(values: dict[str, Any], keys: list[str]) -> Job:

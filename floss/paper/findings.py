@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from floss.config import BenchJob, TrainJob
 from floss.figures.finding import Finding, Findings
 from floss.paper.experiments import SCALES, Run, experiment, figures
 from floss.planner import expand
-from floss.results import SUMMARY, csv_text, sealed, write_json
+from floss.results import SUMMARY, csv_text, read_environment, sealed, write_json
 from floss.store import DONE, Record, Store
 
 REQUESTS = "reproduction.json"
@@ -112,7 +111,7 @@ class Reproduction:
             command=run.line,
             summary=pd.read_csv(io.StringIO(text), dtype={"network": str}),
             texts=(csv_text(columns, []), *texts),
-            environments=tuple(map(_environment, folders)),
+            environments=tuple(map(read_environment, folders)),
             folders=folders,
         )
 
@@ -127,15 +126,6 @@ def _analysed(run: Run, job: AnalysisJob | BenchJob) -> Finding | None:
         scale=run.scale,
         command=run.line,
         tables=tables,
-        environments=(_environment(folder),),
+        environments=(read_environment(folder),),
         folders=(folder,),
     )
-
-
-def _environment(folder: Path) -> dict[str, Any]:
-    """environment.json; empty where it cannot be read."""
-    try:
-        content = json.loads((folder / "environment.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -12,18 +12,19 @@ Environment = Mapping[str, Any]
 """What environment.json holds."""
 
 
-def machines(environments: Iterable[Environment]) -> list[list[Environment]]:
-    """Environments with the same hardware and software, together."""
+def machines_html(environments: Sequence[Environment]) -> str:
+    """What environments have recorded, those with the same hardware and software together."""
     alike: dict[tuple[str, ...], list[Environment]] = {}
-    for environment in environments:
-        if environment:
-            kind = tuple(str(environment.get(name)) for name in ("device", "threads", "engine", "system"))
-            alike.setdefault((*kind, software([environment])), []).append(environment)
-    return list(alike.values())
+    for environment in filter(None, environments):
+        kind = tuple(str(environment.get(name)) for name in ("device", "threads", "engine", "system"))
+        alike.setdefault((*kind, software([environment])), []).append(environment)
+    html = "".join(map(_machine_html, alike.values()))
+    if html and all(environments):
+        return html
+    return html + f"<p>No environment is recorded{' for some of them' if html else ''}.</p>\n"
 
 
-def machine_html(environments: Sequence[Environment]) -> str:
-    """What environments with the same hardware and software have recorded."""
+def _machine_html(environments: Sequence[Environment]) -> str:
     first = environments[0]
     threads = first.get("threads")
     device = f"{first.get('device', NONE)}" + (f", {plural(threads, 'thread')}" if isinstance(threads, int) else "")

@@ -17,7 +17,7 @@ from floss.paper.claims.claim import FEWEST, NOT_REPRODUCED, REPLICATES, REPRODU
 from floss.paper.embedding import embedded
 from floss.paper.experiments import SCALES, Experiment, experiment, figures, label
 from floss.paper.findings import Reproduction
-from floss.paper.provenance import commits, dates, machine_html, machines, relative, software
+from floss.paper.provenance import commits, dates, machines_html, relative, software
 from floss.paper.tables import VERDICTS, counts
 from floss.paper.typesetting import (
     NONE,
@@ -279,7 +279,7 @@ def _provenance(findings: Findings, results: list[Result], folder: Path) -> str:
         rows += f"<dt>Runs of other figures that the claims use</dt><dd>{''.join(map(code, others))}</dd>\n"
     places = dict.fromkeys(relative(path, folder) for finding in findings.values() for path in finding.folders)
     items = "".join(f"<li><code>{escape(place)}</code></li>" for place in places)
-    kinds = machines([e for finding in findings.values() for e in finding.environments])
+    environments = [e for finding in findings.values() for e in finding.environments]
     return f"""<details>
 <summary>Commands, configuration and environment</summary>
 <h3>Command lines behind the numbers</h3>
@@ -289,8 +289,7 @@ def _provenance(findings: Findings, results: list[Result], folder: Path) -> str:
 <p>In the results folder, each with its <code>config.yaml</code> and <code>environment.json</code>:</p>
 <ul class="folders">{items}</ul>
 <h3>Computed</h3>
-{"".join(map(machine_html, kinds)) or "<p>No environment is recorded.</p>"}
-</details>
+{machines_html(environments)}</details>
 """
 
 

@@ -27,8 +27,9 @@ from floss.forecast import duration, timed_stacks
 from floss.interrupt import Interrupt, interruptible
 from floss.outcome import report
 from floss.paper.draw import draw_figures
-from floss.paper.experiments import Run, experiment, label, named
+from floss.paper.experiments import Run, experiment, folder_of, label, named
 from floss.paper.findings import Reproduction, record_request
+from floss.paper.mend import mend
 from floss.paper.typesetting import plural
 from floss.planner import Stack, expand
 from floss.progress import OneBar
@@ -83,6 +84,7 @@ def reproduce(job: ReproduceJob) -> int:
     for one, seconds in zip(work.analyses, work.seconds, strict=True):
         _analyse(one, bar, seconds)
     bar.bar.close()
+    mend(job.results, [one for several in runs.values() for run in several for one in run.jobs(job.results)])
     _, damaged = draw_figures(Reproduction(job.results), figures)
     return int(damaged > 0 or _some_failed(work.trained))
 
@@ -103,11 +105,6 @@ def _work(results: str, runs: list[Run], settings: dict[str, Any]) -> Work:
         missing = {key: one for key, one in networks.items() if key not in have}
         stacks = timed_stacks(missing, store, memory_model(networks))
     return Work(trained, list(analyses.values()), stacks, [_seconds(one) for one in analyses.values()])
-
-
-def folder_of(job: AnalysisJob | BenchJob) -> Path:
-    """Where an analysis or a benchmark puts its tables."""
-    return Path(job.results) if isinstance(job, BenchJob) else job.folder
 
 
 def _overview(job: ReproduceJob, runs: dict[str, list[Run]], work: Work) -> str:
