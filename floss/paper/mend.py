@@ -33,12 +33,12 @@ def mend(results: str, jobs: Iterable[Job]) -> None:
     """
     jobs = list(jobs)
     networks = expand([job for job in jobs if isinstance(job, TrainJob)])
-    for folder, records in Store(results).ensembles().items() if networks else ():
-        keys = [record.key for record in records if record.status in DONE]
-        if not networks.keys().isdisjoint(keys):
-            if not set(keys) <= _described(folder):
-                known = networks if set(keys) <= networks.keys() else _of_all_figures(results)
-                whole = set(keys) <= known.keys()
+    for folder, records in Store(results).ensembles().items():
+        keys = dict.fromkeys(record.key for record in records if record.status in DONE).keys()
+        if keys & networks.keys():
+            if not keys <= _described(folder):
+                known = networks if keys <= networks.keys() else _of_all_figures(results)
+                whole = keys <= known.keys()
                 _mend_config(folder, config_text({key: known[key] for key in keys}) if whole else None)
             _check_environment(folder)
     for job in jobs:
@@ -51,7 +51,7 @@ def mend(results: str, jobs: Iterable[Job]) -> None:
 def _config(folder: Path) -> Any:
     """What config.yaml says; None where it cannot be read."""
     try:
-        return yaml.load((folder / "config.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.safe_load((folder / "config.yaml").read_bytes())
     except (OSError, ValueError, yaml.YAMLError):
         return None
 
