@@ -12,16 +12,16 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floss.condition import condition_from_exponents, condition_number
-    from floss.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
-    from floss.dimension import entropy_rate, kaplan_yorke_dimension
+    from floss.lyapunov.condition import condition_from_exponents, condition_number
+    from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
+    from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
     from floss.flossing import flossing_loss
-    from floss.flow import stroboscopic_map
-    from floss.history import lyapunov_history
-    from floss.jacobian import one_step_jacobians
-    from floss.lyapunov import adaptive_t_ons, lyapunov_spectrum
+    from floss.lyapunov.flow import stroboscopic_map
+    from floss.lyapunov.history import lyapunov_history
+    from floss.lyapunov.jacobian import one_step_jacobians
+    from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
     from floss.modules import step_from_module
-    from floss.qr_decomposition import qr
+    from floss.lyapunov.qr import qr
 
 __all__ = [
     "adaptive_t_ons",

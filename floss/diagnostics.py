@@ -12,8 +12,8 @@ from torch import Tensor
 
 from floss.bptt import Workspace
 from floss.cells import Cell, Parameters
-from floss.jacobian import advance
-from floss.lyapunov import Chain, run_exponents
+from floss.lyapunov.jacobian import advance
+from floss.lyapunov.spectrum import Chain, run_exponents
 from floss.schedule import transient_steps
 from floss.tasks import Task
 

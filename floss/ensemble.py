@@ -12,7 +12,7 @@ from torch import Tensor
 
 from floss.adam import Adam
 from floss.cells import CELLS
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.schedule import transient_steps
 from floss.tasks import TASKS
 

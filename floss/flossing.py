@@ -6,7 +6,7 @@ from torch import Tensor
 
 from floss.adam import Adam
 from floss.cells import Cell, Parameters
-from floss.lyapunov import Chain, run_exponents
+from floss.lyapunov.spectrum import Chain, run_exponents
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
@@ -51,7 +51,7 @@ def flossing_gradient(
         target: wanted value of each network's exponents, nats per step.
         t_ons: orthonormalisation interval in steps.
         transient: steps of the run that are not counted.
-        unsure: marks the networks whose result means nothing: see `floss.orthonormalisation.orthonormalise`.
+        unsure: marks the networks whose result means nothing: see `floss.lyapunov.orthonormalisation.orthonormalise`.
 
     Returns:
         The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the

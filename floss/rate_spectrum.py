@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.activation import Activation
-from floss.orthonormalisation import orthonormalise
+from floss.lyapunov.orthonormalisation import orthonormalise
 
 _EPS = torch.finfo(torch.float64).eps
 _WIDEST = math.log(0.1 / _EPS**0.5)

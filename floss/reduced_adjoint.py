@@ -1,6 +1,6 @@
 """Lyapunov exponents of rate networks and their gradient in closed form: hot loop number two.
 
-The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.orthonormalisation`. Here the
+The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.lyapunov.orthonormalisation`. Here the
 diagonal of Qᵀ Q̄ is known: it is the g_{j+1} of the next interval (0 after the last), so going backwards
 
     Q̄ ← [Q̄ + Q (diag(g_j - g_{j+1}) - striu(Qᵀ Q̄))] R_j^{-T}
@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from floss.activation import Activation
-from floss.orthonormalisation import orthonormalisation_times, orthonormalise
+from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
 
 
 def rate_network_exponents(
@@ -46,13 +46,13 @@ def rate_network_exponents(
         activation: transfer function φ.
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
-        unsure: marks the networks whose result means nothing: see `floss.orthonormalisation.orthonormalise`.
+        unsure: marks the networks whose result means nothing: see `floss.lyapunov.orthonormalisation.orthonormalise`.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
         not finite.
 
-    Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.orthonormalisation`.
+    Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.lyapunov.orthonormalisation`.
     """
     return _Exponents.apply(  # pyright: ignore[reportReturnType]
         W, V, b, h0, inputs, q0, activation, t_ons, transient, unsure

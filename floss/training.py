@@ -15,7 +15,7 @@ from floss.bptt import Workspace
 from floss.diagnostics import EXPONENTS, diagnose
 from floss.ensemble import Ensemble, Network, Protocol
 from floss.flossing import finite_networks
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.random import Stream
 from floss.torch_engine import TorchEngine
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from floss.activation import Activation
 from floss.cells import CELLS, RateNetwork
-from floss.flow import stroboscopic_map
-from floss.lyapunov import Step
+from floss.lyapunov.flow import stroboscopic_map
+from floss.lyapunov.spectrum import Step
 
 DOUBLE = torch.float64
 

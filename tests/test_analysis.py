@@ -27,10 +27,10 @@ from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched
 from floss.cells import CELLS, Parameters
 from floss.checkpoint import load_checkpoint, save_checkpoint
-from floss.condition import condition_number
-from floss.history import lyapunov_history
-from floss.lyapunov import Chain, initial_tangent, run_exponents
-from floss.orthonormalisation import tangent_qr
+from floss.lyapunov.condition import condition_number
+from floss.lyapunov.history import lyapunov_history
+from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
+from floss.lyapunov.orthonormalisation import tangent_qr
 from floss.random import Stream
 from floss.results import CHECKSUMS
 from floss.tasks import TASKS

@@ -9,7 +9,7 @@ from twins import relative, step_twin, unroll_twin
 
 from floss import random
 from floss.cells import CELLS
-from floss.jacobian import advance
+from floss.lyapunov.jacobian import advance
 from floss.random import Stream
 
 SIGMAS = 5.0

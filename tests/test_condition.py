@@ -10,8 +10,8 @@ import pytest
 import torch
 from problems import DOUBLE, gaussian, orthogonal
 
-from floss.condition import condition_from_exponents, condition_number
-from floss.exact_condition import _log2_norm_of_inverse
+from floss.lyapunov.condition import condition_from_exponents, condition_number
+from floss.lyapunov.arbitrary_precision import _log2_norm_of_inverse
 
 EPS = torch.finfo(DOUBLE).eps
 

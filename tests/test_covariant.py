@@ -1,4 +1,4 @@
-"""floss.covariant: eigenvectors, covariance, the Oseledets splitting by hand, known directions, angles and overlaps."""
+"""floss.lyapunov.covariant: eigenvectors, covariance, the Oseledets splitting by hand, known directions, angles and overlaps."""
 
 import math
 
@@ -7,10 +7,10 @@ import torch
 from problems import DOUBLE, cat_map, gaussian, henon, lorenz, lorenz_field, lorenz_starts, orthogonal, standard_map
 
 import floss
-from floss.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
-from floss.flow import stroboscopic_map
-from floss.history import lyapunov_history
-from floss.jacobian import advance
+from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
+from floss.lyapunov.flow import stroboscopic_map
+from floss.lyapunov.history import lyapunov_history
+from floss.lyapunov.jacobian import advance
 
 W, INPUTS, H0 = 1.5 * gaussian(1, 6, 6) / 6**0.5, 0.5 * gaussian(2, 60, 3, 6), gaussian(3, 3, 6)
 

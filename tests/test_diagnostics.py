@@ -23,7 +23,7 @@ from floss.config import TrainJob
 from floss.diagnostics import DIAGNOSTICS, effective_rank
 from floss.ensemble import Network, Protocol
 from floss.figures import draw
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.outcome import draw_sweep
 from floss.random import Stream
 from floss.results import METRICS, SUMMARY

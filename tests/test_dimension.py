@@ -1,4 +1,4 @@
-"""floss.dimension: published dimensions, a slow twin, and the edges: no positive exponent, no negative sum, NaN."""
+"""floss.lyapunov.dimension: published dimensions, a slow twin, and the edges: no positive exponent, no negative sum, NaN."""
 
 import math
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from problems import DOUBLE, gaussian, henon
 
-from floss.dimension import entropy_rate, kaplan_yorke_dimension
-from floss.history import lyapunov_history
+from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
+from floss.lyapunov.history import lyapunov_history
 
 
 def slow_dimension(exponents):

@@ -12,7 +12,7 @@ from twins import exponents_twin
 import floss
 from floss.cells import CELLS
 from floss.flossing import flossing_gradient
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.schedule import episode_starts, flossing_steps, transient_steps
 
 CONF = Path(__file__).parents[1] / "conf"

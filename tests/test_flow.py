@@ -1,4 +1,4 @@
-"""floss.flow: the exact derivative of the Runge-Kutta map, its order, and spectra of flows that are known."""
+"""floss.lyapunov.flow: the exact derivative of the Runge-Kutta map, its order, and spectra of flows that are known."""
 
 import mpmath
 import pytest
@@ -6,9 +6,9 @@ import torch
 from problems import DOUBLE, gaussian, lorenz, lorenz_field, lorenz_product, lorenz_starts, orthogonal
 
 import floss
-from floss.dimension import entropy_rate, kaplan_yorke_dimension
-from floss.flow import stroboscopic_map
-from floss.history import lyapunov_history
+from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
+from floss.lyapunov.flow import stroboscopic_map
+from floss.lyapunov.history import lyapunov_history
 
 W = gaussian(1, 4, 4)
 

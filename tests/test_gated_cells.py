@@ -20,7 +20,7 @@ from floss.cells import CELLS
 from floss.cells.lru import LRUStep
 from floss.ensemble import Network, Protocol
 from floss.flossing import flossing_gradient
-from floss.lyapunov import Chain, initial_tangent, run_exponents
+from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
 from floss.tasks import TASKS
 from floss.training import Tick, Training
 

@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from floss import engines, orthonormalisation
+from floss import engines
+from floss.lyapunov import orthonormalisation
 from floss.engines import graph
 from floss.engines.graph import FlossingEpoch, GraphEngine, Replayed, TrainingEpoch
 from floss.ensemble import Network, Protocol

@@ -10,7 +10,7 @@ from torch.func import jacrev
 
 import floss
 from floss.cells import CELLS
-from floss.jacobian import advance
+from floss.lyapunov.jacobian import advance
 
 EXACT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
 """The same float64 products in another order."""

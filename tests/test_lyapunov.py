@@ -13,9 +13,9 @@ from twins import exponents_twin, relative
 
 import floss
 from floss.cells import CELLS
-from floss.jacobian import advance
-from floss.lyapunov import initial_tangent
-from floss.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.jacobian import advance
+from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.orthonormalisation import orthonormalisation_times
 
 EXACT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
 """Two orders of the same float64 sums, through QR chains of condition number up to about 1e3."""

@@ -9,9 +9,9 @@ from twins import relative
 
 import floss
 from floss.cells import CELLS
-from floss.jacobian import advance
-from floss.lyapunov import Chain, initial_tangent, run_exponents
-from floss.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr
+from floss.lyapunov.jacobian import advance
+from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
+from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr
 
 K = 75
 """Exponents of the reference protocol, of 80."""

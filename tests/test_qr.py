@@ -10,7 +10,7 @@ from problems import gaussian, orthogonal
 from torch.autograd import gradcheck, gradgradcheck
 
 import floss
-from floss.qr_decomposition import qr_pullback
+from floss.lyapunov.qr import qr_pullback
 
 ROUNDING = {torch.float32: 2e-6, torch.float64: 1e-14}
 """Householder reflections are exact to a few roundings, times √n at the sizes used here."""

@@ -10,7 +10,7 @@ from problems import DOUBLE, RATE_CELLS, gaussian
 import floss
 from floss import rate_spectrum
 from floss.cells import CELLS
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.rate_spectrum import rate_network_spectrum
 from floss.reduced_adjoint import rate_network_exponents
 
@@ -79,7 +79,7 @@ def test_units_that_do_not_respond_are_counted(monkeypatch):
     W *= 0.01
     b[:, :2], b[:, 2:] = -1e3, 1e3  # two of six units never respond, the others always do
     h0.copy_(b)
-    monkeypatch.setattr("floss.orthonormalisation._NOISE", 0)
+    monkeypatch.setattr("floss.lyapunov.orthonormalisation._NOISE", 0)
     lam = rate_network_spectrum(W, V, b, h0, x, q0, phi)
     assert torch.isfinite(lam[:, :4]).all()
     assert torch.equal(lam[:, 4], torch.full((2,), -torch.inf, dtype=DOUBLE))

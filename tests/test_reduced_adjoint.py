@@ -7,7 +7,7 @@ import torch
 from problems import DOUBLE, RATE_CELLS, activation, gaussian
 
 from floss.cells import CELLS
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.reduced_adjoint import rate_network_exponents
 from floss.schedule import transient_steps
 

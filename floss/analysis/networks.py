@@ -17,7 +17,7 @@ from floss.checkpoint import CheckpointError, load_checkpoint
 from floss.config import ArchConfig
 from floss.flossing import flossing_step
 from floss.keys import ConfigError
-from floss.lyapunov import initial_tangent
+from floss.lyapunov.spectrum import initial_tangent
 from floss.random import Stream
 from floss.tasks import TASKS
 

@@ -16,7 +16,7 @@ from floss.config import config_yaml
 from floss.device import device_of
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
-from floss.jacobian import Step, advance
+from floss.lyapunov.jacobian import Step, advance
 from floss.keys import ConfigError
 from floss.memory import fits_in_memory
 from floss.results import (

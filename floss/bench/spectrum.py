@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from floss.cells import CELLS
-from floss.lyapunov import lyapunov_spectrum
+from floss.lyapunov.spectrum import lyapunov_spectrum
 
 PEERS = ("clvlib", "lyapax")
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from floss import random
 from floss.bptt import Workspace
-from floss.jacobian import Step
-from floss.qr_decomposition import qr
+from floss.lyapunov.jacobian import Step
+from floss.lyapunov.qr import qr
 from floss.random import Stream
 
 Parameters = dict[str, Tensor]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from floss.cells.cell import Cell, Draw, Parameters
 from floss.cells.stacked import align, apply, spread
-from floss.lyapunov import Chain
+from floss.lyapunov.spectrum import Chain
 
 
 class LRU(Cell):

@@ -15,7 +15,7 @@ from floss.activation import Activation
 from floss.bptt import Workspace, unroll
 from floss.cells.cell import Cell, Draw, Parameters
 from floss.cells.stacked import align, apply, spread
-from floss.lyapunov import Chain
+from floss.lyapunov.spectrum import Chain
 from floss.rate_spectrum import rate_network_spectrum
 from floss.reduced_adjoint import rate_network_exponents
 

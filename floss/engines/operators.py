@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from floss.engines.build import library
-from floss.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.random import Stream
 from floss.tasks import TASKS
 

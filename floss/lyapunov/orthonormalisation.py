@@ -1,7 +1,7 @@
 """Orthonormalisation of tangent vectors, never raising: what every QR chain of an ensemble is made of.
 
 The exponents depend on the chain Z_j = D Q_{j-1} = Q_j R_j only through log diag R_j. For such a loss the general
-pullback of the QR decomposition (Eq. 8, `floss.qr_decomposition`) reduces exactly. With g_j = ∂L/∂ log diag R_j and Q̄
+pullback of the QR decomposition (Eq. 8, `floss.lyapunov.qr`) reduces exactly. With g_j = ∂L/∂ log diag R_j and Q̄
 the adjoint of Q_j,
 
     Z̄ = [Q̄ + Q (diag(g_j) - triu(Qᵀ Q̄))] R_j^{-T}
@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from floss.qr_decomposition import rank_tolerance
+from floss.lyapunov.qr import rank_tolerance
 
 _NOISE = 32
 """Rounding in a product D Q is up to so many n ε · max R_jj (3000 ε was seen at n = 80); a direction below it is lost.

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from floss.condition import Progress
+from floss.lyapunov.condition import Progress
 
 _FIRST_BITS = 256
 _AGREEMENT = 1e-10

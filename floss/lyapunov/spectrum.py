@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss import random
-from floss.jacobian import Step, advance, check_sizes, count_steps
-from floss.orthonormalisation import orthonormalisation_times, tangent_qr
-from floss.qr_decomposition import qr
+from floss.lyapunov.jacobian import Step, advance, check_sizes, count_steps
+from floss.lyapunov.orthonormalisation import orthonormalisation_times, tangent_qr
+from floss.lyapunov.qr import qr
 from floss.random import Stream
 
 _PILOT = 200
@@ -30,7 +30,7 @@ class Chain:
     transient: int
     unsure: Tensor | None = None
     """Marks the trajectories [R] whose tangent vectors no Cholesky factor is good enough for; None: they go another
-    way (see `floss.orthonormalisation.orthonormalise`)."""
+    way (see `floss.lyapunov.orthonormalisation.orthonormalise`)."""
 
     def input(self, s: int) -> tuple[Tensor, ...]:
         """The input of step s, as arguments of the map."""

@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from floss.lyapunov import initial_tangent, random_tangent
-from floss.qr_decomposition import qr
+from floss.lyapunov.spectrum import initial_tangent, random_tangent
+from floss.lyapunov.qr import qr
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
 """A Jacobian whose condition number is larger cannot be told from a singular one, to which rounding gives 0.3/ε or
@@ -121,7 +121,7 @@ def condition_number(
     if bits is None:
         value = _float64(D, q, different, sizes, Progress(callback))
     else:
-        from floss.exact_condition import exact_condition
+        from floss.lyapunov.arbitrary_precision import exact_condition
 
         value = exact_condition(
             D, None if whole else q, different, sizes, None if bits == "auto" else bits, Progress(callback)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.jacobian import Step
-from floss.lyapunov import check_finite, checked_chain, qr_chain
-from floss.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.jacobian import Step
+from floss.lyapunov.spectrum import check_finite, checked_chain, qr_chain
+from floss.lyapunov.orthonormalisation import orthonormalisation_times
 
 
 @dataclass(frozen=True, eq=False)

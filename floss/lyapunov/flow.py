@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.jacobian import Step, advance
+from floss.lyapunov.jacobian import Step, advance
 
 
 @dataclass(frozen=True, eq=False)
