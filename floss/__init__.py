@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from floss.lyapunov.history import lyapunov_history
     from floss.lyapunov.jacobian import one_step_jacobians
     from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
-    from floss.modules import step_from_module
+    from floss.networks.torch_modules import step_from_module
     from floss.lyapunov.qr import qr
 
 __all__ = [

@@ -306,7 +306,7 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
 
 
 def _check_names(job: TrainJob) -> None:
-    from floss.cells import CELLS
+    from floss.networks import CELLS
     from floss.tasks import TASKS
 
     for name, value, allowed in (("task", job.task.name, TASKS), ("arch", job.arch.name, CELLS)):
@@ -323,7 +323,7 @@ def _check_names(job: TrainJob) -> None:
 
 def check_cell(arch: ArchConfig) -> None:
     """Raise a ConfigError where the architecture has no such initial weights."""
-    from floss.cells import CELLS
+    from floss.networks import CELLS
 
     try:
         CELLS[arch.name].check(arch.n, arch.g, arch.init, arch.mean)
@@ -351,7 +351,7 @@ def _check_delay(job: TrainJob) -> None:
 
 
 def _check_flossing(job: TrainJob) -> None:
-    from floss.cells import CELLS
+    from floss.networks import CELLS
 
     f, size = job.flossing, CELLS[job.arch.name].state_size(job.arch.n)
     if f.every and job.train.epochs // f.every > 10**5:

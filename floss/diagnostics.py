@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.bptt import Workspace
-from floss.cells import Cell, Parameters
+from floss.networks.rate.bptt import Workspace
+from floss.networks import Cell, Parameters
 from floss.lyapunov.jacobian import advance
 from floss.lyapunov.spectrum import Chain, run_exponents
 from floss.schedule import transient_steps

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from floss.adam import Adam
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.spectrum import initial_tangent
 from floss.schedule import transient_steps
 from floss.tasks import TASKS

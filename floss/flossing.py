@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.adam import Adam
-from floss.cells import Cell, Parameters
+from floss.networks import Cell, Parameters
 from floss.lyapunov.spectrum import Chain, run_exponents
 
 

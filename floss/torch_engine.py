@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.adam import clip_gradient
-from floss.bptt import Workspace
-from floss.cells import Parameters
+from floss.networks.rate.bptt import Workspace
+from floss.networks import Parameters
 from floss.ensemble import Ensemble
 from floss.flossing import finite_networks, flossing_gradient, flossing_step
 from floss.random import Stream

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.bptt import Workspace
+from floss.networks.rate.bptt import Workspace
 from floss.diagnostics import EXPONENTS, diagnose
 from floss.ensemble import Ensemble, Network, Protocol
 from floss.flossing import finite_networks

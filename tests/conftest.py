@@ -12,8 +12,8 @@ torch.set_num_threads(1)
 
 CHECKED = (
     "floss.adam",
-    "floss.bptt",
-    "floss.cells",
+    "floss.networks.rate.bptt",
+    "floss.networks",
     "floss.diagnostics",
     "floss.engines.native",
     "floss.engines.operators",
@@ -21,8 +21,8 @@ CHECKED = (
     "floss.flossing",
     "floss.lyapunov.orthonormalisation",
     "floss.random",
-    "floss.rate_spectrum",
-    "floss.reduced_adjoint",
+    "floss.networks.rate.fast_spectrum",
+    "floss.networks.rate.reduced_adjoint",
     "floss.tasks",
     "floss.torch_engine",
     "floss.training",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from floss.activation import Activation
-from floss.cells import CELLS, RateNetwork
+from floss.networks.rate.activation import Activation
+from floss.networks import CELLS, RateNetwork
 from floss.lyapunov.flow import stroboscopic_map
 from floss.lyapunov.spectrum import Step
 

@@ -25,7 +25,7 @@ from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random, swee
 from floss.analysis import run
 from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched
-from floss.cells import CELLS, Parameters
+from floss.networks import CELLS, Parameters
 from floss.checkpoint import load_checkpoint, save_checkpoint
 from floss.lyapunov.condition import condition_number
 from floss.lyapunov.history import lyapunov_history

@@ -8,7 +8,7 @@ from problems import DOUBLE, RATE_CELLS, activation, gaussian
 from twins import relative, step_twin, unroll_twin
 
 from floss import random
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.jacobian import advance
 from floss.random import Stream
 

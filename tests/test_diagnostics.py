@@ -17,7 +17,7 @@ from torch.nn import functional
 from twins import readout_twin, step_twin, unroll_twin
 
 from floss import lyapunov_spectrum, sweep
-from floss.cells import CELLS, Parameters
+from floss.networks import CELLS, Parameters
 from floss.checkpoint import load_checkpoint
 from floss.config import TrainJob
 from floss.diagnostics import DIAGNOSTICS, effective_rank

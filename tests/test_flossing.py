@@ -10,7 +10,7 @@ from problems import DOUBLE, gaussian
 from twins import exponents_twin
 
 import floss
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.flossing import flossing_gradient
 from floss.lyapunov.spectrum import initial_tangent
 from floss.schedule import episode_starts, flossing_steps, transient_steps

@@ -16,8 +16,8 @@ from problems import DOUBLE, GATED_CELLS, gaussian
 from twins import exponents_twin, relative
 
 import floss
-from floss.cells import CELLS
-from floss.cells.lru import LRUStep
+from floss.networks import CELLS
+from floss.networks.lru import LRUStep
 from floss.ensemble import Network, Protocol
 from floss.flossing import flossing_gradient
 from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents

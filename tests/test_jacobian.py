@@ -9,7 +9,7 @@ from problems import DOUBLE, gaussian
 from torch.func import jacrev
 
 import floss
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.jacobian import advance
 
 EXACT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}

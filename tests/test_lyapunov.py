@@ -12,7 +12,7 @@ from torch.autograd.functional import jacobian
 from twins import exponents_twin, relative
 
 import floss
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.jacobian import advance
 from floss.lyapunov.spectrum import initial_tangent
 from floss.lyapunov.orthonormalisation import orthonormalisation_times

@@ -8,7 +8,7 @@ from problems import DOUBLE, gaussian, orthogonal
 from twins import relative
 
 import floss
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.jacobian import advance
 from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr

@@ -8,11 +8,11 @@ import torch
 from problems import DOUBLE, RATE_CELLS, gaussian
 
 import floss
-from floss import rate_spectrum
-from floss.cells import CELLS
+from floss.networks.rate import fast_spectrum as rate_spectrum
+from floss.networks import CELLS
 from floss.lyapunov.spectrum import initial_tangent
-from floss.rate_spectrum import rate_network_spectrum
-from floss.reduced_adjoint import rate_network_exponents
+from floss.networks.rate.fast_spectrum import rate_network_spectrum
+from floss.networks.rate.reduced_adjoint import rate_network_exponents
 
 HALF_THE_DIGITS: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
 """Intervals of a condition number up to 6.7e6 leave an error of 1e-16 times that, over the steps of one interval."""
@@ -88,7 +88,7 @@ def test_units_that_do_not_respond_are_counted(monkeypatch):
 def test_it_is_what_a_spectrum_without_gradients_takes(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "floss.cells.rate_network.rate_network_spectrum",
+        "floss.networks.rate.network.rate_network_spectrum",
         lambda *a, **k: calls.append(1) or rate_network_spectrum(*a, **k),
     )
     parameters = CELLS["vanilla"].initial_parameters(

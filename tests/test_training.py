@@ -8,7 +8,7 @@ import pytest
 import torch
 from problems import DOUBLE, GATED_CELLS
 
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.ensemble import Network, Protocol
 from floss.random import Stream
 from floss.training import Tick, Training

@@ -122,7 +122,7 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     if values.get("checkpoint") is not None:
         values = _from_checkpoint(str(values["checkpoint"]), values, explicit)
     job = build(config, values)
-    from floss.cells import CELLS
+    from floss.networks import CELLS
 
     if job.arch.name not in CELLS:
         raise ConfigError(f"arch.name={job.arch.name}: must be one of {', '.join(CELLS)}; choose it by arch=")

@@ -12,7 +12,7 @@ from torch import Tensor
 from floss import random
 from floss.adam import Adam
 from floss.analysis.jobs import AnalysisJob, checkpoint_file
-from floss.cells import CELLS, Cell, Parameters
+from floss.networks import CELLS, Cell, Parameters
 from floss.checkpoint import CheckpointError, load_checkpoint
 from floss.config import ArchConfig
 from floss.flossing import flossing_step

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from floss.cells import CELLS
+from floss.networks import CELLS
 from floss.lyapunov.spectrum import lyapunov_spectrum
 
 PEERS = ("clvlib", "lyapax")

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.cells import Parameters
+from floss.networks import Parameters
 from floss.engines import operators
 from floss.engines.build import library
 from floss.engines.operators import FLOSSED, NAMES

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.cells.stacked import align, apply, spread
+from floss.networks.stacked import align, apply, spread
 
 
 class GatedStep(ABC):

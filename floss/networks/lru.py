@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.cells.cell import Cell, Draw, Parameters
-from floss.cells.stacked import align, apply, spread
+from floss.networks.cell import Cell, Draw, Parameters
+from floss.networks.stacked import align, apply, spread
 from floss.lyapunov.spectrum import Chain
 
 

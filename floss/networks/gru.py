@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.cells.cell import Cell, Draw, Parameters
-from floss.cells.gated import GatedStep
-from floss.cells.stacked import align, apply
+from floss.networks.cell import Cell, Draw, Parameters
+from floss.networks.gated import GatedStep
+from floss.networks.stacked import align, apply
 
 
 class GRU(Cell):

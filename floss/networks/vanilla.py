@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from floss.activation import Activation
-from floss.cells.rate_network import RateNetwork
+from floss.networks.rate.activation import Activation
+from floss.networks.rate.network import RateNetwork
 
 _ONE = {dtype: torch.ones((), dtype=dtype) for dtype in (torch.float32, torch.float64)}
 

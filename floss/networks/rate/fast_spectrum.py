@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.activation import Activation
+from floss.networks.rate.activation import Activation
 from floss.lyapunov.orthonormalisation import orthonormalise
 
 _EPS = torch.finfo(torch.float64).eps
@@ -48,7 +48,7 @@ def rate_network_spectrum(
     t_ons: int = 1,
     transient: int = 0,
 ) -> Float[Tensor, "R k"]:
-    """What `floss.reduced_adjoint.rate_network_exponents` returns, in float64, without a gradient and without memory.
+    """What `floss.networks.rate.reduced_adjoint.rate_network_exponents` returns, in float64, without a gradient and without memory.
 
     Args:
         W: recurrent weights.

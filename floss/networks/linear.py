@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from floss.activation import Activation
-from floss.cells.rate_network import RateNetwork
+from floss.networks.rate.activation import Activation
+from floss.networks.rate.network import RateNetwork
 
 
 class Identity(Activation):

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from floss.activation import Activation
+from floss.networks.rate.activation import Activation
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from floss.activation import Activation
-from floss.cells.gru import GRUStep
-from floss.cells.lstm import LSTMStep
-from floss.cells.relu import Relu
-from floss.cells.stacked import align, apply
-from floss.cells.vanilla import Tanh
+from floss.networks.rate.activation import Activation
+from floss.networks.gru import GRUStep
+from floss.networks.lstm import LSTMStep
+from floss.networks.relu import Relu
+from floss.networks.stacked import align, apply
+from floss.networks.vanilla import Tanh
 
 _ACTIVATIONS: dict[str, type[Activation]] = {"tanh": Tanh, "relu": Relu}
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss import random
-from floss.bptt import Workspace
+from floss.networks.rate.bptt import Workspace
 from floss.lyapunov.jacobian import Step
 from floss.lyapunov.qr import qr
 from floss.random import Stream

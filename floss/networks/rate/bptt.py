@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.activation import Activation
+from floss.networks.rate.activation import Activation
 
 _CHUNK = 25
 """Steps per product for Ā: long enough for an efficient product, short enough to stay in the cache."""

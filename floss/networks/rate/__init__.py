@@ -1,0 +1,1 @@
+"""Rate networks h' = W φ(h) + V x / S + b: their time loop, spectra and gradients in closed form."""
