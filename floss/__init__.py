@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
-    from floss.flossing import flossing_loss
+    from floss.training.flossing import flossing_loss
     from floss.lyapunov.flow import stroboscopic_map
     from floss.lyapunov.history import lyapunov_history
     from floss.lyapunov.jacobian import one_step_jacobians

@@ -18,7 +18,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from floss.keys import Check, ConfigError, build, key, list_of, one_of, one_or_more, optional, real, text, whole
-from floss.schedule import episode_starts, flossing_steps, transient_steps
+from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 from floss.slurm import SlurmConfig
 
 SCHEMA = 1

@@ -12,16 +12,16 @@ from tqdm import tqdm
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob
 from floss.device import device_of
-from floss.diagnostics import DIAGNOSTICS
-from floss.engines import BuildError, find
-from floss.ensemble import Network, Protocol
+from floss.training.diagnostics import DIAGNOSTICS
+from floss.training.engines import BuildError, find
+from floss.training.ensemble import Network, Protocol
 from floss.interrupt import Interrupt
 from floss.keys import ConfigError
 from floss.planner import Stack, flossing_run
 from floss.results import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
 from floss.store import Claim, config_text, identity, write_summary
-from floss.torch_engine import TorchEngine
-from floss.training import Tick, Training
+from floss.training.engines.torch_engine import TorchEngine
+from floss.training.training import Tick, Training
 
 _THREADS = torch.get_num_threads()
 """The number of threads depends on the ensemble alone, not on those before it in a sweep."""

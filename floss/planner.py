@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from floss.config import TrainJob, hashed_values
-from floss.schedule import flossing_steps, transient_steps
+from floss.training.schedule import flossing_steps, transient_steps
 
 Networks = dict[str, TrainJob]
 """Jobs of one network each, by the network's key."""

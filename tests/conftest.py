@@ -11,25 +11,25 @@ from jaxtyping import install_import_hook
 torch.set_num_threads(1)
 
 CHECKED = (
-    "floss.adam",
+    "floss.training.adam",
     "floss.networks.rate.bptt",
     "floss.networks",
-    "floss.diagnostics",
-    "floss.engines.native",
-    "floss.engines.operators",
-    "floss.ensemble",
-    "floss.flossing",
+    "floss.training.diagnostics",
+    "floss.training.engines.native",
+    "floss.training.engines.operators",
+    "floss.training.ensemble",
+    "floss.training.flossing",
     "floss.lyapunov.orthonormalisation",
     "floss.random",
     "floss.networks.rate.fast_spectrum",
     "floss.networks.rate.reduced_adjoint",
     "floss.tasks",
-    "floss.torch_engine",
-    "floss.training",
+    "floss.training.engines.torch_engine",
+    "floss.training.training",
 )
 
 install_import_hook(CHECKED, "beartype.beartype")
 
-from floss import engines  # noqa: E402
+from floss.training import engines  # noqa: E402
 
 engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test

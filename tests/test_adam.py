@@ -4,7 +4,7 @@ import pytest
 import torch
 from problems import DOUBLE, gaussian
 
-from floss.adam import Adam, clip_gradient
+from floss.training.adam import Adam, clip_gradient
 
 SHAPES = {"W": (3, 4, 4), "b": (3, 4), "c": (3,)}
 EVERYONE, ALL_ACTIVE = torch.arange(3), torch.ones(3, dtype=torch.bool)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from command import floss, rows
 
-from floss import engines
+from floss.training import engines
 from floss.bench import command, jax_peer, peers, spectrum
 from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
 from floss.config import BenchJob

@@ -20,14 +20,14 @@ from floss import lyapunov_spectrum, sweep
 from floss.networks import CELLS, Parameters
 from floss.checkpoint import load_checkpoint
 from floss.config import TrainJob
-from floss.diagnostics import DIAGNOSTICS, effective_rank
-from floss.ensemble import Network, Protocol
+from floss.training.diagnostics import DIAGNOSTICS, effective_rank
+from floss.training.ensemble import Network, Protocol
 from floss.figures import draw
 from floss.lyapunov.spectrum import initial_tangent
 from floss.outcome import draw_sweep
 from floss.random import Stream
 from floss.results import METRICS, SUMMARY
-from floss.training import Tick, Training
+from floss.training.training import Tick, Training
 
 EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")
 COLUMNS = ("grad_norm_h0", "lambda_10", "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")

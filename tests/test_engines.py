@@ -11,13 +11,13 @@ import pytest
 import torch
 from command import TINY, floss
 
-from floss import engines
-from floss.engines import build
-from floss.engines.graph import GraphEngine
-from floss.engines.native import NativeEngine
-from floss.ensemble import Network, Protocol
-from floss.torch_engine import TorchEngine
-from floss.training import Training
+from floss.training import engines
+from floss.training.engines import build
+from floss.training.engines.graph import GraphEngine
+from floss.training.engines.native import NativeEngine
+from floss.training.ensemble import Network, Protocol
+from floss.training.engines.torch_engine import TorchEngine
+from floss.training.training import Training
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 TRAIN = ("train", *TINY, "flossing=none", "train.epochs=3")
@@ -122,7 +122,7 @@ def test_another_source_compiler_or_machine_is_another_library(fresh, monkeypatc
 def test_processes_that_start_together_build_once(tmp_path):
     code = f"""
 from pathlib import Path
-from floss.engines import build
+from floss.training.engines import build
 build.SOURCE = Path({str(quick(tmp_path))!r})
 compile = build._compile
 def slowly(*arguments):
@@ -200,10 +200,10 @@ def test_where_it_lies(monkeypatch, variables, folder):
 
 CHECK = """
 import torch
-from floss import engines
-from floss.engines import build
-from floss.ensemble import Network, Protocol
-from floss.training import Training
+from floss.training import engines
+from floss.training.engines import build
+from floss.training.ensemble import Network, Protocol
+from floss.training.training import Training
 
 torch.set_num_threads(1)
 networks = [Network(seed=s, d=4, k=9 + s, episodes=(0, 2), flossing_steps=21) for s in range(2)]

@@ -11,9 +11,9 @@ from twins import exponents_twin
 
 import floss
 from floss.networks import CELLS
-from floss.flossing import flossing_gradient
+from floss.training.flossing import flossing_gradient
 from floss.lyapunov.spectrum import initial_tangent
-from floss.schedule import episode_starts, flossing_steps, transient_steps
+from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 
 CONF = Path(__file__).parents[1] / "conf"
 N, STEPS = 6, 27

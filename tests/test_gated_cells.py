@@ -18,11 +18,11 @@ from twins import exponents_twin, relative
 import floss
 from floss.networks import CELLS
 from floss.networks.lru import LRUStep
-from floss.ensemble import Network, Protocol
-from floss.flossing import flossing_gradient
+from floss.training.ensemble import Network, Protocol
+from floss.training.flossing import flossing_gradient
 from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
 from floss.tasks import TASKS
-from floss.training import Tick, Training
+from floss.training.training import Tick, Training
 
 NEW_CELLS = (*GATED_CELLS, "lru")
 SIGMAS = 5.0

@@ -14,13 +14,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from floss import engines
+from floss.training import engines
 from floss.lyapunov import orthonormalisation
-from floss.engines import graph
-from floss.engines.graph import FlossingEpoch, GraphEngine, Replayed, TrainingEpoch
-from floss.ensemble import Network, Protocol
-from floss.torch_engine import TorchEngine
-from floss.training import Training
+from floss.training.engines import graph
+from floss.training.engines.graph import FlossingEpoch, GraphEngine, Replayed, TrainingEpoch
+from floss.training.ensemble import Network, Protocol
+from floss.training.engines.torch_engine import TorchEngine
+from floss.training.training import Training
 
 SMALL = Protocol(n=8, epochs=9, steps=30, batch=3, relaxation=5, evaluation_batches=2, flossing_epochs=4)
 NETWORKS = [

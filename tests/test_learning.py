@@ -2,8 +2,8 @@
 
 import pytest
 
-from floss.ensemble import Network, Protocol
-from floss.training import Training
+from floss.training.ensemble import Network, Protocol
+from floss.training.training import Training
 
 
 @pytest.mark.slow

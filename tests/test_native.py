@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from problems import DOUBLE
 from torch import Tensor
 
-from floss import engines
-from floss.engines.native import NativeEngine
-from floss.engines.operators import NAMES, flossing_gradient, task_gradient
-from floss.ensemble import Network, Protocol
-from floss.flossing import flossing_gradient as reference_flossing_gradient
+from floss.training import engines
+from floss.training.engines.native import NativeEngine
+from floss.training.engines.operators import NAMES, flossing_gradient, task_gradient
+from floss.training.ensemble import Network, Protocol
+from floss.training.flossing import flossing_gradient as reference_flossing_gradient
 from floss.random import Stream
 from floss.tasks import TASKS
-from floss.torch_engine import TorchEngine
-from floss.training import Tick, Training
+from floss.training.engines.torch_engine import TorchEngine
+from floss.training.training import Tick, Training
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 

@@ -9,7 +9,7 @@ from problems import DOUBLE, RATE_CELLS, activation, gaussian
 from floss.networks import CELLS
 from floss.lyapunov.spectrum import initial_tangent
 from floss.networks.rate.reduced_adjoint import rate_network_exponents
-from floss.schedule import transient_steps
+from floss.training.schedule import transient_steps
 
 PAPER: dict[str, Any] = {"n": 80, "inputs": 1, "batch": 1}
 K = 75

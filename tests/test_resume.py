@@ -29,7 +29,7 @@ from floss.config import TrainJob
 from floss.planner import Stack, expand, network_keys
 from floss.results import exclusive, locked, write_whole
 from floss.store import ENSEMBLES, Store
-from floss.training import Training
+from floss.training.training import Training
 
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")  # 10 flossing and 20 training epochs
 LONG = (*SMALL, "train.epochs=300", "flossing.epochs=100", "flossing.at=[0,150]", "train.checkpoint_every=10")

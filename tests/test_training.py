@@ -9,9 +9,9 @@ import torch
 from problems import DOUBLE, GATED_CELLS
 
 from floss.networks import CELLS
-from floss.ensemble import Network, Protocol
+from floss.training.ensemble import Network, Protocol
 from floss.random import Stream
-from floss.training import Tick, Training
+from floss.training.training import Tick, Training
 
 SMALL = Protocol(task="xor", n=10, epochs=7, steps=14, batch=3, evaluation_batches=2, flossing_epochs=3, dtype=DOUBLE)
 NETWORKS = (

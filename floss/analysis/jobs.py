@@ -24,7 +24,7 @@ from floss.keys import (
     text,
     whole,
 )
-from floss.schedule import transient_steps
+from floss.training.schedule import transient_steps
 
 Analysis = TypeVar("Analysis", bound="AnalysisJob")
 

@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from floss import random
-from floss.adam import Adam
+from floss.training.adam import Adam
 from floss.analysis.jobs import AnalysisJob, checkpoint_file
 from floss.networks import CELLS, Cell, Parameters
 from floss.checkpoint import CheckpointError, load_checkpoint
 from floss.config import ArchConfig
-from floss.flossing import flossing_step
+from floss.training.flossing import flossing_step
 from floss.keys import ConfigError
 from floss.lyapunov.spectrum import initial_tangent
 from floss.random import Stream

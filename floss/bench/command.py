@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from floss import engines, figures
+from floss import figures
+from floss.training import engines
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.config import BenchJob
 from floss.device import device_of
 from floss.results import csv_text, environment, seal, write_json, write_whole
-from floss.schedule import transient_steps
-from floss.training import Network, Protocol, Training
+from floss.training.schedule import transient_steps
+from floss.training.training import Network, Protocol, Training
 
 COLUMNS = (
     "device",

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFor
 from omegaconf import OmegaConf
 
 from floss.figures.style import COLOURS, MARKERS, SCHEDULES, look
-from floss.schedule import episode_starts
+from floss.training.schedule import episode_starts
 
 CHANCE = 0.5
 """Accuracy of guessing."""

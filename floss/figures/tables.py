@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
-from floss.schedule import episode_starts
+from floss.training.schedule import episode_starts
 
 # How a legend names what differs between the runs of a sweep: identity columns first, then keys of the configuration.
 _NAMES = {

@@ -14,7 +14,7 @@ from floss.networks.rate.bptt import Workspace
 from floss.networks import Cell, Parameters
 from floss.lyapunov.jacobian import advance
 from floss.lyapunov.spectrum import Chain, run_exponents
-from floss.schedule import transient_steps
+from floss.training.schedule import transient_steps
 from floss.tasks import Task
 
 DIAGNOSTICS: dict[str, tuple[str, ...]] = {

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.networks import Parameters
-from floss.engines import operators
-from floss.engines.build import library
-from floss.engines.operators import FLOSSED, NAMES
-from floss.ensemble import Ensemble
-from floss.torch_engine import TorchEngine
+from floss.training.engines import operators
+from floss.training.engines.build import library
+from floss.training.engines.operators import FLOSSED, NAMES
+from floss.training.ensemble import Ensemble
+from floss.training.engines.torch_engine import TorchEngine
 
 _WORK = 2e10
 """Floating-point operations of one thread in one call: a fifth of a second, so that Ctrl-C is soon heard."""

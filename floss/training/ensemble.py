@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from floss.adam import Adam
+from floss.training.adam import Adam
 from floss.networks import CELLS
 from floss.lyapunov.spectrum import initial_tangent
-from floss.schedule import transient_steps
+from floss.training.schedule import transient_steps
 from floss.tasks import TASKS
 
 

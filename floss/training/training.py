@@ -1,6 +1,6 @@
 """Training ensembles of networks on a task, with flossing episodes: the reference protocol, without files or screen.
 
-An engine runs the epochs (`floss.torch_engine`); this module says which, when and on what. A network whose numbers stop
+An engine runs the epochs (`floss.training.engines.torch_engine`); this module says which, when and on what. A network whose numbers stop
 being finite is frozen where it was, and the others go on as if it were not there.
 """
 
@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.networks.rate.bptt import Workspace
-from floss.diagnostics import EXPONENTS, diagnose
-from floss.ensemble import Ensemble, Network, Protocol
-from floss.flossing import finite_networks
+from floss.training.diagnostics import EXPONENTS, diagnose
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.flossing import finite_networks
 from floss.lyapunov.spectrum import initial_tangent
 from floss.random import Stream
-from floss.torch_engine import TorchEngine
+from floss.training.engines.torch_engine import TorchEngine
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Training(Ensemble):
         """Draw the networks; nothing is trained yet.
 
         Every `every`-th epoch, and the last of a phase, has a tick of its own measurements; the epochs between may go
-        together. `diagnostics` (names from `floss.diagnostics`) are measured at those training epochs.
+        together. `diagnostics` (names from `floss.training.diagnostics`) are measured at those training epochs.
         """
         super().__init__(networks, protocol, device)
         self.diagnostics, self.every = tuple(diagnostics), every

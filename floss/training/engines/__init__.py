@@ -1,16 +1,16 @@
 """Engines, the implementations of the two hot loops that `engine=` chooses from.
 
-`torch` (`floss.torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA
+`torch` (`floss.training.engines.torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA
 graphs (`graph`). `native` is for vanilla networks on CPUs.
 """
 
 import functools
 import sys
 
-from floss.engines.build import BuildError, compiler, library
-from floss.engines.graph import GraphEngine
-from floss.engines.native import NativeEngine
-from floss.torch_engine import TorchEngine
+from floss.training.engines.build import BuildError, compiler, library
+from floss.training.engines.graph import GraphEngine
+from floss.training.engines.native import NativeEngine
+from floss.training.engines.torch_engine import TorchEngine
 
 ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
 

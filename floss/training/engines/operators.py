@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from floss.engines.build import library
+from floss.training.engines.build import library
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.random import Stream
 from floss.tasks import TASKS
