@@ -30,7 +30,7 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     command = "floss"
-    from floss.results import RunBusyError
+    from floss.runtime.files import RunBusyError
 
     try:
         command, arguments = _command_of(sys.argv[1:])
@@ -219,7 +219,7 @@ def _write_report(config: Any) -> None:
     from floss.paper.findings import REQUESTS, Reproduction
     from floss.paper.report import page
     from floss.paper.tables import table
-    from floss.results import write_whole
+    from floss.runtime.files import write_whole
 
     job = build(ReportJob, plain(config))
     root, folder = Path(job.results), Path(job.to)
@@ -246,7 +246,7 @@ def _measure(config: Any) -> None:
 
     from floss.bench.command import measure
     from floss.config import BenchJob, check_folder
-    from floss.device import check_device
+    from floss.runtime.device import check_device
 
     job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
     if job.k > job.n:

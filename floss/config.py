@@ -291,7 +291,7 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
     Raises:
         ConfigError: a wrong key or value, or values that do not go together.
     """
-    from floss.device import check_device  # torch takes a second, which --help does not need
+    from floss.runtime.device import check_device  # torch takes a second, which --help does not need
 
     job = build(TrainJob, values)
     _check_names(job)

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob
-from floss.device import device_of
+from floss.runtime.device import device_of
 from floss.training.diagnostics import DIAGNOSTICS
 from floss.training.engines import BuildError, find
 from floss.training.ensemble import Network, Protocol
-from floss.interrupt import Interrupt
+from floss.runtime.interrupt import Interrupt
 from floss.keys import ConfigError
 from floss.planner import Stack, flossing_run
-from floss.results import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
+from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
 from floss.store import Claim, config_text, identity, write_summary
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.training import Tick, Training

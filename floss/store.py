@@ -26,7 +26,7 @@ from floss.config import TrainJob, config_values
 from floss.keys import ConfigError
 from floss.packing import LARGE, PACKED, metrics_of, packed, spans_of
 from floss.planner import Networks, Stack, merge
-from floss.results import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
+from floss.runtime.files import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
 
 ENSEMBLES = "ensembles"
 """Folder of the ensembles in a results folder."""

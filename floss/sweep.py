@@ -18,7 +18,7 @@ from tqdm import tqdm
 from floss.config import TrainJob
 from floss.experiment import compute
 from floss.figures import draw
-from floss.interrupt import Interrupt, interruptible
+from floss.runtime.interrupt import Interrupt, interruptible
 from floss.keys import ConfigError
 from floss.outcome import Outcome
 from floss.planner import Networks, Stack, expand

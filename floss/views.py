@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from floss.checkpoint import CheckpointError, save_checkpoint
+from floss.runtime.checkpoint import CheckpointError, save_checkpoint
 from floss.config import TrainJob, config_hash, config_values, config_yaml
 from floss.experiment import parameters_of
 from floss.planner import Networks, expand, network_keys
-from floss.results import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole
+from floss.runtime.files import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole
 from floss.store import DONE, Record, Store, identity
 
 _NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}

@@ -13,7 +13,7 @@ import pandas as pd
 from floss.bench.command import COLUMNS as BENCH
 from floss.figures.finding import Finding, Findings
 from floss.figures.growth import cost
-from floss.results import METRICS, SUMMARY, csv_text
+from floss.runtime.files import METRICS, SUMMARY, csv_text
 
 Row = dict[str, Any]
 World = dict[str, dict[str, list[Row]]]

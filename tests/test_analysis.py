@@ -26,13 +26,13 @@ from floss.analysis import run
 from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched
 from floss.networks import CELLS, Parameters
-from floss.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.lyapunov.condition import condition_number
 from floss.lyapunov.history import lyapunov_history
 from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
 from floss.lyapunov.orthonormalisation import tangent_qr
 from floss.random import Stream
-from floss.results import CHECKSUMS
+from floss.runtime.files import CHECKSUMS
 from floss.tasks import TASKS
 
 FLOSSED = ("arch.n=4", "flossing.k=2", "flossing.epochs=4", "flossing.steps=20", "transient=6")

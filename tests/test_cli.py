@@ -16,7 +16,7 @@ import yaml
 from command import TINY, files, floss, inside, job, jobs, rows
 
 from floss import experiment
-from floss.checkpoint import load_checkpoint
+from floss.runtime.checkpoint import load_checkpoint
 from floss.cli import COMMANDS
 from floss.config import config_values, config_yaml
 from floss.forecast import duration

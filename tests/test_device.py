@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from floss.device import check_device, device_of
+from floss.runtime.device import check_device, device_of
 from floss.keys import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent / "floss"

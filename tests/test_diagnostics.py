@@ -18,7 +18,7 @@ from twins import readout_twin, step_twin, unroll_twin
 
 from floss import lyapunov_spectrum, sweep
 from floss.networks import CELLS, Parameters
-from floss.checkpoint import load_checkpoint
+from floss.runtime.checkpoint import load_checkpoint
 from floss.config import TrainJob
 from floss.training.diagnostics import DIAGNOSTICS, effective_rank
 from floss.training.ensemble import Network, Protocol
@@ -26,7 +26,7 @@ from floss.figures import draw
 from floss.lyapunov.spectrum import initial_tangent
 from floss.outcome import draw_sweep
 from floss.random import Stream
-from floss.results import METRICS, SUMMARY
+from floss.runtime.files import METRICS, SUMMARY
 from floss.training.training import Tick, Training
 
 EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")

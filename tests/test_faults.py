@@ -80,7 +80,7 @@ def test_killed_at_thirty_random_moments(tmp_path, undisturbed):
 
 KILLED_AT_A_WRITE = """
 import os, signal, sys
-import floss.results as results
+import floss.runtime.files as results
 from floss.cli import main
 
 moment, place, wanted = sys.argv[1], int(sys.argv[2]), 0

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from floss.figures import draw
 from floss.figures.tables import read_runs
 from floss.planner import network_keys
-from floss.results import METRICS, SUMMARY, csv_text
+from floss.runtime.files import METRICS, SUMMARY, csv_text
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]
 DELAYS = ["accuracy_vs_delay.png", "accuracy_vs_delay.svg"]

@@ -13,7 +13,7 @@ from floss.config import ReproduceJob, TrainJob
 from floss.packing import PACKED, unpacked
 from floss.paper.reproduce import reproduce
 from floss.planner import expand
-from floss.results import exclusive
+from floss.runtime.files import exclusive
 from floss.store import Store
 
 

@@ -12,7 +12,7 @@ from floss.paper.claims import judged
 from floss.paper.claims.claim import Result, claims_csv
 from floss.paper.experiments import figures
 from floss.paper.findings import Reproduction
-from floss.results import sealed
+from floss.runtime.files import sealed
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = ROOT / "results/paper"

@@ -14,9 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floss import results
-from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.results import (
+from floss.runtime import files as results
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.files import (
     METRICS,
     SUMMARY,
     RunBusyError,
@@ -58,7 +58,7 @@ def test_a_file_that_grows_beyond_the_limit_leaves_the_old_one(tmp_path):
     path = tmp_path / "metrics.csv"
     write_whole(path, b"old")
     program = (
-        "import resource, signal, sys; from pathlib import Path; from floss.results import write_whole\n"
+        "import resource, signal, sys; from pathlib import Path; from floss.runtime.files import write_whole\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_whole(Path(sys.argv[1]), b'x' * 100_000)"
     )
@@ -213,7 +213,7 @@ def test_an_error_inside_gives_the_folder_back(tmp_path):
 
 def test_a_dead_owner_blocks_nobody(tmp_path):
     program = (
-        "import os, sys; from pathlib import Path; from floss.results import exclusive\n"
+        "import os, sys; from pathlib import Path; from floss.runtime.files import exclusive\n"
         "with exclusive(Path(sys.argv[1])): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == 9

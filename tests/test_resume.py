@@ -23,11 +23,12 @@ import pytest
 import torch
 from command import TINY, floss, inside, job, jobs, rows, start
 
-from floss import experiment, interrupt, sweep
-from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss import experiment, sweep
+from floss.runtime import interrupt
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import TrainJob
 from floss.planner import Stack, expand, network_keys
-from floss.results import exclusive, locked, write_whole
+from floss.runtime.files import exclusive, locked, write_whole
 from floss.store import ENSEMBLES, Store
 from floss.training.training import Training
 

@@ -12,7 +12,7 @@ from test_figures import drawn_twice, texts
 from floss.bench.command import COLUMNS
 from floss.figures import draw
 from floss.figures.growth import cost, growth
-from floss.results import csv_text
+from floss.runtime.files import csv_text
 
 PICTURE = ["scaling.png", "scaling.svg"]
 BASE = {"n": 80, "k": 75, "t": 300, "batch": 16, "networks": 8}

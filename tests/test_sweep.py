@@ -15,7 +15,7 @@ from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, st
 
 from floss import experiment, sweep
 from floss.compose import Composer, run_hydra
-from floss.interrupt import Interrupt
+from floss.runtime.interrupt import Interrupt
 from floss.planner import expand, network_keys
 from floss.store import Claim, Store
 from floss.sweep import run
@@ -324,7 +324,7 @@ def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""
     from floss.planner import Stack
-    from floss.results import METRICS, csv_text, write_whole
+    from floss.runtime.files import METRICS, csv_text, write_whole
     from floss.store import identity, write_summary
 
     store = Store(folder)

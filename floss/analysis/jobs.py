@@ -148,7 +148,7 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}")
     if job.seed + job.seeds > 2**63:
         raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")
-    from floss.device import check_device  # torch takes a second, which --help does not need
+    from floss.runtime.device import check_device  # torch takes a second, which --help does not need
 
     check_device(job.device)
     check_folder(job.results)

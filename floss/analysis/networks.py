@@ -13,7 +13,7 @@ from floss import random
 from floss.training.adam import Adam
 from floss.analysis.jobs import AnalysisJob, checkpoint_file
 from floss.networks import CELLS, Cell, Parameters
-from floss.checkpoint import CheckpointError, load_checkpoint
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint
 from floss.config import ArchConfig
 from floss.training.flossing import flossing_step
 from floss.keys import ConfigError

@@ -11,15 +11,15 @@ from tqdm import tqdm
 
 from floss.analysis.jobs import AnalysisJob
 from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
-from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import config_yaml
-from floss.device import device_of
+from floss.runtime.device import device_of
 from floss.figures import draw
-from floss.interrupt import Interrupt, interruptible
+from floss.runtime.interrupt import Interrupt, interruptible
 from floss.lyapunov.jacobian import Step, advance
 from floss.keys import ConfigError
-from floss.memory import fits_in_memory
-from floss.results import (
+from floss.runtime.free_memory import fits_in_memory
+from floss.runtime.files import (
     CHECKSUMS,
     csv_text,
     environment,

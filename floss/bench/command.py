@@ -21,8 +21,8 @@ from floss import figures
 from floss.training import engines
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.config import BenchJob
-from floss.device import device_of
-from floss.results import csv_text, environment, seal, write_json, write_whole
+from floss.runtime.device import device_of
+from floss.runtime.files import csv_text, environment, seal, write_json, write_whole
 from floss.training.schedule import transient_steps
 from floss.training.training import Network, Protocol, Training
 

@@ -13,7 +13,7 @@ from floss.config import BenchJob, TrainJob
 from floss.figures.finding import Finding, Findings
 from floss.paper.experiments import SCALES, Run, experiment, figures
 from floss.planner import expand
-from floss.results import SUMMARY, csv_text, read_environment, sealed, write_json
+from floss.runtime.files import SUMMARY, csv_text, read_environment, sealed, write_json
 from floss.store import DONE, Record, Store
 
 REQUESTS = "reproduction.json"

@@ -17,7 +17,7 @@ from floss.config import TrainJob, config_yaml, hashed_values, train_job
 from floss.keys import ConfigError
 from floss.paper.experiments import SCALES, Job, experiment, figures, folder_of
 from floss.planner import Networks, expand
-from floss.results import read_environment, write_whole
+from floss.runtime.files import read_environment, write_whole
 from floss.store import DONE, Store, config_text
 
 

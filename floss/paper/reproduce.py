@@ -22,9 +22,9 @@ from floss.analysis.networks import Flossing, networks_of
 from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.config import BenchJob, ReproduceJob, TrainJob, check_folder
-from floss.device import check_device, device_of
+from floss.runtime.device import check_device, device_of
 from floss.forecast import duration, timed_stacks
-from floss.interrupt import Interrupt, interruptible
+from floss.runtime.interrupt import Interrupt, interruptible
 from floss.outcome import report
 from floss.paper.draw import draw_figures
 from floss.paper.experiments import Run, experiment, folder_of, label, named
@@ -32,9 +32,9 @@ from floss.paper.findings import Reproduction, record_request
 from floss.paper.mend import mend
 from floss.paper.typesetting import plural
 from floss.planner import Stack, expand
-from floss.progress import OneBar
+from floss.runtime.progress import OneBar
 from floss.resources import memory_model
-from floss.results import sealed
+from floss.runtime.files import sealed
 from floss.store import Store
 from floss.sweep import complete, done
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from floss.figures.finding import Findings
-from floss.results import csv_text
+from floss.runtime.files import csv_text
 
 COLUMNS = ("claim", "figure", "statistic", "criterion", "value", "low", "high", "networks", "verdict")
 """Columns of claims.csv."""

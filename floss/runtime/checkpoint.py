@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from floss.results import write_whole
+from floss.runtime.files import write_whole
 
 
 class CheckpointError(ValueError):
