@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from floss.keys import ConfigError, build, suggestion
+from floss.jobs.keys import ConfigError, build, suggestion
 from floss.train_commands import collect, plan, sbatch, train
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
@@ -94,9 +94,9 @@ def _complete_after_command(arguments: list[str]) -> list[str]:
 
 
 def _analyse(command: str, arguments: list[str]) -> None:
-    from floss.analysis.jobs import analysis_job
-    from floss.compose import parse, run_hydra, sweep_jobs
-    from floss.help import JOBS
+    from floss.jobs.analysis import analysis_job
+    from floss.jobs.compose import parse, run_hydra, sweep_jobs
+    from floss.jobs.help import JOBS
 
     options = parse(command, arguments)
     if options.multirun:
@@ -106,10 +106,10 @@ def _analyse(command: str, arguments: list[str]) -> None:
 
 def _analyse_one(command: str, config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from floss.analysis.jobs import SpectrumJob, analysis_job
+    from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.analysis.run import analyse
-    from floss.compose import explicit_keys, plain
-    from floss.help import JOBS
+    from floss.jobs.compose import explicit_keys, plain
+    from floss.jobs.help import JOBS
 
     job = analysis_job(JOBS[command], plain(config), explicit_keys())
     if isinstance(job, SpectrumJob):
@@ -127,14 +127,14 @@ def _analyse_one(command: str, config: Any) -> str:
 
 
 def _figures(command: str, arguments: list[str]) -> None:
-    from floss.compose import run_hydra
+    from floss.jobs.compose import run_hydra
 
     run_hydra(command, arguments, _draw_all)
 
 
 def _draw_all(config: Any) -> None:
-    from floss.compose import plain
-    from floss.config import FiguresJob
+    from floss.jobs.compose import plain
+    from floss.jobs.train import FiguresJob
 
     job = build(FiguresJob, plain(config))
     root = Path(job.results)
@@ -187,7 +187,7 @@ def _draw_runs(root: Path) -> tuple[int, int]:
 
 
 def _reproduce(command: str, arguments: list[str]) -> None:
-    from floss.compose import asks_hydra, defaults_of, parse, run_hydra, selection
+    from floss.jobs.compose import asks_hydra, defaults_of, parse, run_hydra, selection
 
     # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
     options = parse(command, arguments, groups=())
@@ -196,7 +196,7 @@ def _reproduce(command: str, arguments: list[str]) -> None:
     if asks_hydra(options):
         run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
         return
-    from floss.config import ReproduceJob
+    from floss.jobs.train import ReproduceJob
     from floss.paper.reproduce import reproduce
 
     job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
@@ -205,14 +205,14 @@ def _reproduce(command: str, arguments: list[str]) -> None:
 
 
 def _report(command: str, arguments: list[str]) -> None:
-    from floss.compose import run_hydra
+    from floss.jobs.compose import run_hydra
 
     run_hydra(command, arguments, _write_report)
 
 
 def _write_report(config: Any) -> None:
-    from floss.compose import plain
-    from floss.config import ReportJob, check_folder
+    from floss.jobs.compose import plain
+    from floss.jobs.train import ReportJob, check_folder
     from floss.paper.claims import judged
     from floss.paper.claims.claim import claims_csv
     from floss.paper.draw import FIGURES
@@ -236,7 +236,7 @@ def _write_report(config: Any) -> None:
 
 
 def _bench(command: str, arguments: list[str]) -> None:
-    from floss.compose import run_hydra
+    from floss.jobs.compose import run_hydra
 
     run_hydra(command, arguments, _measure)
 
@@ -245,7 +245,7 @@ def _measure(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
-    from floss.config import BenchJob, check_folder
+    from floss.jobs.train import BenchJob, check_folder
     from floss.runtime.device import check_device
 
     job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]

@@ -10,13 +10,13 @@ import torch
 from tqdm import tqdm
 
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.runtime.device import device_of
 from floss.training.diagnostics import DIAGNOSTICS
 from floss.training.engines import BuildError, find
 from floss.training.ensemble import Network, Protocol
 from floss.runtime.interrupt import Interrupt
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 from floss.planner import Stack, flossing_run
 from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
 from floss.store import Claim, config_text, identity, write_summary

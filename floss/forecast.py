@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.experiment import place_of, train_ensemble
 from floss.planner import Networks, Stack, expand, flossing_epochs, flossing_work, stackable, training_work
 from floss.resources import memory_model, stacks_of

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.figures import draw
 from floss.planner import expand, network_keys
 from floss.store import DONE, Store

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floss.config import TrainJob, hashed_values
+from floss.jobs.train import TrainJob, hashed_values
 from floss.training.schedule import flossing_steps, transient_steps
 
 Networks = dict[str, TrainJob]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import torch
 
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.runtime.device import free_gpu_memory
 from floss.experiment import place_of
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 from floss.runtime.free_memory import free_memory
 from floss.planner import Networks, Stack, network_bytes, plan
 from floss.store import Store

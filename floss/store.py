@@ -22,8 +22,8 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from floss.config import TrainJob, config_values
-from floss.keys import ConfigError
+from floss.jobs.train import TrainJob, config_values
+from floss.jobs.keys import ConfigError
 from floss.packing import LARGE, PACKED, metrics_of, packed, spans_of
 from floss.planner import Networks, Stack, merge
 from floss.runtime.files import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole

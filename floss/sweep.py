@@ -15,11 +15,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.experiment import compute
 from floss.figures import draw
 from floss.runtime.interrupt import Interrupt, interruptible
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 from floss.outcome import Outcome
 from floss.planner import Networks, Stack, expand
 from floss.resources import gpus, memory_model, stacks_of

@@ -3,13 +3,13 @@
 import sys
 from typing import Any
 
-from floss.keys import ConfigError, build, known_keys
+from floss.jobs.keys import ConfigError, build, known_keys
 
 
 def train(command: str, arguments: list[str]) -> None:
     """`floss train`: compute what is missing of a job or of a sweep, and say what became of it."""
-    from floss.compose import LaunchError, parse, plain, run_hydra, sweep_jobs
-    from floss.config import TrainJob, train_job
+    from floss.jobs.compose import LaunchError, parse, plain, run_hydra, sweep_jobs
+    from floss.jobs.train import TrainJob, train_job
 
     options = parse(command, arguments)
     # Every job is checked before the first one starts.
@@ -78,7 +78,7 @@ def plan(command: str, arguments: list[str]) -> None:
     """`floss plan`: say what `floss train` would compute."""
     jobs = _jobs_of(command, arguments)
     if jobs:
-        from floss.config import train_job
+        from floss.jobs.train import train_job
         from floss.forecast import forecast
 
         checked = [train_job(values) for values, _ in jobs]
@@ -91,9 +91,9 @@ def sbatch(command: str, arguments: list[str]) -> None:
     jobs = _jobs_of(command, arguments)
     if not jobs:
         return
-    from floss.compose import parse
-    from floss.config import SbatchJob, train_job
-    from floss.slurm import sbatch_script
+    from floss.jobs.compose import parse
+    from floss.jobs.train import SbatchJob, train_job
+    from floss.jobs.slurm import sbatch_script
 
     asked = {build(SbatchJob, values).slurm for values, _ in jobs}
     if len(asked) > 1:
@@ -106,7 +106,7 @@ def sbatch(command: str, arguments: list[str]) -> None:
 
 def _jobs_of(command: str, arguments: list[str]) -> list[tuple[dict[str, Any], list[str]]]:
     """Values and explicit keys of the jobs that the arguments mean; none where Hydra answers (--help, --cfg, ...)."""
-    from floss.compose import asks_hydra, parse, run_hydra, sweep_jobs
+    from floss.jobs.compose import asks_hydra, parse, run_hydra, sweep_jobs
 
     options = parse(command, arguments)
     if asks_hydra(options):
@@ -117,7 +117,7 @@ def _jobs_of(command: str, arguments: list[str]) -> list[tuple[dict[str, Any], l
 
 def collect(command: str, arguments: list[str]) -> None:
     """`floss collect`: write one table of all networks with some values."""
-    from floss.compose import asks_hydra, parse, run_hydra, selection
+    from floss.jobs.compose import asks_hydra, parse, run_hydra, selection
 
     options = parse(command, arguments, groups=())
     if options.cfg or options.info:
@@ -128,7 +128,7 @@ def collect(command: str, arguments: list[str]) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from floss.config import CollectJob, check_folder
+    from floss.jobs.train import CollectJob, check_folder
 
     values = dict.fromkeys(known_keys(CollectJob))
     job = build(CollectJob, {**values, "results": "results", **selection(command, options.overrides)})

@@ -16,7 +16,7 @@ import torch
 from omegaconf import OmegaConf
 
 from floss.runtime.checkpoint import CheckpointError, save_checkpoint
-from floss.config import TrainJob, config_hash, config_values, config_yaml
+from floss.jobs.train import TrainJob, config_hash, config_values, config_yaml
 from floss.experiment import parameters_of
 from floss.planner import Networks, expand, network_keys
 from floss.runtime.files import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole

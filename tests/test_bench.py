@@ -15,8 +15,8 @@ from command import floss, rows
 from floss.training import engines
 from floss.bench import command, jax_peer, peers, spectrum
 from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
-from floss.config import BenchJob
-from floss.keys import ConfigError, build
+from floss.jobs.train import BenchJob
+from floss.jobs.keys import ConfigError, build
 
 COLUMNS = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
 SIZES = {"n": 8, "k": 4, "steps": 20, "flossing_steps": 25, "batch": 2}

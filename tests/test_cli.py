@@ -18,10 +18,10 @@ from command import TINY, files, floss, inside, job, jobs, rows
 from floss import experiment
 from floss.runtime.checkpoint import load_checkpoint
 from floss.cli import COMMANDS
-from floss.config import config_values, config_yaml
+from floss.jobs.train import config_values, config_yaml
 from floss.forecast import duration
-from floss.help import JOBS
-from floss.keys import known_keys
+from floss.jobs.help import JOBS
+from floss.jobs.keys import known_keys
 from floss.planner import network_keys
 
 TABLES = ["config.yaml", "environment.json", "metrics.csv", "summary.csv"]

@@ -12,11 +12,11 @@ import yaml
 from command import analysis, job, jobs
 from omegaconf import OmegaConf
 
-from floss.analysis.jobs import AnalysisJob, ConditionJob, SpectrumJob, analysis_job
-from floss.compose import selection, sweep_jobs
-from floss.config import BenchJob, CollectJob, SbatchJob, TrainJob, config_hash, config_values, config_yaml, train_job
-from floss.help import JOBS
-from floss.keys import ConfigError, build, key, known_keys, whole
+from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob, analysis_job
+from floss.jobs.compose import selection, sweep_jobs
+from floss.jobs.train import BenchJob, CollectJob, SbatchJob, TrainJob, config_hash, config_values, config_yaml, train_job
+from floss.jobs.help import JOBS
+from floss.jobs.keys import ConfigError, build, key, known_keys, whole
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from floss.runtime.device import check_device, device_of
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent / "floss"
 

@@ -19,7 +19,7 @@ from twins import readout_twin, step_twin, unroll_twin
 from floss import lyapunov_spectrum, sweep
 from floss.networks import CELLS, Parameters
 from floss.runtime.checkpoint import load_checkpoint
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.training.diagnostics import DIAGNOSTICS, effective_rank
 from floss.training.ensemble import Network, Protocol
 from floss.figures import draw

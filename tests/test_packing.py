@@ -9,7 +9,7 @@ from command import TINY, job
 from test_resume import computed, copied, ensemble, result
 
 from floss import store, sweep
-from floss.config import ReproduceJob, TrainJob
+from floss.jobs.train import ReproduceJob, TrainJob
 from floss.packing import PACKED, unpacked
 from floss.paper.reproduce import reproduce
 from floss.planner import expand

@@ -11,7 +11,7 @@ from command import TINY, job, jobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.planner import Stack, expand, merge, network_bytes, network_keys, plan, work
 
 BASE = job(*TINY)

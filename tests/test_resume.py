@@ -26,7 +26,7 @@ from command import TINY, floss, inside, job, jobs, rows, start
 from floss import experiment, sweep
 from floss.runtime import interrupt
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import TrainJob
+from floss.jobs.train import TrainJob
 from floss.planner import Stack, expand, network_keys
 from floss.runtime.files import exclusive, locked, write_whole
 from floss.store import ENSEMBLES, Store

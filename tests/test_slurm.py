@@ -12,8 +12,8 @@ from shutil import which
 import pytest
 from command import ENVIRONMENT, FLOSS, TINY, floss, inside, jobs, rows, start
 
-from floss.keys import build
-from floss.slurm import SlurmConfig, sbatch_script
+from floss.jobs.keys import build
+from floss.jobs.slurm import SlurmConfig, sbatch_script
 
 SWEEP = (*TINY, "flossing=none,pre", "seeds=4", "train.epochs=3000", "flossing.epochs=100", "train.checkpoint_every=50")
 CLOCK = ("seconds", "floss_seconds")

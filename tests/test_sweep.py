@@ -14,7 +14,7 @@ import pytest
 from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, start
 
 from floss import experiment, sweep
-from floss.compose import Composer, run_hydra
+from floss.jobs.compose import Composer, run_hydra
 from floss.runtime.interrupt import Interrupt
 from floss.planner import expand, network_keys
 from floss.store import Claim, Store
@@ -137,8 +137,8 @@ def test_what_a_launcher_returns(tmp_path, monkeypatch, launcher):
     given = [*TINY, "d=2,4", "flossing=none", f"hydra/launcher={launcher}"]
 
     def train_one(config):
-        from floss.compose import plain
-        from floss.config import train_job
+        from floss.jobs.compose import plain
+        from floss.jobs.train import train_job
 
         one = train_job(plain(config))
         run([one])
@@ -169,7 +169,7 @@ def test_what_a_launcher_returns(tmp_path, monkeypatch, launcher):
 def test_jobs_are_composed_as_hydra_does(overrides):
     import hydra
 
-    from floss.compose import CONFIG_MODULE, VERSION_BASE, plain
+    from floss.jobs.compose import CONFIG_MODULE, VERSION_BASE, plain
 
     composer = Composer("train")
     composer.values(["d=6", *overrides[:1]])  # something to have been composed before

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from floss.analysis.jobs import ConditionJob
+from floss.jobs.analysis import ConditionJob
 from floss.analysis.networks import Networks
 from floss.analysis.run import Progress, Table
 from floss.lyapunov.condition import condition_from_exponents, condition_number

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from floss import random
 from floss.training.adam import Adam
-from floss.analysis.jobs import AnalysisJob, checkpoint_file
+from floss.jobs.analysis import AnalysisJob, checkpoint_file
 from floss.networks import CELLS, Cell, Parameters
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint
-from floss.config import ArchConfig
+from floss.jobs.train import ArchConfig
 from floss.training.flossing import flossing_step
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 from floss.lyapunov.spectrum import initial_tangent
 from floss.random import Stream
 from floss.tasks import TASKS

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from floss.analysis.jobs import AnalysisJob
+from floss.jobs.analysis import AnalysisJob
 from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.config import config_yaml
+from floss.jobs.train import config_yaml
 from floss.runtime.device import device_of
 from floss.figures import draw
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.lyapunov.jacobian import Step, advance
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.files import (
     CHECKSUMS,

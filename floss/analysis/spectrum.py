@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from floss.analysis.jobs import SpectrumJob
+from floss.jobs.analysis import SpectrumJob
 from floss.analysis.networks import Networks
 from floss.analysis.run import Progress, Table
 from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension

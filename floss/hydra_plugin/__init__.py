@@ -25,9 +25,9 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compute what is missing of the jobs."""
-        from floss.compose import Composer, Stop
-        from floss.config import train_job
-        from floss.keys import ConfigError
+        from floss.jobs.compose import Composer, Stop
+        from floss.jobs.train import train_job
+        from floss.jobs.keys import ConfigError
 
         try:
             if self.command != "train":
@@ -53,7 +53,7 @@ class StackedLauncher(Launcher):
 
 
 class CheckedSweeper(BasicSweeper):
-    """Hydra's own sweeper without a check that takes long: `floss.compose.sweep_jobs` has composed every job."""
+    """Hydra's own sweeper without a check that takes long: `floss.jobs.compose.sweep_jobs` has composed every job."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Nothing is left to check."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from floss.analysis.jobs import AnalysisJob, analysis_job
-from floss.compose import sweep_jobs
-from floss.config import BenchJob, TrainJob, train_job
-from floss.help import JOBS
-from floss.keys import ConfigError, build, suggestion
+from floss.jobs.analysis import AnalysisJob, analysis_job
+from floss.jobs.compose import sweep_jobs
+from floss.jobs.train import BenchJob, TrainJob, train_job
+from floss.jobs.help import JOBS
+from floss.jobs.keys import ConfigError, build, suggestion
 
 SCALES = ("paper", "small", "smoke")
 """From the largest to the smallest."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from floss.analysis.jobs import AnalysisJob
-from floss.config import BenchJob, TrainJob
+from floss.jobs.analysis import AnalysisJob
+from floss.jobs.train import BenchJob, TrainJob
 from floss.figures.finding import Finding, Findings
 from floss.paper.experiments import SCALES, Run, experiment, figures
 from floss.planner import expand

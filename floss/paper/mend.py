@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from floss.analysis.jobs import AnalysisJob
-from floss.config import TrainJob, config_yaml, hashed_values, train_job
-from floss.keys import ConfigError
+from floss.jobs.analysis import AnalysisJob
+from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
+from floss.jobs.keys import ConfigError
 from floss.paper.experiments import SCALES, Job, experiment, figures, folder_of
 from floss.planner import Networks, expand
 from floss.runtime.files import read_environment, write_whole

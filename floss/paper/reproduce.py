@@ -17,11 +17,11 @@ import torch
 from tqdm import tqdm
 
 from floss.analysis.condition import measure_conditions
-from floss.analysis.jobs import AnalysisJob, ConditionJob, SpectrumJob
+from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
 from floss.analysis.networks import Flossing, networks_of
 from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
-from floss.config import BenchJob, ReproduceJob, TrainJob, check_folder
+from floss.jobs.train import BenchJob, ReproduceJob, TrainJob, check_folder
 from floss.runtime.device import check_device, device_of
 from floss.forecast import duration, timed_stacks
 from floss.runtime.interrupt import Interrupt, interruptible

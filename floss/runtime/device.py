@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 
 
 def check_device(device: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from floss.keys import ConfigError
+from floss.jobs.keys import ConfigError
 
 
 @contextlib.contextmanager

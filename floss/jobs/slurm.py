@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from floss.keys import key, optional, text, whole
+from floss.jobs.keys import key, optional, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)

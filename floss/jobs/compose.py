@@ -27,8 +27,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from floss.help import JOBS, help_node
-from floss.keys import ConfigError, known_keys, suggestion, unknown_key
+from floss.jobs.help import JOBS, help_node
+from floss.jobs.keys import ConfigError, known_keys, suggestion, unknown_key
 
 Job = TypeVar("Job")
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeVar
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from floss.config import ArchConfig, check_cell, check_folder, config_hash
-from floss.keys import (
+from floss.jobs.train import ArchConfig, check_cell, check_folder, config_hash
+from floss.jobs.keys import (
     ConfigError,
     build,
     either,

@@ -2,9 +2,9 @@
 
 from importlib import resources
 
-from floss.analysis.jobs import ConditionJob, SpectrumJob
-from floss.config import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
-from floss.keys import known_keys
+from floss.jobs.analysis import ConditionJob, SpectrumJob
+from floss.jobs.train import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
+from floss.jobs.keys import known_keys
 
 JOBS: dict[str, type] = {
     "train": TrainJob,
