@@ -167,7 +167,7 @@ def _draw_runs(root: Path) -> tuple[int, int]:
     """The pictures of finished runs: how many folders were drawn, and could not be."""
     from floss.figures import DRAWN, draw
     from floss.paper.experiments import ANALYSES
-    from floss.store import ENSEMBLES
+    from floss.sweep.store import ENSEMBLES
 
     found = {path.parent for name in DRAWN for path in root.rglob(name)}
     # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.

@@ -27,7 +27,7 @@ def train(command: str, arguments: list[str]) -> None:
         run_hydra(command, arguments, train_one)
     except SystemExit:
         if sweep:
-            from floss.outcome import report
+            from floss.sweep.summary import report
 
             print(f"sweep    {report(sweep)[0]}", file=sys.stderr)
         raise
@@ -47,7 +47,7 @@ def _check_one_folder(jobs: list[Any]) -> None:
 
 def _conclude(sweep: list[Any], alone: list[Any]) -> None:
     """Say what became of the networks; exit status 1 if any failed."""
-    from floss.outcome import draw_sweep, report
+    from floss.sweep.summary import draw_sweep, report
 
     if sweep:
         folder = draw_sweep(sweep)
@@ -63,8 +63,8 @@ def _conclude(sweep: list[Any], alone: list[Any]) -> None:
 
 def _train_one(job: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from floss.outcome import describe
-    from floss.sweep import run
+    from floss.sweep.summary import describe
+    from floss.sweep.run import run
 
     outcome = run([job])
     print(describe(job, outcome))
@@ -79,7 +79,7 @@ def plan(command: str, arguments: list[str]) -> None:
     jobs = _jobs_of(command, arguments)
     if jobs:
         from floss.jobs.train import train_job
-        from floss.forecast import forecast
+        from floss.sweep.forecast import forecast
 
         checked = [train_job(values) for values, _ in jobs]
         _check_one_folder(checked)
@@ -137,8 +137,8 @@ def collect(command: str, arguments: list[str]) -> None:
         raise ConfigError(f"results={job.results}: must be a folder that exists")
     folder = Path(job.to) if job.to else Path(job.results) / "collected"
     check_folder(str(folder), "to")
-    from floss.store import Store
-    from floss.views import write_selection
+    from floss.sweep.store import Store
+    from floss.sweep.folders import write_selection
 
     count = write_selection(folder, wanted, Store(job.results))
     print(f"networks {count}\nsummary  {folder / 'summary.csv'}\nmetrics  {folder / 'metrics.csv'}")

@@ -21,7 +21,8 @@ from problems import DOUBLE
 from torch import Tensor
 from twins import step_twin
 
-from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random, sweep
+from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random
+from floss.sweep import run as sweep
 from floss.analysis import run
 from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched

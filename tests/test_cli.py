@@ -15,14 +15,14 @@ import pytest
 import yaml
 from command import TINY, files, floss, inside, job, jobs, rows
 
-from floss import experiment
+from floss.sweep import ensemble_run as experiment
 from floss.runtime.checkpoint import load_checkpoint
 from floss.cli import COMMANDS
 from floss.jobs.train import config_values, config_yaml
-from floss.forecast import duration
+from floss.sweep.forecast import duration
 from floss.jobs.help import JOBS
 from floss.jobs.keys import known_keys
-from floss.planner import network_keys
+from floss.sweep.networks import network_keys
 
 TABLES = ["config.yaml", "environment.json", "metrics.csv", "summary.csv"]
 RUN_FILES = sorted([*TABLES, "learning_curves.png", "learning_curves.svg"])

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from twins import readout_twin, step_twin, unroll_twin
 
-from floss import lyapunov_spectrum, sweep
+from floss import lyapunov_spectrum
+from floss.sweep import run as sweep
 from floss.networks import CELLS, Parameters
 from floss.runtime.checkpoint import load_checkpoint
 from floss.jobs.train import TrainJob
@@ -24,7 +25,7 @@ from floss.training.diagnostics import DIAGNOSTICS, effective_rank
 from floss.training.ensemble import Network, Protocol
 from floss.figures import draw
 from floss.lyapunov.spectrum import initial_tangent
-from floss.outcome import draw_sweep
+from floss.sweep.summary import draw_sweep
 from floss.random import Stream
 from floss.runtime.files import METRICS, SUMMARY
 from floss.training.training import Tick, Training

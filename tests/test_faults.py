@@ -15,8 +15,8 @@ import pytest
 from command import ENVIRONMENT, FLOSS, TINY, floss, jobs, rows, start
 from test_resume import empty, flip_a_byte, foreign, signed_foreign, truncate
 
-from floss.planner import expand
-from floss.store import Store
+from floss.sweep.networks import expand
+from floss.sweep.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from floss.figures import draw
 from floss.figures.tables import read_runs
-from floss.planner import network_keys
+from floss.sweep.networks import network_keys
 from floss.runtime.files import METRICS, SUMMARY, csv_text
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]
@@ -198,7 +198,7 @@ def test_a_task_without_accuracy_is_drawn_by_its_loss(tmp_path):
 def test_figures_need_neither_torch_nor_hydra(tmp_path):
     program = (
         "import sys; from pathlib import Path; from floss.figures import draw; draw(Path(sys.argv[1]))\n"
-        "print([m for m in ('torch', 'hydra', 'floss.training.training', 'floss.experiment') if m in sys.modules])"
+        "print([m for m in ('torch', 'hydra', 'floss.training.training', 'floss.sweep.ensemble_run') if m in sys.modules])"
     )
     folder = write(tmp_path, *SWEEPS["one network each"])
     done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True)

@@ -8,13 +8,14 @@ import pytest
 from command import TINY, job
 from test_resume import computed, copied, ensemble, result
 
-from floss import store, sweep
+from floss.sweep import store
+from floss.sweep import run as sweep
 from floss.jobs.train import ReproduceJob, TrainJob
-from floss.packing import PACKED, unpacked
+from floss.sweep.packing import PACKED, unpacked
 from floss.paper.reproduce import reproduce
-from floss.planner import expand
+from floss.sweep.networks import expand
 from floss.runtime.files import exclusive
-from floss.store import Store
+from floss.sweep.store import Store
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floss.jobs.train import TrainJob
-from floss.planner import Stack, expand, merge, network_bytes, network_keys, plan, work
+from floss.sweep.networks import Stack, expand, merge, network_bytes, network_keys, plan, work
 
 BASE = job(*TINY)
 
@@ -204,8 +204,8 @@ MEASURE = """
 import io, sys, torch
 from command import job
 from floss.bench.memory import peak_kilobytes
-from floss.experiment import place_of, train_ensemble
-from floss.planner import Stack, expand
+from floss.sweep.ensemble_run import place_of, train_ensemble
+from floss.sweep.networks import Stack, expand
 
 def run(*overrides):
     stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))

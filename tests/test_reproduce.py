@@ -17,8 +17,8 @@ from floss.paper.claims import all_claims
 from floss.paper.claims.claim import COLUMNS
 from floss.paper.experiments import SCALES, experiment, figures, label, named
 from floss.paper.findings import REQUESTS, Reproduction, record_request
-from floss.planner import expand
-from floss.store import Store
+from floss.sweep.networks import expand
+from floss.sweep.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = "scale=smoke"

@@ -23,13 +23,14 @@ import pytest
 import torch
 from command import TINY, floss, inside, job, jobs, rows, start
 
-from floss import experiment, sweep
+from floss.sweep import ensemble_run as experiment
+from floss.sweep import run as sweep
 from floss.runtime import interrupt
 from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.jobs.train import TrainJob
-from floss.planner import Stack, expand, network_keys
+from floss.sweep.networks import Stack, expand, network_keys
 from floss.runtime.files import exclusive, locked, write_whole
-from floss.store import ENSEMBLES, Store
+from floss.sweep.store import ENSEMBLES, Store
 from floss.training.training import Training
 
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")  # 10 flossing and 20 training epochs
@@ -865,7 +866,7 @@ def test_a_half_written_file_of_a_killed_process_is_removed(tmp_path, interrupte
 
 
 class Clock:
-    """Stands in for the module time of `floss.sweep`, where waiting is a function's turn."""
+    """Stands in for the module time of `floss.sweep.run`, where waiting is a function's turn."""
 
     def __init__(self, sleep: Callable[[float], object]) -> None:
         self.sleep = sleep

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, start
 
-from floss import experiment, sweep
+from floss.sweep import ensemble_run as experiment
+from floss.sweep import run as sweep
 from floss.jobs.compose import Composer, run_hydra
 from floss.runtime.interrupt import Interrupt
-from floss.planner import expand, network_keys
-from floss.store import Claim, Store
-from floss.sweep import run
-from floss.views import write_selection
+from floss.sweep.networks import expand, network_keys
+from floss.sweep.store import Claim, Store
+from floss.sweep.run import run
+from floss.sweep.folders import write_selection
 
 SWEEP = (*TINY, "d=2,4", "flossing=none,pre", "seeds=3")
 CLOCK = ("seconds", "floss_seconds")
@@ -323,9 +324,9 @@ def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
 
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""
-    from floss.planner import Stack
+    from floss.sweep.networks import Stack
     from floss.runtime.files import METRICS, csv_text, write_whole
-    from floss.store import identity, write_summary
+    from floss.sweep.store import identity, write_summary
 
     store = Store(folder)
     for place in range(ensembles):

@@ -32,8 +32,8 @@ class StackedLauncher(Launcher):
         try:
             if self.command != "train":
                 raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {self.command} has basic")
-            from floss.outcome import describe
-            from floss.sweep import run
+            from floss.sweep.summary import describe
+            from floss.sweep.run import run
 
             composer = Composer(self.command)
             values = [composer.values(list(overrides)) for overrides in job_overrides]

@@ -12,9 +12,9 @@ from floss.jobs.analysis import AnalysisJob
 from floss.jobs.train import BenchJob, TrainJob
 from floss.figures.finding import Finding, Findings
 from floss.paper.experiments import SCALES, Run, experiment, figures
-from floss.planner import expand
+from floss.sweep.networks import expand
 from floss.runtime.files import SUMMARY, csv_text, read_environment, sealed, write_json
-from floss.store import DONE, Record, Store
+from floss.sweep.store import DONE, Record, Store
 
 REQUESTS = "reproduction.json"
 """File that says which figures were asked for, at which scales."""

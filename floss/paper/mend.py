@@ -16,9 +16,9 @@ from floss.jobs.analysis import AnalysisJob
 from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
 from floss.jobs.keys import ConfigError
 from floss.paper.experiments import SCALES, Job, experiment, figures, folder_of
-from floss.planner import Networks, expand
+from floss.sweep.networks import Networks, expand
 from floss.runtime.files import read_environment, write_whole
-from floss.store import DONE, Store, config_text
+from floss.sweep.store import DONE, Store, config_text
 
 
 def mend(results: str, jobs: Iterable[Job]) -> None:

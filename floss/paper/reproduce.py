@@ -23,20 +23,20 @@ from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.jobs.train import BenchJob, ReproduceJob, TrainJob, check_folder
 from floss.runtime.device import check_device, device_of
-from floss.forecast import duration, timed_stacks
+from floss.sweep.forecast import duration, timed_stacks
 from floss.runtime.interrupt import Interrupt, interruptible
-from floss.outcome import report
+from floss.sweep.summary import report
 from floss.paper.draw import draw_figures
 from floss.paper.experiments import Run, experiment, folder_of, label, named
 from floss.paper.findings import Reproduction, record_request
 from floss.paper.mend import mend
 from floss.paper.typesetting import plural
-from floss.planner import Stack, expand
+from floss.sweep.networks import Stack, expand
 from floss.runtime.progress import OneBar
-from floss.resources import memory_model
+from floss.sweep.placement import memory_model
 from floss.runtime.files import sealed
-from floss.store import Store
-from floss.sweep import complete, done
+from floss.sweep.store import Store
+from floss.sweep.run import complete, done
 
 Analysis = SpectrumJob | ConditionJob | BenchJob
 

@@ -2,7 +2,7 @@
 
 A network is known by the hash of what it computes. Networks whose sizes agree are stacked, whatever their seeds,
 delays, gains, schedules, k and targets; stacks are cut where they would not fit into memory. Nothing is computed here,
-and no file is read: what is done already, and what was left unfinished, is told by whoever knows (`floss.store`).
+and no file is read: what is done already, and what was left unfinished, is told by whoever knows (`floss.sweep.store`).
 """
 
 import dataclasses

@@ -7,11 +7,11 @@ import torch
 
 from floss.jobs.train import TrainJob
 from floss.runtime.device import free_gpu_memory
-from floss.experiment import place_of
+from floss.sweep.ensemble_run import place_of
 from floss.jobs.keys import ConfigError
 from floss.runtime.free_memory import free_memory
-from floss.planner import Networks, Stack, network_bytes, plan
-from floss.store import Store
+from floss.sweep.networks import Networks, Stack, network_bytes, plan
+from floss.sweep.store import Store
 
 _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""

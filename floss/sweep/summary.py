@@ -8,9 +8,9 @@ from pathlib import Path
 
 from floss.jobs.train import TrainJob
 from floss.figures import draw
-from floss.planner import expand, network_keys
-from floss.store import DONE, Store
-from floss.views import statuses, write_sweep
+from floss.sweep.networks import expand, network_keys
+from floss.sweep.store import DONE, Store
+from floss.sweep.folders import statuses, write_sweep
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 
 from floss.runtime.checkpoint import CheckpointError, save_checkpoint
 from floss.jobs.train import TrainJob, config_hash, config_values, config_yaml
-from floss.experiment import parameters_of
-from floss.planner import Networks, expand, network_keys
+from floss.sweep.ensemble_run import parameters_of
+from floss.sweep.networks import Networks, expand, network_keys
 from floss.runtime.files import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole
-from floss.store import DONE, Record, Store, identity
+from floss.sweep.store import DONE, Record, Store, identity
 
 _NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}
 

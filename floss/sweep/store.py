@@ -24,8 +24,8 @@ from omegaconf import OmegaConf
 
 from floss.jobs.train import TrainJob, config_values
 from floss.jobs.keys import ConfigError
-from floss.packing import LARGE, PACKED, metrics_of, packed, spans_of
-from floss.planner import Networks, Stack, merge
+from floss.sweep.packing import LARGE, PACKED, metrics_of, packed, spans_of
+from floss.sweep.networks import Networks, Stack, merge
 from floss.runtime.files import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
 
 ENSEMBLES = "ensembles"

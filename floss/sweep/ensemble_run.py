@@ -17,9 +17,9 @@ from floss.training.engines import BuildError, find
 from floss.training.ensemble import Network, Protocol
 from floss.runtime.interrupt import Interrupt
 from floss.jobs.keys import ConfigError
-from floss.planner import Stack, flossing_run
+from floss.sweep.networks import Stack, flossing_run
 from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
-from floss.store import Claim, config_text, identity, write_summary
+from floss.sweep.store import Claim, config_text, identity, write_summary
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.training import Tick, Training
 
