@@ -153,9 +153,9 @@ def _draw_all(config: Any) -> None:
 
 def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
     """Figures of the paper, from the folder itself or its `paper`: how many were drawn, and could not be."""
-    from floss.paper.draw import draw_figures
-    from floss.paper.experiments import figures, named
-    from floss.paper.findings import REQUESTS, Reproduction
+    from floss.papers.draw import draw_figures
+    from floss.papers.experiments import figures, named
+    from floss.papers.findings import REQUESTS, Reproduction
 
     wanted = figures() if fig is None else named(fig)
     found = [folder for folder in (root, root / "paper") if (folder / REQUESTS).exists()]
@@ -166,7 +166,7 @@ def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
 def _draw_runs(root: Path) -> tuple[int, int]:
     """The pictures of finished runs: how many folders were drawn, and could not be."""
     from floss.figures import DRAWN, draw
-    from floss.paper.experiments import ANALYSES
+    from floss.papers.experiments import ANALYSES
     from floss.sweep.store import ENSEMBLES
 
     found = {path.parent for name in DRAWN for path in root.rglob(name)}
@@ -197,7 +197,7 @@ def _reproduce(command: str, arguments: list[str]) -> None:
         run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
         return
     from floss.jobs.train import ReproduceJob
-    from floss.paper.reproduce import reproduce
+    from floss.papers.reproduce import reproduce
 
     job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
     if reproduce(job):
@@ -213,12 +213,12 @@ def _report(command: str, arguments: list[str]) -> None:
 def _write_report(config: Any) -> None:
     from floss.jobs.compose import plain
     from floss.jobs.train import ReportJob, check_folder
-    from floss.paper.claims import judged
-    from floss.paper.claims.claim import claims_csv
-    from floss.paper.draw import FIGURES
-    from floss.paper.findings import REQUESTS, Reproduction
-    from floss.paper.report import page
-    from floss.paper.tables import table
+    from floss.papers.judge import judged
+    from floss.papers.claim import claims_csv
+    from floss.papers.draw import FIGURES
+    from floss.papers.findings import REQUESTS, Reproduction
+    from floss.papers.report.page import page
+    from floss.papers.report.tables import table
     from floss.runtime.files import write_whole
 
     job = build(ReportJob, plain(config))

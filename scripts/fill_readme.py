@@ -4,9 +4,9 @@
 import re
 from pathlib import Path
 
-from floss.paper.claims import judged
-from floss.paper.findings import Reproduction
-from floss.paper.tables import claims_markdown, figures_markdown
+from floss.papers.judge import judged
+from floss.papers.findings import Reproduction
+from floss.papers.report.tables import claims_markdown, figures_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 

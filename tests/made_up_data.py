@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from floss.bench.command import COLUMNS as BENCH
-from floss.figures.finding import Finding, Findings
+from floss.papers.finding import Finding, Findings
 from floss.figures.growth import cost
 from floss.runtime.files import METRICS, SUMMARY, csv_text
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from made_up_data import BASE, EPISODES, SEEDS, Row, World, findings, text, world
 
-from floss.paper.claims import all_claims
-from floss.paper.experiments import figures
+from floss.papers.judge import all_claims
+from floss.papers.experiments import figures
 
 CLAIMS = {each.name: each for each in all_claims()}
 

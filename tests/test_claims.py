@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from made_up_data import Row, World, findings, made, world
 
-from floss.paper.claims import all_claims, claim, fig15
-from floss.paper.claims.claim import (
+from floss.papers.judge import all_claims, claim, fig15
+from floss.papers.claim import (
     NOT_ENOUGH,
     NOT_REPRODUCED,
     REPRODUCED,
@@ -20,7 +20,7 @@ from floss.paper.claims.claim import (
     claims_csv,
     judge,
 )
-from floss.paper.experiments import experiment, figures
+from floss.papers.experiments import experiment, figures
 
 CLAIMS = {each.name: each for each in all_claims()}
 NAMES = sorted(CLAIMS)

@@ -18,7 +18,7 @@ from test_scaling import scans, table
 
 from floss.figures import fig01, fig02, fig06, fig15, fig16, overlap, table1
 from floss.figures.departure import leaves_chance
-from floss.figures.finding import Finding, Findings
+from floss.papers.finding import Finding, Findings
 from floss.figures.spread import curves
 from floss.figures.style import house_style, save
 

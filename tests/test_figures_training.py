@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from floss.figures import fig10, fig11, fig14
-from floss.figures.finding import Finding, Findings
+from floss.papers.finding import Finding, Findings
 from floss.figures.panels import FLOOR, episodes
 from floss.figures.style import save
 

@@ -12,7 +12,7 @@ from floss.sweep import store
 from floss.sweep import run as sweep
 from floss.jobs.train import ReproduceJob, TrainJob
 from floss.sweep.packing import PACKED, unpacked
-from floss.paper.reproduce import reproduce
+from floss.papers.reproduce import reproduce
 from floss.sweep.networks import expand
 from floss.runtime.files import exclusive
 from floss.sweep.store import Store

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from floss.paper.claims import judged
-from floss.paper.claims.claim import Result, claims_csv
-from floss.paper.experiments import figures
-from floss.paper.findings import Reproduction
+from floss.papers.judge import judged
+from floss.papers.claim import Result, claims_csv
+from floss.papers.experiments import figures
+from floss.papers.findings import Reproduction
 from floss.runtime.files import sealed
 
 ROOT = Path(__file__).resolve().parent.parent

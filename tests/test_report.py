@@ -18,15 +18,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from floss.figures.finding import Finding, Findings
-from floss.paper.claims.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Claim, Criterion, Result, Sample
-from floss.paper.embedding import LARGEST_SVG
-from floss.paper.experiments import experiment, figures
-from floss.paper.findings import Reproduction
-from floss.paper.provenance import anonymous, dates, machines_html
-from floss.paper.report import page
-from floss.paper.tables import WIDTH, claims_markdown, counts, table
-from floss.paper.typesetting import drawn_ruler, measured, prose, typeset
+from floss.papers.finding import Finding, Findings
+from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Claim, Criterion, Result, Sample
+from floss.papers.report.embedding import LARGEST_SVG
+from floss.papers.experiments import experiment, figures
+from floss.papers.findings import Reproduction
+from floss.papers.report.provenance import anonymous, dates, machines_html
+from floss.papers.report.page import page
+from floss.papers.report.tables import WIDTH, claims_markdown, counts, table
+from floss.papers.report.typesetting import drawn_ruler, measured, prose, typeset
 
 CHROMIUM = shutil.which("chromium")
 EVIL = "<script>alert(1)</script> & \"both\" 'quotes' | bar"
@@ -377,7 +377,7 @@ def test_rulers_stay_within_their_box():
 
 def test_colours_have_enough_contrast():
     """Of every text colour against every ground it stands on: at least 4.5, as WCAG AA asks."""
-    style = (resources.files("floss.paper") / "report.css").read_text()
+    style = (resources.files("floss.papers") / "report.css").read_text()
     light, dark = (
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for part in style.split("@media screen", 2)[:2]
     )

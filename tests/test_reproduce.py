@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from command import floss, inside, rows, start
 
-from floss.figures.finding import Finding
-from floss.paper import mend
-from floss.paper.claims import all_claims
-from floss.paper.claims.claim import COLUMNS
-from floss.paper.experiments import SCALES, experiment, figures, label, named
-from floss.paper.findings import REQUESTS, Reproduction, record_request
+from floss.papers.finding import Finding
+from floss.papers import mend
+from floss.papers.judge import all_claims
+from floss.papers.claim import COLUMNS
+from floss.papers.experiments import SCALES, experiment, figures, label, named
+from floss.papers.findings import REQUESTS, Reproduction, record_request
 from floss.sweep.networks import expand
 from floss.sweep.store import Store
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_up_data import made
 
-from floss.paper.claims import all_claims
-from floss.paper.claims.claim import (
+from floss.papers.judge import all_claims
+from floss.papers.claim import (
     FEWEST,
     NOT_ENOUGH,
     NOT_REPRODUCED,

@@ -1,0 +1,140 @@
+"""Fig. 2: condition number of the long-term Jacobian against time (A), dimensions (B), and its prediction (C)."""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from floss.figures.analysed import count, looks, variants, with_variant
+from floss.papers.finding import Findings
+from floss.figures.panels import Dashes
+from floss.figures.spread import HALO, curves, singles
+from floss.figures.style import house_style
+
+_FLOSSED = 15
+"""Number of flossed exponents in A and B, and of tangent dimensions in A, where the experiment has it."""
+_GUIDE = 5
+"""log10 κ₂ of the guide to the eye in B."""
+
+Styles = dict[str, tuple[str, str, Dashes]]
+
+
+def draw(findings: Findings) -> Figure:
+    """A: against time, of 15 dimensions and of all; B: against the dimensions; C: computed against predicted."""
+    table = _rows(findings)
+    styles: Styles = looks(variants(table))
+    flossed = sorted(table["k"].dropna().unique(), key=lambda k: (k != _FLOSSED, k))[:1]
+    compared = table[table["k"].isna() | table["k"].isin(flossed)]
+    exact = compared[compared["method"] == "exact"]
+    times = exact.groupby("m")["horizon"].nunique()
+    dims = times[times == times.max()].index
+    at = exact.groupby("horizon")["m"].nunique().idxmax()
+    with house_style():
+        figure, axes = plt.subplot_mosaic([["A", "all"], ["B", "C"]], figsize=(7.6, 6.8))
+        few, every = min(dims, key=lambda m: (m != _FLOSSED, m)), max(dims)
+        _against_time(axes["A"], compared[compared["m"] == few], styles)
+        axes["A"].set_title(f"A  {few} tangent dimensions")
+        _against_time(axes["all"], compared[compared["m"] == every], styles)
+        axes["all"].set_title(f"     all {every} tangent dimensions")
+        _against_dimensions(axes["B"], compared[compared["horizon"] == at], styles)
+        axes["B"].set_title(f"B  after {at} steps")
+        _against_prediction(axes["C"], table, styles)
+        axes["C"].set_title("C  all networks, times and m")
+        figure.legend(handles=_legend(table, styles), loc="outside lower center", ncols=2)
+        return figure
+
+
+def _rows(findings: Findings) -> pd.DataFrame:
+    """What one run computed and predicted; of the other one all few-bit values, and the k that the first does not have.
+
+    The rest of it would be the same networks again, or those of another scale.
+    """
+    table, other = findings["condition"].tables["condition"], findings["saturating"].tables["condition"]
+    limited, further = other["method"].str.startswith("bits"), ~other["k"].isin(table["k"])
+    return with_variant(pd.concat([table, other[limited | further]], ignore_index=True))
+
+
+def _against_time(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:
+    """Computed solid, predicted dashed, with few bits dotted."""
+    ceilings = []
+    for label in variants(table):
+        rows, (colour, marker, _) = table[table["variant"] == label], styles[label]
+        by_method = {method: curves(own, "horizon", "log10_condition") for method, own in rows.groupby("method")}
+        singles(axes, by_method["exact"], colour, marker=marker)
+        if "theory" in by_method:
+            axes.plot(by_method["theory"].median(axis=1), color=colour, linestyle="--", linewidth=1.2)
+        for method in [name for name in by_method if name.startswith("bits")]:
+            course = by_method[method]
+            axes.plot(course.median(axis=1), color=colour, linestyle=":", linewidth=2)
+            lower = by_method["exact"].reindex(index=course.index, columns=course.columns) - course > 1
+            ceilings.append(course.where(lower).to_numpy().ravel())
+    level = np.concatenate(ceilings) if ceilings else np.array([])
+    if np.isfinite(level).any():
+        text = f"{_bits(table)} bits per float saturate near $10^{{{np.nanmedian(level):.0f}}}$"
+        place = (table["horizon"].max(), np.nanmedian(level))
+        axes.annotate(text, place, (0, 5), textcoords="offset points", ha="right", va="bottom", fontsize=7.5, bbox=HALO)
+    axes.set_xlabel("time horizon (steps)")
+    axes.set_ylabel("log₁₀ κ₂")
+
+
+def _bits(table: pd.DataFrame) -> str:
+    methods = [method for method in table["method"].unique() if method.startswith("bits")]
+    return methods[0].partition("=")[2] if methods else ""
+
+
+def _against_dimensions(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:
+    """Dots computed, dashed lines predicted; at the guide the most dimensions whose computed median is below it."""
+    available = {}
+    for label in variants(table):
+        colour, marker, _ = styles[label]
+        rows = table[table["variant"] == label]
+        exact = curves(rows[rows["method"] == "exact"], "m", "log10_condition")
+        axes.plot(exact.index, exact.to_numpy(), color=colour, marker=marker, linestyle="", markersize=3, alpha=0.5)
+        theory = curves(rows[rows["method"] == "theory"], "m", "log10_condition")
+        axes.plot(theory.median(axis=1), color=colour, linestyle="--", linewidth=1.5)
+        below = exact.index[exact.median(axis=1) <= _GUIDE]
+        if len(below):
+            available[label] = below.max()
+    axes.axhline(_GUIDE, color="0.5", linestyle=":", linewidth=1.5, zorder=0)
+    text = ", ".join(f"{m} {'after' if label.startswith('flossed') else 'before'}" for label, m in available.items())
+    text = f"κ₂ ≤ $10^{_GUIDE}$ (grey line): m = {text}" if text else f"grey line: κ₂ = $10^{_GUIDE}$"
+    axes.text(0.02, 0.97, text, transform=axes.transAxes, va="top", fontsize=7.5, bbox=HALO)
+    axes.set_xlabel("tangent dimensions m")
+    axes.set_ylabel("log₁₀ κ₂ (cut above)")
+    # The guide is what the panel is about; the last dimensions are hundreds of orders above it.
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -_GUIDE / 2), min(high, 10 * _GUIDE))
+
+
+def _against_prediction(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:
+    """Dots on the diagonal are predicted well; a single dimension has κ₂ = 1 and is left out."""
+    rows = table[(table["m"] > 1) & table["method"].isin(["exact", "theory"])]
+    pairs = rows.set_index(["variant", "network", "horizon", "m", "method"])["log10_condition"].unstack("method")
+    for label, own in pairs.groupby(level="variant", sort=False):
+        colour, marker, _ = styles[label]
+        look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 2.5, "alpha": 0.5}
+        axes.plot(own["theory"], own["exact"], rasterized=True, **look)
+    largest = float(np.nanmax(pairs.to_numpy(), initial=1.0))
+    axes.plot([0, largest], [0, largest], color="black", linewidth=0.8)
+    axes.set_xlabel("predicted log₁₀ κ₂")
+    axes.set_ylabel("computed log₁₀ κ₂")
+
+
+def _legend(table: pd.DataFrame, styles: Styles) -> list[Line2D]:
+    """The networks by colour and marker, and the methods by line style."""
+    exact = table[table["method"] == "exact"]
+    handles = []
+    for label in variants(table):
+        networks = curves(exact[exact["variant"] == label], "horizon", "log10_condition")
+        colour, marker, _ = styles[label]
+        handles.append(Line2D([], [], color=colour, marker=marker, label=f"{label} ({count(networks)})"))
+    what = {"-": "computed in float64: networks thin, median thick", "--": "predicted from the exponents (Eq. 10)"}
+    if bits := _bits(table):
+        few = table[table["method"].str.startswith("bits")]["seed"].nunique()
+        what[":"] = f"computed with {bits} bits per float (n = {few})"
+    return [*handles, *(Line2D([], [], color="0.3", linestyle=dashes, label=text) for dashes, text in what.items())]

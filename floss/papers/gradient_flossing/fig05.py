@@ -1,0 +1,22 @@
+"""Fig. 5: how many exponents must be flossed, before and during training ("during"), for how long a delay."""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from floss.papers.finding import Findings
+from floss.figures.panels import sweep_panel
+from floss.figures.style import house_style
+
+
+def draw(findings: Findings) -> Figure:
+    """Final accuracy against the delay for each k (A), and against k for each delay (B): mean, quartiles, dots."""
+    summary = findings["during"].summary
+    with house_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 4.2), sharey=True)
+        sweep_panel(left, summary, "d", 'A  flossing "during", against the delay')
+        sweep_panel(right, summary, "k", "B  the same networks, against k")
+        right.set_ylabel("")
+        return figure

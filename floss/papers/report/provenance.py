@@ -1,0 +1,85 @@
+"""Where numbers come from: devices, versions, dates and commands, without names of machines and folders."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from floss.papers.report.typesetting import NONE, code, escape, pairs_html, plural
+
+Environment = Mapping[str, Any]
+"""What environment.json holds."""
+
+
+def machines_html(environments: Sequence[Environment]) -> str:
+    """What environments have recorded, those with the same hardware and software together."""
+    alike: dict[tuple[str, ...], list[Environment]] = {}
+    for environment in filter(None, environments):
+        kind = tuple(str(environment.get(name)) for name in ("device", "threads", "engine", "system"))
+        alike.setdefault((*kind, software([environment])), []).append(environment)
+    html = "".join(map(_machine_html, alike.values()))
+    if html and all(environments):
+        return html
+    return html + f"<p>No environment is recorded{' for some of them' if html else ''}.</p>\n"
+
+
+def _machine_html(environments: Sequence[Environment]) -> str:
+    first = environments[0]
+    threads = first.get("threads")
+    device = f"{first.get('device', NONE)}" + (f", {plural(threads, 'thread')}" if isinstance(threads, int) else "")
+    commands = dict.fromkeys(anonymous(str(e["command"])) for e in environments if e.get("command"))
+    pairs = [
+        ("Device", escape(device)),
+        ("Engine", escape(str(first.get("engine", "torch")))),
+        ("System", escape(str(first.get("system", NONE)))),
+        ("Software", escape(software(environments))),
+        ("Source", escape(commits(environments))),
+        ("Date", escape(dates(environments))),
+        ("Command given", "".join(map(code, commands)) or NONE),
+    ]
+    return f'<dl class="facts">{pairs_html(pairs)}</dl>\n'
+
+
+def software(environments: Iterable[Environment]) -> str:
+    """Every version of every package that was used."""
+    versions: dict[str, list[str]] = {}
+    for environment in environments:
+        packages = environment.get("packages")
+        own = {"floss": environment.get("floss"), "Python": environment.get("python")}
+        for name, version in {**own, **(packages if isinstance(packages, Mapping) else {})}.items():
+            if version is not None and str(version) not in versions.setdefault(str(name), []):
+                versions[str(name)].append(str(version))
+    return ", ".join(f"{name} {' and '.join(several)}" for name, several in versions.items()) or NONE
+
+
+def commits(environments: Iterable[Environment]) -> str:
+    """The first digits of every commit."""
+    found = dict.fromkeys(str(e["commit"]) for e in environments if e.get("commit"))
+    short = [f"{commit[:10]}{' with changes' if commit.endswith('+') else ''}" for commit in found]
+    return f"commit{'s' if len(short) > 1 else ''} {', '.join(short)}" if short else NONE
+
+
+def dates(environments: Iterable[Environment]) -> str:
+    """The day, or the first and the last one."""
+    days = sorted({str(e["date"]) for e in environments if e.get("date")})
+    if not days:
+        return NONE
+    return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+
+
+def anonymous(command: str) -> str:
+    """A command line without the folders of the machine it ran on: of an absolute path stays the last part."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # an open quote
+        words = command.split()
+    return shlex.join(re.sub(r"""(?:(?<=[=,:\['"])|^)(?:~[\w.-]*)?/(?:[^,\]'"]*/)?""", ".../", word) for word in words)
+
+
+def relative(path: Path, folder: Path) -> str:
+    """A folder of rows as seen from the results folder."""
+    for inside, root in ((path, folder), (path.absolute(), folder.absolute())):
+        if inside.is_relative_to(root):
+            return inside.relative_to(root).as_posix()
+    return path.name
