@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from floss.jobs.analysis import AnalysisJob, analysis_job
-from floss.cli import main
+from floss.commands.main import main
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.train import TrainJob, train_job
 from floss.jobs.help import JOBS

@@ -17,7 +17,7 @@ from command import TINY, files, floss, inside, job, jobs, rows
 
 from floss.sweep import ensemble_run as experiment
 from floss.runtime.checkpoint import load_checkpoint
-from floss.cli import COMMANDS
+from floss.commands.main import COMMANDS
 from floss.jobs.train import config_values, config_yaml
 from floss.sweep.forecast import duration
 from floss.jobs.help import JOBS
@@ -88,7 +88,7 @@ def test_help_does_not_wait_for_torch(tmp_path, arguments):
     program = (
         "import atexit, sys\n"
         "atexit.register(lambda: print(*(m for m in ('torch', 'matplotlib', 'pandas') if m in sys.modules)))\n"
-        "from floss.cli import main\n"
+        "from floss.commands.main import main\n"
         "main()"
     )
     done = subprocess.run(

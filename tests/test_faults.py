@@ -81,7 +81,7 @@ def test_killed_at_thirty_random_moments(tmp_path, undisturbed):
 KILLED_AT_A_WRITE = """
 import os, signal, sys
 import floss.runtime.files as results
-from floss.cli import main
+from floss.commands.main import main
 
 moment, place, wanted = sys.argv[1], int(sys.argv[2]), 0
 sys.argv = ["floss", *sys.argv[3:]]

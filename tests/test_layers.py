@@ -41,7 +41,7 @@ FILES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "
 NEVER = ("_target_", "instantiate(", "experimental-rerun", "experimental_rerun")
 PLUGIN = """{"_target_": f"{PLUGINS}.{_class}", **_more}"""
 """Hydra's own protocol for plugins, the one place where a class is named by a text."""
-INSTALLED_AS = {"floss.hydra_plugin": "hydra_plugins.floss"}
+INSTALLED_AS = {"floss.commands.hydra_plugin": "hydra_plugins.floss"}
 """Folders that are not the package of their own name: Hydra looks for plugins in `hydra_plugins` alone."""
 
 

@@ -236,7 +236,7 @@ def test_further_processes_for_further_devices(stacked, tmp_path, monkeypatch):
 RAISING = """
 import sys
 from floss.training.training import Training
-from floss.cli import main
+from floss.commands.main import main
 
 train = Training.train_epochs
 

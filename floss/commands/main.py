@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from floss.jobs.keys import ConfigError, build, suggestion
-from floss.train_commands import collect, plan, sbatch, train
+from floss.commands.train import collect, plan, sbatch, train
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
