@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
-    from floss.training.flossing import flossing_loss
     from floss.lyapunov.flow import stroboscopic_map
     from floss.lyapunov.history import lyapunov_history
     from floss.lyapunov.jacobian import one_step_jacobians
+    from floss.lyapunov.qr import qr
     from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
     from floss.networks.torch_modules import step_from_module
-    from floss.lyapunov.qr import qr
+    from floss.training.flossing import flossing_loss
 
 __all__ = [
     "adaptive_t_ons",
@@ -43,16 +43,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "condition": ("condition_from_exponents", "condition_number"),
-    "covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
-    "dimension": ("entropy_rate", "kaplan_yorke_dimension"),
-    "flossing": ("flossing_loss",),
-    "flow": ("stroboscopic_map",),
-    "history": ("lyapunov_history",),
-    "jacobian": ("one_step_jacobians",),
-    "lyapunov": ("adaptive_t_ons", "lyapunov_spectrum"),
-    "modules": ("step_from_module",),
-    "qr_decomposition": ("qr",),
+    "lyapunov.condition": ("condition_from_exponents", "condition_number"),
+    "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
+    "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
+    "training.flossing": ("flossing_loss",),
+    "lyapunov.flow": ("stroboscopic_map",),
+    "lyapunov.history": ("lyapunov_history",),
+    "lyapunov.jacobian": ("one_step_jacobians",),
+    "lyapunov.spectrum": ("adaptive_t_ons", "lyapunov_spectrum"),
+    "networks.torch_modules": ("step_from_module",),
+    "lyapunov.qr": ("qr",),
 }
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -4,8 +4,8 @@
 import re
 from pathlib import Path
 
-from floss.papers.judge import judged
 from floss.papers.findings import Reproduction
+from floss.papers.judge import judged
 from floss.papers.report.tables import claims_markdown, figures_markdown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.commands.main import main
+from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import TrainJob, train_job
 from floss.jobs.help import JOBS
+from floss.jobs.train import TrainJob, train_job
 
 FLOSS = str(Path(sys.executable).with_name("floss"))
 TINY = ("scale=smoke", "arch.n=8", "flossing.k=4", "train.steps=20", "train.batch=2", "d=4")

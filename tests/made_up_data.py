@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from floss.bench.command import COLUMNS as BENCH
-from floss.papers.finding import Finding, Findings
 from floss.figures.growth import cost
+from floss.papers.finding import Finding, Findings
 from floss.runtime.files import METRICS, SUMMARY, csv_text
 
 Row = dict[str, Any]

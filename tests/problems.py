@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from floss.networks.rate.activation import Activation
-from floss.networks import CELLS, RateNetwork
 from floss.lyapunov.flow import stroboscopic_map
 from floss.lyapunov.spectrum import Step
+from floss.networks import CELLS, RateNetwork
+from floss.networks.rate.activation import Activation
 
 DOUBLE = torch.float64
 

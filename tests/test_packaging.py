@@ -48,7 +48,7 @@ def test_the_wheel_holds_every_file(wheel):
     kinds = (".py", ".yaml", ".cpp", ".css", ".typed")
     names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in kinds]
     expected = {f"floss/{name}" if name.startswith("conf/") else name for name in names}
-    expected = {re.sub("^floss/hydra_plugin/", "hydra_plugins/floss/", name) for name in expected}
+    expected = {re.sub("^floss/commands/hydra_plugin/", "hydra_plugins/floss/", name) for name in expected}
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected
     assert any(name.endswith("licenses/LICENSE") for name in held)

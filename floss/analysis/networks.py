@@ -10,16 +10,16 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from floss import random
-from floss.training.adam import Adam
 from floss.jobs.analysis import AnalysisJob, checkpoint_file
-from floss.networks import CELLS, Cell, Parameters
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint
-from floss.jobs.train import ArchConfig
-from floss.training.flossing import flossing_step
 from floss.jobs.keys import ConfigError
+from floss.jobs.train import ArchConfig
 from floss.lyapunov.spectrum import initial_tangent
+from floss.networks import CELLS, Cell, Parameters
 from floss.random import Stream
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint
 from floss.tasks import TASKS
+from floss.training.adam import Adam
+from floss.training.flossing import flossing_step
 
 Drive = Callable[[Tensor, Stream, int, int], Tensor]
 """Inputs [R, T, S] of networks (seeds, stream, epoch, steps)."""

@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from floss.jobs.analysis import AnalysisJob
 from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.jobs.train import config_yaml
-from floss.runtime.device import device_of
 from floss.figures import draw
-from floss.runtime.interrupt import Interrupt, interruptible
-from floss.lyapunov.jacobian import Step, advance
+from floss.jobs.analysis import AnalysisJob
 from floss.jobs.keys import ConfigError
-from floss.runtime.free_memory import fits_in_memory
+from floss.jobs.train import config_yaml
+from floss.lyapunov.jacobian import Step, advance
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.device import device_of
 from floss.runtime.files import (
     CHECKSUMS,
     csv_text,
@@ -30,6 +28,8 @@ from floss.runtime.files import (
     write_json,
     write_whole,
 )
+from floss.runtime.free_memory import fits_in_memory
+from floss.runtime.interrupt import Interrupt, interruptible
 
 _CHECKPOINT_EVERY = 100
 """Flossing epochs between checkpoints."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from floss.jobs.analysis import SpectrumJob
 from floss.analysis.networks import Networks
 from floss.analysis.run import Progress, Table
+from floss.jobs.analysis import SpectrumJob
 from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
 from floss.lyapunov.history import LyapunovHistory
 from floss.lyapunov.spectrum import Chain, adaptive_t_ons, initial_tangent, qr_chain

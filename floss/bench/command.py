@@ -18,11 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from floss import figures
-from floss.training import engines
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.jobs.train import BenchJob
 from floss.runtime.device import device_of
 from floss.runtime.files import csv_text, environment, seal, write_json, write_whole
+from floss.training import engines
 from floss.training.schedule import transient_steps
 from floss.training.training import Network, Protocol, Training
 

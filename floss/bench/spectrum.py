@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from floss.networks import CELLS
 from floss.lyapunov.spectrum import lyapunov_spectrum
+from floss.networks import CELLS
 
 PEERS = ("clvlib", "lyapax")
 

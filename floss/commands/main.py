@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from floss.jobs.keys import ConfigError, build, suggestion
 from floss.commands.train import collect, plan, sbatch, train
+from floss.jobs.keys import ConfigError, build, suggestion
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -106,8 +106,8 @@ def _analyse(command: str, arguments: list[str]) -> None:
 
 def _analyse_one(command: str, config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.analysis.run import analyse
+    from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.jobs.compose import explicit_keys, plain
     from floss.jobs.help import JOBS
 
@@ -213,10 +213,10 @@ def _report(command: str, arguments: list[str]) -> None:
 def _write_report(config: Any) -> None:
     from floss.jobs.compose import plain
     from floss.jobs.train import ReportJob, check_folder
-    from floss.papers.judge import judged
     from floss.papers.claim import claims_csv
     from floss.papers.draw import FIGURES
     from floss.papers.findings import REQUESTS, Reproduction
+    from floss.papers.judge import judged
     from floss.papers.report.page import page
     from floss.papers.report.tables import table
     from floss.runtime.files import write_whole

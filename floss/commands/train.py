@@ -63,8 +63,8 @@ def _conclude(sweep: list[Any], alone: list[Any]) -> None:
 
 def _train_one(job: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from floss.sweep.summary import describe
     from floss.sweep.run import run
+    from floss.sweep.summary import describe
 
     outcome = run([job])
     print(describe(job, outcome))
@@ -92,8 +92,8 @@ def sbatch(command: str, arguments: list[str]) -> None:
     if not jobs:
         return
     from floss.jobs.compose import parse
-    from floss.jobs.train import SbatchJob, train_job
     from floss.jobs.slurm import sbatch_script
+    from floss.jobs.train import SbatchJob, train_job
 
     asked = {build(SbatchJob, values).slurm for values, _ in jobs}
     if len(asked) > 1:
@@ -137,8 +137,8 @@ def collect(command: str, arguments: list[str]) -> None:
         raise ConfigError(f"results={job.results}: must be a folder that exists")
     folder = Path(job.to) if job.to else Path(job.results) / "collected"
     check_folder(str(folder), "to")
-    from floss.sweep.store import Store
     from floss.sweep.folders import write_selection
+    from floss.sweep.store import Store
 
     count = write_selection(folder, wanted, Store(job.results))
     print(f"networks {count}\nsummary  {folder / 'summary.csv'}\nmetrics  {folder / 'metrics.csv'}")

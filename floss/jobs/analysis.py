@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from floss.jobs.train import ArchConfig, check_cell, check_folder, config_hash
 from floss.jobs.keys import (
     ConfigError,
     build,
@@ -24,6 +23,7 @@ from floss.jobs.keys import (
     text,
     whole,
 )
+from floss.jobs.train import ArchConfig, check_cell, check_folder, config_hash
 from floss.training.schedule import transient_steps
 
 Analysis = TypeVar("Analysis", bound="AnalysisJob")

@@ -3,8 +3,8 @@
 from importlib import resources
 
 from floss.jobs.analysis import ConditionJob, SpectrumJob
-from floss.jobs.train import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
 from floss.jobs.keys import known_keys
+from floss.jobs.train import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
 
 JOBS: dict[str, type] = {
     "train": TrainJob,

@@ -18,8 +18,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from floss.jobs.keys import Check, ConfigError, build, key, list_of, one_of, one_or_more, optional, real, text, whole
-from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 from floss.jobs.slurm import SlurmConfig
+from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 
 SCHEMA = 1
 """Raised whenever the same configuration would compute something else than before."""

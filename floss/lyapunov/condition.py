@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from floss.lyapunov.spectrum import initial_tangent, random_tangent
 from floss.lyapunov.qr import qr
+from floss.lyapunov.spectrum import initial_tangent, random_tangent
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
 """A Jacobian whose condition number is larger cannot be told from a singular one, to which rounding gives 0.3/ε or

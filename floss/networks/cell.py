@@ -12,9 +12,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss import random
-from floss.networks.rate.bptt import Workspace
 from floss.lyapunov.jacobian import Step
 from floss.lyapunov.qr import qr
+from floss.networks.rate.bptt import Workspace
 from floss.random import Stream
 
 Parameters = dict[str, Tensor]

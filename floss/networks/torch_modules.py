@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from floss.networks.rate.activation import Activation
 from floss.networks.gru import GRUStep
 from floss.networks.lstm import LSTMStep
+from floss.networks.rate.activation import Activation
 from floss.networks.relu import Relu
 from floss.networks.stacked import align, apply
 from floss.networks.vanilla import Tanh

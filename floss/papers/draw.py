@@ -19,7 +19,7 @@ def draw_figure(reproduction: Reproduction, figure: str) -> list[Path]:
         return []
     folder = reproduction.results / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
-    return save(import_module(f"floss.figures.{figure}").draw(findings), folder / figure)
+    return save(import_module(f"floss.papers.gradient_flossing.{figure}").draw(findings), folder / figure)
 
 
 def draw_figures(reproduction: Reproduction, figures: Sequence[str]) -> tuple[int, int]:

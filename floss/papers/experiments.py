@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 
 from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import BenchJob, TrainJob, train_job
 from floss.jobs.help import JOBS
 from floss.jobs.keys import ConfigError, build, suggestion
+from floss.jobs.train import BenchJob, TrainJob, train_job
 
 SCALES = ("paper", "small", "smoke")
 """From the largest to the smallest."""
@@ -112,14 +112,14 @@ def figures() -> tuple[str, ...]:
 
 
 def _folder() -> Iterator[Any]:
-    return resources.files("floss.conf.experiment").iterdir()
+    return resources.files("floss.conf.experiment.gradient_flossing").iterdir()
 
 
 @functools.cache
 def experiment(figure: str) -> Experiment:
     """The experiment behind a figure."""
     content: Any = OmegaConf.to_container(
-        OmegaConf.create((resources.files("floss.conf.experiment") / f"{figure}.yaml").read_text())
+        OmegaConf.create((resources.files("floss.conf.experiment.gradient_flossing") / f"{figure}.yaml").read_text())
     )
     scales: dict[str, dict[str, Run]] = {scale: {} for scale in SCALES}
     for name, lines in content["runs"].items():

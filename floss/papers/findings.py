@@ -10,10 +10,10 @@ import pandas as pd
 
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.train import BenchJob, TrainJob
-from floss.papers.finding import Finding, Findings
 from floss.papers.experiments import SCALES, Run, experiment, figures
-from floss.sweep.networks import expand
+from floss.papers.finding import Finding, Findings
 from floss.runtime.files import SUMMARY, csv_text, read_environment, sealed, write_json
+from floss.sweep.networks import expand
 from floss.sweep.store import DONE, Record, Store
 
 REQUESTS = "reproduction.json"

@@ -9,7 +9,11 @@ from floss.papers.findings import Reproduction
 
 def all_claims() -> list[Claim]:
     """Every claim, in the order of the figures."""
-    return [claim for figure in figures() for claim in import_module(f"floss.papers.judge.{figure}").CLAIMS]
+    return [
+        claim
+        for figure in figures()
+        for claim in import_module(f"floss.papers.gradient_flossing.claims_{figure}").CLAIMS
+    ]
 
 
 def judged(reproduction: Reproduction) -> list[Result]:

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from floss.jobs.analysis import AnalysisJob
-from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
 from floss.jobs.keys import ConfigError
+from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
 from floss.papers.experiments import SCALES, Job, experiment, figures, folder_of
-from floss.sweep.networks import Networks, expand
 from floss.runtime.files import read_environment, write_whole
+from floss.sweep.networks import Networks, expand
 from floss.sweep.store import DONE, Store, config_text
 
 

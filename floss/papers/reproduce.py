@@ -17,26 +17,26 @@ import torch
 from tqdm import tqdm
 
 from floss.analysis.condition import measure_conditions
-from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
 from floss.analysis.networks import Flossing, networks_of
 from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
+from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
 from floss.jobs.train import BenchJob, ReproduceJob, TrainJob, check_folder
-from floss.runtime.device import check_device, device_of
-from floss.sweep.forecast import duration, timed_stacks
-from floss.runtime.interrupt import Interrupt, interruptible
-from floss.sweep.summary import report
 from floss.papers.draw import draw_figures
 from floss.papers.experiments import Run, experiment, folder_of, label, named
 from floss.papers.findings import Reproduction, record_request
 from floss.papers.mend import mend
 from floss.papers.report.typesetting import plural
-from floss.sweep.networks import Stack, expand
-from floss.runtime.progress import OneBar
-from floss.sweep.placement import memory_model
+from floss.runtime.device import check_device, device_of
 from floss.runtime.files import sealed
-from floss.sweep.store import Store
+from floss.runtime.interrupt import Interrupt, interruptible
+from floss.runtime.progress import OneBar
+from floss.sweep.forecast import duration, timed_stacks
+from floss.sweep.networks import Stack, expand
+from floss.sweep.placement import memory_model
 from floss.sweep.run import complete, done
+from floss.sweep.store import Store
+from floss.sweep.summary import report
 
 Analysis = SpectrumJob | ConditionJob | BenchJob
 

@@ -190,7 +190,7 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     """The git commit of the source that runs, with '+' where it has changes; None outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
 

@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.jobs.keys import ConfigError
 from floss.jobs.train import TrainJob
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
+from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
+from floss.runtime.interrupt import Interrupt
+from floss.sweep.networks import Stack, flossing_run
+from floss.sweep.store import Claim, config_text, identity, write_summary
 from floss.training.diagnostics import DIAGNOSTICS
 from floss.training.engines import BuildError, find
-from floss.training.ensemble import Network, Protocol
-from floss.runtime.interrupt import Interrupt
-from floss.jobs.keys import ConfigError
-from floss.sweep.networks import Stack, flossing_run
-from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
-from floss.sweep.store import Claim, config_text, identity, write_summary
 from floss.training.engines.torch_engine import TorchEngine
+from floss.training.ensemble import Network, Protocol
 from floss.training.training import Tick, Training
 
 _THREADS = torch.get_num_threads()

@@ -15,11 +15,19 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from floss.runtime.checkpoint import CheckpointError, save_checkpoint
 from floss.jobs.train import TrainJob, config_hash, config_values, config_yaml
+from floss.runtime.checkpoint import CheckpointError, save_checkpoint
+from floss.runtime.files import (
+    IDENTITY,
+    SUMMARY,
+    csv_text,
+    format_value,
+    read_environment,
+    remove_leftovers,
+    write_whole,
+)
 from floss.sweep.ensemble_run import parameters_of
 from floss.sweep.networks import Networks, expand, network_keys
-from floss.runtime.files import IDENTITY, SUMMARY, csv_text, format_value, read_environment, remove_leftovers, write_whole
 from floss.sweep.store import DONE, Record, Store, identity
 
 _NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}

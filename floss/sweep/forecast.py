@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint
 from floss.jobs.train import TrainJob
+from floss.runtime.checkpoint import CheckpointError, load_checkpoint
 from floss.sweep.ensemble_run import place_of, train_ensemble
+from floss.sweep.folders import statuses
 from floss.sweep.networks import Networks, Stack, expand, flossing_epochs, flossing_work, stackable, training_work
 from floss.sweep.placement import memory_model, stacks_of
 from floss.sweep.store import DONE, Store
-from floss.sweep.folders import statuses
 
 _PROBED = 8
 """Networks of an ensemble that is timed for a few epochs."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import torch
 
+from floss.jobs.keys import ConfigError
 from floss.jobs.train import TrainJob
 from floss.runtime.device import free_gpu_memory
-from floss.sweep.ensemble_run import place_of
-from floss.jobs.keys import ConfigError
 from floss.runtime.free_memory import free_memory
+from floss.sweep.ensemble_run import place_of
 from floss.sweep.networks import Networks, Stack, network_bytes, plan
 from floss.sweep.store import Store
 

@@ -15,16 +15,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from floss.jobs.train import TrainJob
-from floss.sweep.ensemble_run import compute
 from floss.figures import draw
-from floss.runtime.interrupt import Interrupt, interruptible
 from floss.jobs.keys import ConfigError
-from floss.sweep.summary import Outcome
+from floss.jobs.train import TrainJob
+from floss.runtime.interrupt import Interrupt, interruptible
+from floss.sweep.ensemble_run import compute
+from floss.sweep.folders import statuses, write_job
 from floss.sweep.networks import Networks, Stack, expand
 from floss.sweep.placement import gpus, memory_model, stacks_of
 from floss.sweep.store import DONE, Store, write_summary
-from floss.sweep.folders import statuses, write_job
+from floss.sweep.summary import Outcome
 
 _WAIT = 0.5
 """Seconds between two looks at what another process computes."""

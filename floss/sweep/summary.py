@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from floss.jobs.train import TrainJob
 from floss.figures import draw
+from floss.jobs.train import TrainJob
+from floss.sweep.folders import statuses, write_sweep
 from floss.sweep.networks import expand, network_keys
 from floss.sweep.store import DONE, Store
-from floss.sweep.folders import statuses, write_sweep
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.networks.rate.bptt import Workspace
-from floss.networks import Cell, Parameters
 from floss.lyapunov.jacobian import advance
 from floss.lyapunov.spectrum import Chain, run_exponents
-from floss.training.schedule import transient_steps
+from floss.networks import Cell, Parameters
+from floss.networks.rate.bptt import Workspace
 from floss.tasks import Task
+from floss.training.schedule import transient_steps
 
 DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "grad_h0": ("grad_norm_h0",),

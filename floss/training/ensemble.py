@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from floss.training.adam import Adam
-from floss.networks import CELLS
 from floss.lyapunov.spectrum import initial_tangent
-from floss.training.schedule import transient_steps
+from floss.networks import CELLS
 from floss.tasks import TASKS
+from floss.training.adam import Adam
+from floss.training.schedule import transient_steps
 
 
 @dataclass(frozen=True)

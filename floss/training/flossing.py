@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.training.adam import Adam
-from floss.networks import Cell, Parameters
 from floss.lyapunov.spectrum import Chain, run_exponents
+from floss.networks import Cell, Parameters
+from floss.training.adam import Adam
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:

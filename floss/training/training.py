@@ -1,7 +1,7 @@
 """Training ensembles of networks on a task, with flossing episodes: the reference protocol, without files or screen.
 
-An engine runs the epochs (`floss.training.engines.torch_engine`); this module says which, when and on what. A network whose numbers stop
-being finite is frozen where it was, and the others go on as if it were not there.
+An engine runs the epochs (`floss.training.engines`); this module says which, when and on what. A network whose numbers
+stop being finite is frozen where it was, and the others go on as if it were not there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from floss.lyapunov.spectrum import initial_tangent
 from floss.networks.rate.bptt import Workspace
+from floss.random import Stream
 from floss.training.diagnostics import EXPONENTS, diagnose
+from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.flossing import finite_networks
-from floss.lyapunov.spectrum import initial_tangent
-from floss.random import Stream
-from floss.training.engines.torch_engine import TorchEngine
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ class StackedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compute what is missing of the jobs."""
         from floss.jobs.compose import Composer, Stop
-        from floss.jobs.train import train_job
         from floss.jobs.keys import ConfigError
+        from floss.jobs.train import train_job
 
         try:
             if self.command != "train":
                 raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {self.command} has basic")
-            from floss.sweep.summary import describe
             from floss.sweep.run import run
+            from floss.sweep.summary import describe
 
             composer = Composer(self.command)
             values = [composer.values(list(overrides)) for overrides in job_overrides]

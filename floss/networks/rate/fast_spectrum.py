@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.networks.rate.activation import Activation
 from floss.lyapunov.orthonormalisation import orthonormalise
+from floss.networks.rate.activation import Activation
 
 _EPS = torch.finfo(torch.float64).eps
 _WIDEST = math.log(0.1 / _EPS**0.5)
@@ -48,7 +48,7 @@ def rate_network_spectrum(
     t_ons: int = 1,
     transient: int = 0,
 ) -> Float[Tensor, "R k"]:
-    """What `floss.networks.rate.reduced_adjoint.rate_network_exponents` returns, in float64, without a gradient and without memory.
+    """What `reduced_adjoint.rate_network_exponents` returns, in float64, without a gradient and without memory.
 
     Args:
         W: recurrent weights.

@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov.spectrum import Chain
+from floss.networks.cell import Cell, Draw, Parameters
 from floss.networks.rate.activation import Activation
 from floss.networks.rate.bptt import Workspace, unroll
-from floss.networks.cell import Cell, Draw, Parameters
-from floss.networks.stacked import align, apply, spread
-from floss.lyapunov.spectrum import Chain
 from floss.networks.rate.fast_spectrum import rate_network_spectrum
 from floss.networks.rate.reduced_adjoint import rate_network_exponents
+from floss.networks.stacked import align, apply, spread
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RateNetwork(Cell):
     def unroll(
         self, parameters: Parameters, x: Float[Tensor, "R T B S"], *, workspace: Workspace | None = None
     ) -> Float[Tensor, "R T B"]:
-        """Readouts y[1], …, y[T] for inputs x[1], …, x[T], with exact backpropagation through time (`floss.networks.rate.bptt`)."""
+        """Readouts y[1], …, y[T] for inputs x[1], …, x[T], with exact backpropagation through time (`rate.bptt`)."""
         return unroll(parameters, x, self.activation, workspace=workspace)
 
     def step(self, parameters: Parameters) -> "RateStep":

@@ -1,7 +1,7 @@
 """Lyapunov exponents of rate networks and their gradient in closed form: hot loop number two.
 
-The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.lyapunov.orthonormalisation`. Here the
-diagonal of Qᵀ Q̄ is known: it is the g_{j+1} of the next interval (0 after the last), so going backwards
+The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.lyapunov.orthonormalisation`.
+Here the diagonal of Qᵀ Q̄ is known: it is the g_{j+1} of the next interval (0 after the last), so going backwards
 
     Q̄ ← [Q̄ + Q (diag(g_j - g_{j+1}) - striu(Qᵀ Q̄))] R_j^{-T}
     Q̄ ← Dᵀ Q̄
@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from floss.networks.rate.activation import Activation
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
+from floss.networks.rate.activation import Activation
 
 
 def rate_network_exponents(

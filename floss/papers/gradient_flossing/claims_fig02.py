@@ -7,8 +7,8 @@
 import numpy as np
 import pandas as pd
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import middle, sample
 
 K = 15

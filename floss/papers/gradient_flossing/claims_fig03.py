@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import at, losses, mean_of
 
 GUESSING = {"copy": 1 / 12, "xor": 1 / 18}

@@ -7,8 +7,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import ACCURACY, AT_CHANCE, accuracies, at, difference, mean_of
 
 

@@ -8,8 +8,8 @@ from functools import partial
 
 import pandas as pd
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.claims_fig01 import reaches
 from floss.papers.samples import middle, share
 

@@ -4,8 +4,8 @@
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
 # pyright: reportReturnType=false, reportCallIssue=false
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.claims_fig05 import by_k, claims, ends
 from floss.papers.samples import ACCURACY, mean_of
 

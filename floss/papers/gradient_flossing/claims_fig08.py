@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from floss.figures.departure import LARGE, leaves_chance
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import middle, share
 
 EPISODES = (0, 100, 200, 300, 400)

@@ -7,8 +7,8 @@
 import pandas as pd
 
 from floss.figures.departure import LARGE, leaves_chance, rises
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.claims_fig08 import norms
 from floss.papers.samples import CHANCE, middle
 

@@ -6,8 +6,8 @@
 
 import pandas as pd
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import ACCURACY, accuracies, difference, middle
 
 

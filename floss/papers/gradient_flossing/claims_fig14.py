@@ -6,8 +6,8 @@
 
 from functools import partial
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.claims_fig04 import better, chance_at_70, chance_from_40, during_at_70
 from floss.papers.samples import ACCURACY, accuracies, mean_of
 

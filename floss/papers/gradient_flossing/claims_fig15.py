@@ -6,9 +6,9 @@
 
 import numpy as np
 
-from floss.papers.gradient_flossing.fig15 import areas
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
+from floss.papers.gradient_flossing.fig15 import areas
 from floss.papers.samples import middle
 
 

@@ -6,8 +6,8 @@
 
 import numpy as np
 
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 
 
 def _converge(findings: Findings) -> Sample:

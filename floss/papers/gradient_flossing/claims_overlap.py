@@ -9,8 +9,8 @@ from functools import partial
 import pandas as pd
 
 from floss.figures.departure import leaves_chance
-from floss.papers.finding import Findings
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
 from floss.papers.samples import middle
 
 AROUND = 500

@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from floss.papers.finding import Findings
 from floss.figures.growth import growth
 from floss.figures.panels import episodes
-from floss.papers.gradient_flossing.table1 import costs, flossing_share
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.finding import Findings
+from floss.papers.gradient_flossing.table1 import costs, flossing_share
 
 
 def _exponents(findings: Findings, loop: str) -> Sample:

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.papers.finding import Finding, Findings
 from floss.figures.spread import HALO, curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
+from floss.papers.finding import Finding, Findings
 
 _BEFORE = "before flossing"
 _GREY = "0.5"

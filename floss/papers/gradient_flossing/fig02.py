@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.papers.finding import Findings
 from floss.figures.panels import Dashes
 from floss.figures.spread import HALO, curves, singles
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _FLOSSED = 15
 """Number of flossed exponents in A and B, and of tangent dimensions in A, where the experiment has it."""

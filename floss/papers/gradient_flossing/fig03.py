@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from floss.papers.finding import Findings
 from floss.figures.panels import (
     TASKS,
     against,
@@ -20,6 +19,7 @@ from floss.figures.panels import (
     legend_below,
 )
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 VARIANCE = {"copy": 1 / 12, "xor": 1 / 18}
 """Loss of a network that always answers with the mean of the target, x or |x - x'| of uniform numbers: its variance."""

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from floss.papers.finding import Findings
 from floss.figures.panels import (
     TASKS,
     accuracy_axis,
@@ -23,6 +22,7 @@ from floss.figures.panels import (
     pad,
 )
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _RUNS = ("temporal", "spatial")
 _CONVENTIONS = (

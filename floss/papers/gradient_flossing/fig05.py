@@ -6,9 +6,9 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from floss.papers.finding import Findings
 from floss.figures.panels import sweep_panel
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 
 def draw(findings: Findings) -> Figure:

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from floss.figures.analysed import count, with_variant
-from floss.papers.finding import Findings
 from floss.figures.spread import HALO, curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
+from floss.papers.finding import Findings
 
 _LSTM = {"lstm": "learning rate 0.001", "lstm_faster": "learning rate 0.003"}
 _RELU = {

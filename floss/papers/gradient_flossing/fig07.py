@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from floss.papers.finding import Findings
 from floss.figures.panels import CHANCE, sweep_panel
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 
 def draw(findings: Findings) -> Figure:

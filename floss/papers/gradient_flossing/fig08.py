@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.departure import leaves_chance
-from floss.papers.finding import Findings
 from floss.figures.panels import (
     NORM,
     accuracy_axis,
@@ -28,6 +27,7 @@ from floss.figures.panels import (
     thin,
 )
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _CONVENTIONS = (
     "A, B: the first seed thick, the others thin; C, D: every flossed network by itself, "

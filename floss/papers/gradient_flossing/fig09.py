@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.departure import LARGE, leaves_chance, rises
-from floss.papers.finding import Findings
 from floss.figures.panels import (
     CHANCE,
     FLOOR,
@@ -27,6 +26,7 @@ from floss.figures.panels import (
     norm_axis,
 )
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _WINDOW = 500
 """Epochs before and after the alignment that are shown."""

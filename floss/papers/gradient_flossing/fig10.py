@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.departure import leaves_chance
-from floss.papers.finding import Findings
 from floss.figures.panels import accuracy_axis, at_delay, by_schedule, epoch_axis, legend_below, mark_schedules, pad
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _VALUES = {"sv_1": ("σ₁", "-"), "sv_20": ("σ₂₀", "--"), "sv_40": ("σ₄₀", ":")}
 """What the legend calls each singular value, and its line style."""

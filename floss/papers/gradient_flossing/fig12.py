@@ -6,7 +6,6 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from floss.papers.finding import Findings
 from floss.figures.panels import (
     FLOOR,
     NORM,
@@ -22,6 +21,7 @@ from floss.figures.panels import (
     pad,
 )
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _MEASURES = (("accuracy", "accuracy", None), ("loss", "loss", None), ("gradient norm", "grad_norm_h0", FLOOR))
 """What titles call each row of panels, its column of metrics.csv, and the smallest value that is shown."""

@@ -12,9 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from floss.papers.finding import Findings
 from floss.figures.panels import CHANCE, TASKS, count, delay_axis, legend_below
 from floss.figures.style import house_style
+from floss.papers.finding import Findings
 
 _SUCCESS = 0.95
 """Networks whose final accuracy is above this are successful."""

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from floss.papers.finding import Findings
 from floss.figures.spread import HALO
 from floss.figures.style import COLOURS, house_style
+from floss.papers.finding import Findings
 
 JACOBIAN = np.array([[1.9, 0.9], [0.15, 1.35]])
 """D_s; it has no meaning beyond the drawing."""

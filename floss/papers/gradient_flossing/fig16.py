@@ -7,9 +7,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from floss.figures.analysed import with_variant
-from floss.papers.finding import Findings
 from floss.figures.spread import curves, singles
 from floss.figures.style import COLOURS, DASHES, house_style
+from floss.papers.finding import Findings
 
 
 def draw(findings: Findings) -> Figure:

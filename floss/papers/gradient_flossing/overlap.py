@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from floss.figures.departure import leaves_chance
-from floss.papers.finding import Findings
 from floss.figures.panels import accuracy_axis, epoch_axis, legend_below
 from floss.figures.spread import curves, singles
 from floss.figures.style import house_style, look
+from floss.papers.finding import Findings
 
 RUNS = {"flossed": "early", "unflossed": "none"}
 """The runs of conf/experiment/overlap.yaml, and the schedules whose looks they have."""

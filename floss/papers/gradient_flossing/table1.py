@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from floss.papers.finding import Findings
 from floss.figures.growth import ORDERS, SIZES, Growth, growth
 from floss.figures.panels import episodes
 from floss.figures.style import COLOURS, MARKERS, house_style, look
+from floss.papers.finding import Findings
 
 PAPERS_SHARE = 37 / 1717
 """Of Engelken 2023, Appendix F: one episode of 500 epochs took 37 s, 10 000 epochs of training 1680 s."""

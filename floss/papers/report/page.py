@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from floss.papers.finding import Finding, Findings
 from floss.papers.claim import FEWEST, NOT_REPRODUCED, REPLICATES, REPRODUCED, Result
-from floss.papers.report.embedding import embedded
 from floss.papers.experiments import SCALES, Experiment, experiment, figures, label
+from floss.papers.finding import Finding, Findings
 from floss.papers.findings import Reproduction
+from floss.papers.report.embedding import embedded
 from floss.papers.report.provenance import commits, dates, machines_html, relative, software
 from floss.papers.report.tables import VERDICTS, counts
 from floss.papers.report.typesetting import (
@@ -50,7 +50,7 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
         _section(experiment(figure), found[figure], claims[figure], pictures, reproduction.results)
         for figure in figures()
     )
-    style = (resources.files("floss.papers") / "report.css").read_text(encoding="utf-8")
+    style = (resources.files("floss.papers.report") / "report.css").read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -295,7 +295,11 @@ def _provenance(findings: Findings, results: list[Result], folder: Path) -> str:
 
 def _caption(figure: str) -> str:
     """What is to be seen: the comment with which the figure's experiment begins."""
-    lines = (resources.files("floss.conf.experiment") / f"{figure}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (resources.files("floss.conf.experiment.gradient_flossing") / f"{figure}.yaml")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     comment = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines)]
     text = re.sub(r"^(Fig\. \d+|Table \d+|Appendix [A-Z]): ", "", " ".join(comment))
     return text[:1].upper() + text[1:] if text[:1].isascii() else text

@@ -1,7 +1,7 @@
 """Engines, the implementations of the two hot loops that `engine=` chooses from.
 
-`torch` (`floss.training.engines.torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA
-graphs (`graph`). `native` is for vanilla networks on CPUs.
+`torch` (`torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA graphs
+(`graph`). `native` is for vanilla networks on CPUs.
 """
 
 import functools

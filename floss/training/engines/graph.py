@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.training.ensemble import Ensemble
 from floss.training.engines.torch_engine import Selection, TorchEngine
+from floss.training.ensemble import Ensemble
 
 _WARM_UP = 3
 """Calls before a capture: libraries make their handles and workspaces in them, which no graph can hold."""

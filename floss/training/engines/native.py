@@ -13,8 +13,8 @@ from floss.networks import Parameters
 from floss.training.engines import operators
 from floss.training.engines.build import library
 from floss.training.engines.operators import FLOSSED, NAMES
-from floss.training.ensemble import Ensemble
 from floss.training.engines.torch_engine import TorchEngine
+from floss.training.ensemble import Ensemble
 
 _WORK = 2e10
 """Floating-point operations of one thread in one call: a fifth of a second, so that Ctrl-C is soon heard."""

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from floss.training.engines.build import library
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.random import Stream
 from floss.tasks import TASKS
+from floss.training.engines.build import library
 
 NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
 FLOSSED = NAMES[:3]

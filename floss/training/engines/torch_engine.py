@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.training.adam import clip_gradient
-from floss.networks.rate.bptt import Workspace
 from floss.networks import Parameters
+from floss.networks.rate.bptt import Workspace
+from floss.random import Stream
+from floss.training.adam import clip_gradient
 from floss.training.ensemble import Ensemble
 from floss.training.flossing import finite_networks, flossing_gradient, flossing_step
-from floss.random import Stream
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class TorchEngine:
         t_ons: int,
         transient: int,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
-        """Flossing loss, exponents and gradient of one flossing epoch: see `floss.training.flossing.flossing_gradient`."""
+        """Flossing loss, exponents and gradient of one flossing epoch: see `floss.training.flossing`."""
         return flossing_gradient(
             self.ensemble.cell, parameters, inputs, q0, k=k, target=target, t_ons=t_ons, transient=transient
         )
@@ -153,7 +153,7 @@ class TorchEngine:
         epoch: int | Int64[Tensor, ""],
         unsure: Bool[Tensor, "m"] | None = None,
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
-        """One flossing epoch of some networks, in place: as `floss`; `unsure` as in `floss.training.flossing.flossing_step`."""
+        """One flossing epoch of some networks, in place: as `floss`; `unsure` as in `flossing_step`."""
         e, p = self.ensemble, self.ensemble.protocol
         x = e.task.sample(selection.seeds, Stream.FLOSSING, life, steps=selection.steps, batch=1, dtype=p.dtype)
         alive = e.alive[selection.index]

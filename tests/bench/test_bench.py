@@ -1,0 +1,350 @@
+"""`floss bench`: the peer computes what we compute, and the table has what it says."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import floss, rows
+
+from floss.bench import command, jax_peer, peers, spectrum
+from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
+from floss.jobs.keys import ConfigError, build
+from floss.jobs.train import BenchJob
+from floss.training import engines
+
+COLUMNS = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
+SIZES = {"n": 8, "k": 4, "steps": 20, "flossing_steps": 25, "batch": 2}
+SPECTRUM = {"spectrum_sizes": ((6, 6), (8, 3)), "spectrum_steps": 30, "spectrum_networks": (1, 2)}
+SCALING: dict[str, Any] = {
+    **{f"scaling_{name}": () for name in ("n", "k", "steps", "flossing_steps", "batch")},
+    "scaling_networks": 2,
+}
+SCANS = {"scaling_n": (5, 6, 7), "scaling_k": (1, 2, 3, 8, 9), "scaling_steps": (10, 20), "scaling_networks": 3}
+SCANS |= {"scaling_flossing_steps": (20, 25, 30), "scaling_batch": (1, 2, 4)}
+PARAMETERS = {"W", "V", "b", "U", "c", "h0"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """More only wait for each other at these sizes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def no_peers(monkeypatch):
+    """As where jax, clvlib and lyapax are not installed."""
+    for packages in peers.PEERS.values():
+        for package in packages:
+            monkeypatch.setitem(sys.modules, package, None)
+
+
+@pytest.fixture
+def only_torch(monkeypatch):
+    """As where the native engine cannot be built."""
+    monkeypatch.setattr(engines, "available", lambda device: ["torch"])
+
+
+@pytest.fixture
+def with_jax():
+    """Skips the test where JAX is not installed."""
+    pytest.importorskip("jax")
+    return jax_peer.load()
+
+
+def bench(folder: object = "nowhere", **different: Any) -> BenchJob:
+    keys: dict[str, Any] = {"networks": (1, 3), "repeats": 3, "seconds": 1e-3, "device": "cpu", "results": str(folder)}
+    keys |= SIZES | SPECTRUM | SCALING | different
+    return BenchJob(**keys)
+
+
+SAME = [{}, {"k": 8}, {"k": 1}, {"batch": 1}, {"steps": 45}, {"n": 80, "k": 75, "steps": 60}]
+
+
+@pytest.mark.parametrize("different", SAME)
+def test_the_plain_loop_computes_our_gradients(different):
+    found = gradient_differences(bench(**different), "cpu", engines.available("cpu"), [])
+    assert {engine for engine, _ in found} == set(engines.available("cpu"))
+    for which, difference in found.items():
+        assert difference < 1e-9, which
+
+
+@pytest.mark.usefixtures("with_jax")
+@pytest.mark.parametrize("different", SAME)
+def test_jax_computes_our_gradients(different):
+    found = gradient_differences(bench(**different), "cpu", [], ["jax", "clvlib"])
+    assert set(found) == {("jax", "train"), ("jax", "floss")}
+    for which, difference in found.items():
+        assert difference < 1e-9, which
+
+
+@pytest.mark.parametrize("loop", ["task_loss", "flossing_loss"])
+def test_a_peer_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop):
+    honest = getattr(command.torch_single, loop)
+    monkeypatch.setattr(command.torch_single, loop, lambda *arguments: 1.001 * honest(*arguments))
+    name = "train" if loop == "task_loss" else "floss"
+    with pytest.raises(RuntimeError, match=f"and torch-single do not compute the same gradient of {name}"):
+        measure(bench(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("with_jax")
+@pytest.mark.parametrize("wrong", [1.001, math.nan])
+@pytest.mark.parametrize("loop", ["task_loss", "flossing_loss"])
+def test_jax_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop, wrong):
+    honest = getattr(jax_peer, loop)
+    monkeypatch.setattr(jax_peer, loop, lambda *arguments: wrong * honest(*arguments))
+    name = "train" if loop == "task_loss" else "floss"
+    with pytest.raises(RuntimeError, match=f"jax and torch-single do not compute the same gradient of {name}"):
+        measure(bench(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("with_jax")
+@pytest.mark.parametrize("networks", [1, 2, 3])
+def test_epochs_of_jax_take_the_first_steps_of_adam(networks):
+    """Which are as long as the learning rate in each coordinate whose gradient is not tiny."""
+    start = command.training_of(Contender("jax", "train", 8, 4, 20, 2, networks), "cpu").parameters
+    epochs = {
+        "train": jax_peer.training_epoch(start, 20, 2, 18),
+        "floss": jax_peer.flossing_epoch(start, torch.eye(8)[:, :4].repeat(networks, 1, 1), 25, 13),
+    }
+    for loop, epoch in epochs.items():
+        first = {name: np.array(p) for name, p in epoch().items()}
+        assert set(first) == (PARAMETERS if loop == "train" else {"W", "V", "b"})
+        for name, p in first.items():
+            step = np.abs(p - start[name].numpy())
+            assert p.dtype == np.float32
+            assert step.shape == start[name].shape
+            assert (step <= 1.01e-3).all()
+            assert (step.reshape(networks, -1).max(1) > 0.9e-3).all(), (loop, name)
+        second = epoch()["W"]
+        assert (np.abs(np.array(second) - first["W"]).reshape(networks, -1).max(1) > 0).all()
+
+
+@pytest.mark.usefixtures("with_jax")
+def test_jax_networks_differ_in_their_data():
+    """The same network three times: fresh bits for each, and at each epoch."""
+    start = command.training_of(Contender("jax", "train", 8, 4, 20, 2, 1), "cpu").parameters
+    epoch = jax_peer.training_epoch({name: p.repeat(3, *[1] * (p.ndim - 1)) for name, p in start.items()}, 20, 2, 18)
+    for _ in range(2):
+        W = np.array(epoch()["W"])
+        assert len({w.tobytes() for w in W}) == 3
+
+
+@pytest.mark.usefixtures("with_jax")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_jax_has_the_threads_of_torch_and_spreads_the_networks_over_them(threads):
+    """In a process of its own: JAX reads it once. Two networks go over two devices, and three over one."""
+    program = (
+        f"import torch; torch.set_num_threads({threads})\n"
+        "from floss.bench import jax_peer\n"
+        "from floss.bench.command import Contender, training_of\n"
+        "for networks in (2, 3):\n"
+        "    p = training_of(Contender('jax', 'train', 8, 4, 20, 2, networks), 'cpu').parameters\n"
+        "    print(len(jax_peer.training_epoch(p, 20, 2, 18)()['W'].devices()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(threads), "1"]
+
+
+def test_flop_of_the_reference_protocol():
+    """Counted by hand: a product of a [m, n] and an [n, p] matrix is 2 m n p."""
+    forward = 2 * 80 * 80 * 16 * 300
+    assert flop(Contender("torch", "train", 80, 75, 300, 16, 8)) == 3 * forward
+    product, triangle = 2 * 80 * 80 * 75 * 55, 80 * 75 * 75 * 55
+    assert flop(Contender("torch", "floss", 80, 75, 55, 1, 8)) == 3 * product + (2 + 2 + 1) * triangle
+    assert flop(Contender("floss", "spectrum", 8, 3, 30, 1, 8)) == 30 * (2 * 8 * 8 * 3 + 2 * 8 * 3 * 3)
+
+
+def test_every_loop_has_the_plain_contender_and_every_size():
+    loops = [
+        Contender(engine, loop, 8, 4, t, batch, networks)
+        for loop, t, batch in (("train", 20, 2), ("floss", 25, 1))
+        for engine, networks in (("torch-single", 1), ("torch", 1), ("torch", 3), ("native", 1), ("native", 3))
+    ]
+    spectra = [Contender("floss", "spectrum", *size, 30, 1, r) for size in ((6, 6), (8, 3)) for r in (1, 2)]
+    assert contenders(bench(), ["torch", "native"], []) == loops + spectra
+
+
+def test_jax_is_measured_at_every_size_and_clvlib_one_network_at_a_time():
+    found = contenders(bench(spectrum_sizes=((6, 2),)), ["torch"], ["jax", "clvlib", "lyapax"])
+    expected = [("torch-single", 1), ("jax", 1), ("jax", 3), ("torch", 1), ("torch", 3)] * 2
+    expected += [("clvlib", 1), ("lyapax", 1), ("floss", 1), ("lyapax", 2), ("floss", 2)]
+    assert [(c.engine, c.networks) for c in found] == expected
+
+
+def test_scans_change_one_size_at_a_time():
+    found = scans(bench(**SCANS), ["torch"])
+    train = [Contender("torch", "train", n, 4, 20, 2, 3) for n in (5, 6, 7)]
+    floss = [Contender("torch", "floss", n, 4, 25, 1, 3) for n in (5, 6, 7)]
+    floss += [Contender("torch", "floss", 8, k, 25, 1, 3) for k in (1, 2, 3, 8)]
+    train += [Contender("torch", "train", 8, 4, t, 2, 3) for t in (10, 20)]
+    floss += [Contender("torch", "floss", 8, 4, t, 1, 3) for t in (20, 25, 30)]
+    train += [Contender("torch", "train", 8, 4, 20, batch, 3) for batch in (1, 4)]  # batch=2 is there already
+    assert sorted(map(str, found)) == sorted(map(str, train + floss))
+    assert scans(bench(), ["torch"]) == []
+    assert {c.k for c in scans(bench(**SCALING | {"scaling_n": (3, 9)}), ["torch"])} == {3}
+
+
+@pytest.mark.usefixtures("no_peers", "only_torch")
+def test_the_table(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)  # a process for each, tested below
+    path = measure(bench(tmp_path / "bench", **SCANS))
+    assert path.read_text().splitlines()[0] == COLUMNS
+    table = rows(path)
+    shape = [(r["loop"], r["engine"], r["networks"], r["t"], r["batch"], r["n"], r["k"]) for r in table]
+    compared = [
+        (loop, engine, networks, t, batch, "8", "4")
+        for loop, t, batch in (("train", "20", "2"), ("floss", "25", "1"))
+        for engine, networks in (("torch-single", "1"), ("torch", "1"), ("torch", "3"))
+    ] + [
+        ("spectrum", "floss", networks, "30", "1", n, k) for n, k in (("6", "6"), ("8", "3")) for networks in ("1", "2")
+    ]
+    assert shape[:10] == compared
+    assert len(shape) == len(set(shape)) == 10 + 15  # what is compared anyway is not measured again
+    for row in table:
+        assert float(row["ms_per_network_epoch"]) > 0
+        assert float(row["spread"]) >= 0
+        assert 0 <= float(row["share_of_matmul_rate"]) < 1
+    assert [row["peak_mb"] for row in table] == ["1.2"] * 10 + [""] * 15
+    environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
+    assert min(environment["matmul_gflops"], environment["matmul_gflops_float64"]) > 0
+    assert {row["device"] for row in table} == {environment["device"]}
+    screen = capsys.readouterr()
+    assert f"table    {path}" in screen.out
+    assert f"picture  {path.with_name('scaling.png')}" in screen.out
+    grown = re.findall(r"^(train|floss) +torch +(\w+) +\d+\.\.\d+ +-?\d+\.\d\d ± \d+\.\d\d", screen.out, re.MULTILINE)
+    assert grown == [("train", "N"), ("train", "B"), ("floss", "N"), ("floss", "T"), ("floss", "k")]
+    assert screen.err.splitlines()[0] == (
+        "floss bench: jax, clvlib and lyapax are not installed; pip install 'floss[bench]' adds them"
+    )
+    files = ["SHA256SUMS", "bench.csv", "environment.json", "scaling.png", "scaling.svg"]
+    assert sorted(file.name for file in path.parent.iterdir()) == files
+
+
+@pytest.mark.usefixtures("no_peers")
+def test_every_engine_is_in_the_table_and_nothing_is_drawn_where_nothing_varies(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)
+    path = measure(bench(tmp_path / "bench", spectrum_sizes=((6, 4),)))
+    assert {row["engine"] for row in rows(path)} == {"torch-single", "floss", *engines.available("cpu")}
+    assert "picture" not in capsys.readouterr().out
+    assert not path.with_name("scaling.png").exists()
+
+
+def test_the_memory_of_a_contender_grows_with_what_it_holds(monkeypatch):
+    """16 networks of N = 200 have W, its gradient and two moments in float32: 16 · 4 · 4 N² bytes at the least."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    megabytes = peak_megabytes(Contender("torch", "train", 200, 4, 20, 2, 16), "cpu")
+    assert 16 * 4 * 4 * 200**2 / 2**20 < megabytes < 1000
+
+
+def test_what_is_said_of_missing_peers():
+    assert peers.missing_line(["jax", "lyapax"]).startswith("floss bench: clvlib is not installed;")
+    assert peers.missing_line(["clvlib"]).startswith("floss bench: jax and lyapax are not installed;")
+    assert peers.missing_line(["lyapax", "clvlib", "jax"]) == ""
+
+
+@pytest.mark.parametrize("peer", spectrum.PEERS)
+@pytest.mark.parametrize(("n", "k"), [(12, 12), (12, 4), (5, 1)])
+def test_a_peer_computes_our_exponents(peer, n, k):
+    for package in peers.PEERS[peer]:
+        pytest.importorskip(package)
+    assert spectrum.exponent_difference(peer, n, k, 100, "cpu") < 1e-10
+
+
+def test_every_peer_is_in_the_table(monkeypatch, tmp_path, capsys):
+    packages = {package for packages in peers.PEERS.values() for package in packages}
+    for package in packages:
+        pytest.importorskip(package)
+    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)
+    path = measure(bench(tmp_path / "bench", spectrum_sizes=((6, 4),)))
+    engines = [(row["engine"], row["networks"]) for row in rows(path) if row["loop"] == "spectrum"]
+    assert engines == [("clvlib", "1"), ("lyapax", "1"), ("floss", "1"), ("lyapax", "2"), ("floss", "2")]
+    loops = [(row["loop"], row["networks"]) for row in rows(path) if row["engine"] == "jax"]
+    assert loops == [("train", "1"), ("train", "3"), ("floss", "1"), ("floss", "3")]
+    environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
+    assert packages <= set(environment["packages"])
+    screen = capsys.readouterr()
+    assert "exponents of N = 6, k = 4: lyapax and floss differ by" in screen.out
+    assert "gradients of floss: jax and torch-single differ by" in screen.out
+    assert "not installed" not in screen.err
+
+
+@pytest.mark.parametrize("wrong", [lambda exponents: exponents * 1.001, lambda exponents: exponents * math.nan])
+def test_a_peer_with_other_exponents_is_refused(monkeypatch, tmp_path, wrong):
+    ours = spectrum.run_of
+
+    def run_of(engine, *arguments):
+        run = ours("floss", *arguments)
+        return run if engine == "floss" else lambda: wrong(run())
+
+    monkeypatch.setattr(peers, "installed", lambda: ["lyapax"])
+    monkeypatch.setattr(command, "gradient_differences", lambda *arguments: {})
+    monkeypatch.setattr(spectrum, "run_of", run_of)
+    with pytest.raises(RuntimeError, match="lyapax does not compute the exponents of N = 6, k = 6"):
+        measure(bench(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
+def test_our_spectra_are_those_of_the_networks_one_by_one():
+    parameters = spectrum.networks_of(6, 3, "cpu")
+    together = spectrum.run_of("floss", parameters, 4, 40)()
+    single = [
+        spectrum.run_of("floss", {name: p[i : i + 1] for name, p in parameters.items()}, 4, 40)()[0] for i in range(3)
+    ]
+    np.testing.assert_allclose(together, np.stack(single), rtol=1e-12)
+    assert (np.diff(together) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spectrum_sizes", []),
+        ("spectrum_sizes", 8),
+        ("spectrum_sizes", [8, 4]),
+        ("spectrum_sizes", [[4, 8]]),
+        ("spectrum_sizes", [[4, 0]]),
+        ("spectrum_sizes", [[4, 2, 1]]),
+        ("spectrum_sizes", [[4, 2], [4, 2]]),
+        ("spectrum_sizes", ["42"]),
+        ("spectrum_steps", 0),
+        ("spectrum_networks", []),
+        ("spectrum_networks", [0]),
+        ("scaling_n", [0]),
+        ("scaling_k", 8),
+        ("scaling_steps", [1, 20]),
+        ("scaling_flossing_steps", [12]),
+        ("scaling_batch", [4, 4]),
+        ("scaling_networks", 0),
+    ],
+)
+def test_keys_of_spectra_and_scans(key, value):
+    good = {"networks": [1], "repeats": 3, "seconds": 1, "device": "cpu", "results": "results", **SIZES}
+    good |= {"spectrum_sizes": [[8, 3], [6, 6]], "spectrum_steps": 30, "spectrum_networks": [1]}
+    good |= {name: list(value) if isinstance(value, tuple) else value for name, value in SCALING.items()}
+    assert build(BenchJob, good).spectrum_sizes == ((6, 6), (8, 3))
+    with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):
+        build(BenchJob, {**good, key: value})
+
+
+def test_wrong_sizes_on_the_command_line(tmp_path):
+    done = floss(tmp_path, "bench", "spectrum_sizes=[[80,15],[8,9]]")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("floss bench: spectrum_sizes=[[80, 15], [8, 9]]: must be a list")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("engine", ["floss", *spectrum.PEERS])
+def test_the_memory_of_a_spectrum(engine):
+    for package in peers.PEERS.get(engine, ()):
+        pytest.importorskip(package)
+    assert 0 <= peak_megabytes(Contender(engine, "spectrum", 6, 4, 30, 1, 1), "cpu") < 1000

@@ -1,0 +1,404 @@
+"""Every number of the paper's claims beside a twin in plain Python, on made-up data."""
+
+import csv
+import functools
+import io
+import itertools
+import math
+import statistics
+from collections.abc import Callable
+from statistics import fmean as mean
+from statistics import median
+from typing import Any
+
+import pytest
+from made_up_data import BASE, EPISODES, SEEDS, Row, World, findings, text, world
+
+from floss.papers.experiments import figures
+from floss.papers.judge import all_claims
+
+CLAIMS = {each.name: each for each in all_claims()}
+
+
+def rows_of(tables: dict[str, str]) -> dict[str, list[Row]]:
+    """CSV as dictionaries: numbers, texts, and NaN for nothing."""
+
+    def value(column: str, field: str) -> Any:
+        if column in ("network", "flossing", "task", "phase", "method", "engine", "loop", "status"):
+            return field
+        try:
+            return float(field or "nan")
+        except ValueError:
+            return field
+
+    return {
+        name: [{c: value(c, f) for c, f in row.items()} for row in csv.DictReader(io.StringIO(content))]
+        for name, content in tables.items()
+    }
+
+
+def select(rows: list[Row], **wanted: Any) -> list[Row]:
+    return [r for r in rows if all(v(r[c]) if callable(v) else r[c] == v for c, v in wanted.items())]
+
+
+def groups(rows: list[Row], *columns: str) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        key = tuple(row[c] for c in columns)
+        found.setdefault(key[0] if len(key) == 1 else key, []).append(row)
+    return found
+
+
+def reached(rows: list[Row]) -> list[bool]:
+    near = lambda r: r["epoch"] <= 99 and abs(r["lambda_1"] - r["target"]) < 0.05  # noqa: E731
+    return [any(map(near, own)) for own in groups(rows, "seed", "target").values()]
+
+
+def twin_fig01(t: Any) -> dict[str, float]:
+    targets, faster, losses = (t[name]["flossing"] for name in ("targets", "targets_faster", "numbers"))
+    positive = groups(select(faster, target=0.5), "seed").values()
+
+    def falls(k: int) -> float:
+        own = groups(select(losses, k=k), "seed").values()
+        return median(max(r, key=by_epoch)["floss_loss"] / min(r, key=by_epoch)["floss_loss"] for r in own)
+
+    spectra = groups(select(t["numbers"]["spectrum"], flossing="after", k=16), "seed").values()
+    first, others = ([[r["lambda"] for r in own if (r["i"] <= 16) == low] for own in spectra] for low in (True, False))
+    return {
+        "targets_reached": mean(reached(select(targets, target=lambda x: x <= 0))),
+        "targets_reached_faster": mean(reached(select(faster, target=lambda x: x <= 0))),
+        "positive_not_reached": mean(any(r["epoch"] <= 99 and r["lambda_1"] > 0.05 for r in own) for own in positive),
+        "loss_falls": max(map(falls, (1, 16, 32))),
+        "first_k_near_zero": mean(abs(x) for own in first for x in own),
+        "the_rest_varies": median(map(statistics.stdev, others)) / median(map(statistics.stdev, first)),
+    }
+
+
+def by_epoch(row: Row) -> float:
+    return row["epoch"]
+
+
+def twin_fig02(t: Any) -> dict[str, float]:
+    rows = [r for r in t["condition"]["condition"] if r["flossing"] == "before" or r["k"] == 15]
+    exact = {
+        (r["flossing"], r["seed"], r["horizon"], r["m"]): r["log10_condition"] for r in select(rows, method="exact")
+    }
+    theory = {
+        (r["flossing"], r["seed"], r["horizon"], r["m"]): r["log10_condition"] for r in select(rows, method="theory")
+    }
+    times, both = sorted({key[2] for key in exact}), list(itertools.product(("before", "after"), SEEDS))
+
+    def fit(when: str, seed: int) -> float:
+        return statistics.correlation(times, [exact[when, seed, time, 15] for time in times]) ** 2
+
+    def off(when: str, seed: int) -> float:
+        keys = [(when, seed, time, 15) for time in times if time >= times[-1] / 5]
+        return median(abs(exact[key] - theory[key]) / exact[key] for key in keys)
+
+    def lowered(time: int) -> float:
+        return median(exact["before", seed, time, 15] - exact["after", seed, time, 15] for seed in SEEDS)
+
+    def most(when: str, seed: int) -> int:
+        return max(m for (w, s, time, m), log in exact.items() if (w, s, time) == (when, seed, 100) and log <= 5)
+
+    return {
+        "exponential_in_time": median(fit(*each) for each in both),
+        "theory_matches": median(off(*each) for each in both),
+        "lowered_by_orders": lowered(500),
+        "factor_grows_exponentially": (lowered(500) / 500) / (lowered(250) / 250),
+        "more_dimensions": median(most("after", seed) - most("before", seed) for seed in SEEDS),
+    }
+
+
+def twin_fig03(t: Any) -> dict[str, float]:
+    def learned(task: str, schedule: str, keep: Callable[[float], bool]) -> float:
+        rows = select(t[task]["summary"], flossing=schedule, d=keep)
+        return mean(r["final_loss"] < 0.5 / {"copy": 12, "xor": 18}[task] for r in rows)
+
+    def reach(schedule: str) -> float:
+        longest = 0
+        for d in (10, 20, 40, 60):
+            if learned("xor", schedule, lambda x, d=d: x == d) <= 0.5:
+                break
+            longest = d
+        return longest
+
+    return {
+        "copy_flossed_learns_40": learned("copy", "pre", lambda d: d == 40),
+        "copy_unflossed_fails_40": learned("copy", "none", lambda d: d == 40),
+        "copy_unflossed_beyond_20": learned("copy", "none", lambda d: d > 20),
+        "copy_unflossed_up_to_20": learned("copy", "none", lambda d: d <= 20),
+        "xor_flossed_learns_40": learned("xor", "pre", lambda d: d == 40),
+        "xor_unflossed_fails_40": learned("xor", "none", lambda d: d == 40),
+        "xor_longer_delays": reach("pre") - reach("none"),
+    }
+
+
+def accuracy(rows: list[Row], **wanted: Any) -> float:
+    return mean(0.5 if r["status"] == "diverged" else r["final_accuracy"] for r in select(rows, **wanted))
+
+
+def twin_fig04(t: Any) -> dict[str, float]:
+    temporal, spatial = (functools.partial(accuracy, t[run]["summary"]) for run in ("temporal", "spatial"))
+    return {
+        "during_at_70": temporal(flossing="during", d=70),
+        "pre_at_70": temporal(flossing="pre", d=70),
+        "none_at_70": temporal(flossing="none", d=70),
+        "none_from_40": temporal(flossing="none", d=lambda d: d >= 40),
+        "pre_helps": temporal(flossing="pre") - temporal(flossing="none"),
+        "spatial_pre_helps": spatial(flossing="pre") - spatial(flossing="none"),
+        "spatial_pre_fails_beyond_60": spatial(flossing="pre", d=70),
+        "spatial_during_helps_more": spatial(flossing="during", d=70) - spatial(flossing="pre", d=70),
+    }
+
+
+def twin_fig14(t: Any) -> dict[str, float]:
+    own, other = (t[run]["summary"] for run in ("temporal", "fig04/temporal"))
+    orthogonal = accuracy(own, d=lambda d: d != 90) - accuracy(other, d=lambda d: d != 50)
+    values = twin_fig04(t) | {"orthogonal_slightly_better": orthogonal}
+    return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
+
+
+def twin_by_k(rows: list[Row]) -> dict[str, float]:
+    def needed(d: int) -> float:
+        return min((k for k in (10, 40, 80) if accuracy(rows, d=d, k=k) > 0.95), default=90)
+
+    return {
+        "more_exponents_needed": needed(70) - needed(20),
+        "few_fail": accuracy(rows, d=20, k=10) - accuracy(rows, d=70, k=10),
+        "many_help": accuracy(rows, d=70, k=80) - accuracy(rows, d=70, k=10),
+    }
+
+
+def twin_fig05(t: Any) -> dict[str, float]:
+    return twin_by_k(t["during"]["summary"])
+
+
+def twin_fig07(t: Any) -> dict[str, float]:
+    never = accuracy(t["pre"]["summary"], d=70, k=80)
+    return twin_by_k(t["early"]["summary"]) | {"pre_never_solves": never}
+
+
+def twin_fig06(t: Any) -> dict[str, float]:
+    def arrive(run: str) -> float:
+        return sum(reached(t[run]["flossing"])) / len(groups(t[run]["spectrum"], "seed"))
+
+    unstable = [sorted(own, key=by_epoch) for own in groups(t["relu_unstable"]["flossing"], "seed").values()]
+    return {
+        "lstm_reaches_zero": arrive("lstm"),
+        "lstm_reaches_zero_faster": arrive("lstm_faster"),
+        "relu_reaches_zero": arrive("relu"),
+        "relu_centred_reaches_zero": arrive("relu_centred"),
+        "unstable_relu_stabilised": median(own[-1]["lambda_1"] for own in unstable if own[0]["lambda_1"] > 0),
+    }
+
+
+def training(t: Any, run: str = "gradient", **wanted: Any) -> list[list[Row]]:
+    """The training rows of each network, by epoch."""
+    rows = groups(select(t[run]["metrics"], phase="train", **wanted), "network").values()
+    return [sorted(own, key=by_epoch) for own in rows]
+
+
+def left_chance(own: list[Row]) -> float | None:
+    """The first epoch from which accuracy stays above 60 %."""
+    stays = None
+    for row in reversed(own):
+        if not row["accuracy"] > 0.6:
+            break
+        stays = row["epoch"]
+    return stays
+
+
+def window(own: list[Row], column: str, low: float, high: float) -> list[float]:
+    """Values at low ≤ epoch < high."""
+    return [r[column] for r in own if low <= r["epoch"] < high]
+
+
+NORM = "grad_norm_h0"
+
+
+def learning(courses: list[list[Row]]) -> list[tuple[list[Row], float]]:
+    return [(own, left) for own in courses if (left := left_chance(own)) is not None]
+
+
+def twin_fig08(t: Any) -> dict[str, float]:
+    early = training(t, flossing="early")
+    small = [window(own, NORM, 500, left - 200) for own, left in learning(early)]
+    return {
+        "unflossed_vanishes": median(median(window(own, NORM, 100, 1e9)) for own in training(t, flossing="none")),
+        "episodes_spike": mean(
+            any(x > 1e-2 for x in window(own, NORM, e, e + 50)) for own in early for e in EPISODES["early"]
+        ),
+        "accuracy_follows_gradient": mean(
+            any(x > 1e-3 for x in window(own, NORM, left - 200, left + 200.5)) for own, left in learning(early)
+        ),
+        "small_before": median(math.log10(median(values)) for values in small if values),
+    }
+
+
+def twin_fig09(t: Any) -> dict[str, float]:
+    leads, lasting, ratios = [], [], []
+    for own, left in learning(training(t)):
+        stays = [r["epoch"] for r in own if min(window(own, NORM, r["epoch"], r["epoch"] + 100)) >= 1e-3]
+        lasting += [left - stays[0]] if stays else []
+        leads.append(left - max((r["epoch"] for r in own if r[NORM] < 1e-3), default=-1))
+        last = max(r["epoch"] for r in own if r["accuracy"] <= 0.5)
+        near, far = window(own, NORM, last - 99.5, last + 0.5), window(own, NORM, last - 999.5, last - 499.5)
+        ratios.append(median(near) / median(far))
+    return {
+        "gradient_precedes_accuracy": median(leads),
+        "lasting_rise_precedes_accuracy": median(lasting),
+        "gradient_grows_at_chance": median(ratios),
+    }
+
+
+def peak(own: list[Row], column: str) -> float:
+    values = [(window(own, column, e, e + 25), window(own, column, e - 25, e)) for e in (100, 200, 300, 400)]
+    return median(math.log10(max(after) / median(before)) for after, before in values if after and before)
+
+
+def twin_fig10(t: Any) -> dict[str, float]:
+    early, none = training(t, flossing="early"), training(t, flossing="none")
+    late = [median(window(own, "sv_40", 0.9 * 999, 1e9)) / own[0]["sv_40"] for own in none]
+    typical = [median(median(window(own, "sv_1", 0, 1e9)) for own in courses) for courses in (early, none)]
+    return {
+        **{f"sv{i}_peaks": median(peak(own, f"sv_{i}") for own in early) for i in (20, 40)},
+        "sv1_hardly_peaks": median(peak(own, "sv_1") for own in early),
+        "unflossed_diminishes": median(map(math.log10, late)),
+        "sv1_comparable": math.log10(typical[0] / typical[1]),
+    }
+
+
+def twin_fig11(t: Any) -> dict[str, float]:
+    return {"other_networks": mean(peak(own, "sv_20") > 0.5 for own in training(t, flossing="early"))}
+
+
+def twin_fig12(t: Any) -> dict[str, float]:
+    courses = training(t, flossing="throughout")
+    late = [[r for r in own if r["epoch"] > 1990 / 2] for own in courses]
+    phase = [{p: [r["accuracy"] for r in own if r["epoch"] % 100 == p] for p in (0, 90)} for own in late if own]
+    final = functools.partial(accuracy, t["gradient"]["summary"])
+    return {
+        "drops_to_chance": median(mean(each[0]) for each in phase),
+        "recovers_between": median(mean(each[90]) - mean(each[0]) for each in phase),
+        "never_100": median(max(r["accuracy"] for r in own) for own in courses),
+        "early_is_better": final(flossing="early") - final(flossing="throughout"),
+    }
+
+
+def twin_fig13(t: Any) -> dict[str, float]:
+    last = {own[0]["network"]: [r for r in own if r["lambda_1"] == r["lambda_1"]][-1] for own in training(t, "spatial")}
+    done = select(t["spatial"]["summary"], status="done")
+    solved = select(done, final_accuracy=lambda x: x > 0.95)
+    during = [(r["d"], last[r["network"]]) for r in select(solved, flossing="during")]
+
+    def off(column: str) -> float:
+        return median(abs(row[column] / (-0.2 * math.exp(-0.03 * d)) - 1) for d, row in during)
+
+    def typical(rows: list[Row]) -> float:
+        return median(last[r["network"]]["lambda_1"] for r in rows)
+
+    failed = select(done, final_accuracy=lambda x: x < 0.55)
+    return {
+        "lambda1_follows_fit": off("lambda_1"),
+        "lambda10_follows_fit": off("lambda_10"),
+        "lambda1_rises_with_delay": statistics.correlation(
+            ranks([d for d, _ in during]), ranks([row["lambda_1"] for _, row in during])
+        ),
+        "unsuccessful_are_smaller": typical(solved) - typical(failed),
+    }
+
+
+def ranks(values: list[float]) -> list[float]:
+    return [sum(y < x for y in values) + (sum(y == x for y in values) + 1) / 2 for x in values]
+
+
+def twin_fig16(t: Any) -> dict[str, float]:
+    rows = t["convergence"]["convergence"]
+
+    def spread(i: int, step: int) -> float:
+        return statistics.stdev(r["lambda"] for r in select(rows, i=i, step=step))
+
+    return {"converges": max(spread(i, 100) / spread(i, 10) for i in (1, 20, 60, 80))}
+
+
+def twin_overlap(t: Any) -> dict[str, float]:
+    def change(run: str, first: int, last: int, since: int, until: int) -> float:
+        return median(
+            median(window(own, "clv_overlap", left + first, left + last))
+            - median(window(own, "clv_overlap", left + since, left + until))
+            for own, left in learning(training(t, run))
+        )
+
+    runs = ("flossed", "unflossed")
+    rises = {f"{run}_rises": change(run, 0, 500, -500, 0) for run in runs}
+    return {**rises, **{f"{run}_peaks": change(run, -150, 0, -600, -300) for run in runs}}
+
+
+def twin_table1(t: Any) -> dict[str, float]:
+    orders = {
+        "train": lambda r: r["n"] ** 2 * r["batch"] * r["t"],
+        "floss": lambda r: (r["n"] ** 2 * r["k"] + r["n"] * r["k"] ** 2) * r["t"],
+    }
+
+    def slope(rows: list[Row], size: str, measure: Callable[[Row], float]) -> float:
+        x, y = [math.log(r[size]) for r in rows], [math.log(measure(r)) for r in rows]
+        return statistics.linear_regression(x, y).slope
+
+    def excess(loop: str, sizes: tuple[str, ...]) -> float:
+        found = []
+        for engine, size in itertools.product(("torch", "native"), sizes):
+            others = {name: value for name, value in BASE.items() if name != size}
+            rows = select(t["cost"]["bench"], engine=engine, loop=loop, **others)
+            found.append(slope(rows, size, lambda r: r["ms_per_network_epoch"]) - slope(rows, size, orders[loop]))
+        return max(found)
+
+    rows = t["share"]["summary"]
+    count = sum(sum(e < r["epochs"] for e in EPISODES[r["flossing"]]) for r in rows)
+    f = sum(r["floss_seconds"] for r in rows) / count
+    rest = mean(r["seconds"] - r["floss_seconds"] for r in rows)
+    return {
+        "training_order": excess("train", ("n", "t", "batch")),
+        "flossing_order": excess("floss", ("n", "t", "k")),
+        "share_of_flossing": 2 * f / (2 * f + rest),
+    }
+
+
+def spoilt(world: World) -> World:
+    """With the flossed networks of seed 0 diverged after 300 epochs; those of an analysis before the first."""
+
+    def diverged(row: Row) -> bool:
+        return row.get("seed") == 0 and row.get("flossing") not in ("none", "before")
+
+    lost = {"final_loss": None, "final_accuracy": None, "diverged_at": 300, "epochs": 300, "status": "diverged"}
+    found: World = {}
+    for run, tables in world.items():
+        found[run] = {}
+        for name, rows in tables.items():
+            if name == "summary":
+                rows = [row | lost if diverged(row) else row for row in rows]
+            elif name == "metrics":
+                rows = [row for row in rows if not diverged(row) or row["epoch"] <= 300]
+            elif name == "flossing":
+                rows = [row for row in rows if row["seed"] != 0]
+            found[run][name] = rows
+    return found
+
+
+@pytest.mark.parametrize("figure", [figure for figure in figures() if figure != "fig15"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "diverged"])
+def test_numbers_equal_those_of_plain_python(figure, whole):
+    tables = world(figure, "random") if whole else spoilt(world(figure, "random"))
+    expected = globals()[f"twin_{figure}"]({run: rows_of(text(each)) for run, each in tables.items()})
+    data, values = findings(tables), {}
+    for one in CLAIMS.values():
+        if one.figure == figure:
+            sample = one.sample(data)
+            values[one.name.partition(".")[2]] = float(sample.statistic(sample.rows))
+    assert values == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_the_area_of_the_rectangle_is_kept():
+    sample = CLAIMS["fig15.area_kept"].sample({})
+    assert len(sample.rows) == 100
+    assert 0 <= sample.statistic(sample.rows) < 1e-14

@@ -1,0 +1,206 @@
+"""The paper's claims: each true and each false on made-up data, and on data that is not as one would like it."""
+
+import csv
+import functools
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from made_up_data import Row, World, findings, made, world
+
+from floss.papers import claim
+from floss.papers.claim import (
+    NOT_ENOUGH,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Result,
+    bootstrap,
+    claims_csv,
+    judge,
+)
+from floss.papers.experiments import experiment, figures
+from floss.papers.gradient_flossing import claims_fig15 as fig15
+from floss.papers.judge import all_claims
+
+CLAIMS = {each.name: each for each in all_claims()}
+NAMES = sorted(CLAIMS)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Few bootstrap replicates."""
+    monkeypatch.setattr(claim, "bootstrap", functools.partial(bootstrap, replicates=100))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_claim_that_is_true_is_reproduced(name, quick):
+    result = judge(CLAIMS[name], made(CLAIMS[name].figure, "true"))
+    assert result.verdict == REPRODUCED, (result.value, result.low, result.high)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_claim_that_is_false_is_not_reproduced(name, quick, monkeypatch):
+    monkeypatch.setattr(fig15, "areas", lambda matrix: (1.0, 1.01))  # it has no data
+    result = judge(CLAIMS[name], made(CLAIMS[name].figure, "false"))
+    assert result.verdict == NOT_REPRODUCED, (result.value, result.low, result.high)
+
+
+def test_every_figure_has_claims_of_its_own_name():
+    assert len(CLAIMS) == len(all_claims())
+    assert {each.figure for each in all_claims()} == set(figures())
+    assert all(each.name.startswith(each.figure + ".") for each in all_claims())
+
+
+def test_made_up_data_is_of_runs_of_the_experiments():
+    for figure in figures():
+        runs = {name for name in world(figure, "true") if "/" not in name}
+        assert runs <= set(experiment(figure).scales["paper"])
+
+
+def judged(figure: str, world: World, scale: str = "paper") -> dict[str, Result]:
+    data = findings(world, scale)
+    return {one.name: judge(one, data) for one in CLAIMS.values() if one.figure == figure}
+
+
+def changed(figure: str, change: Callable[[str, Row], Row | None]) -> World:
+    """The true world of a figure with every row changed, or left out."""
+    return {
+        run: {name: [new for row in rows if (new := change(name, row)) is not None] for name, rows in tables.items()}
+        for run, tables in world(figure, "true").items()
+    }
+
+
+@pytest.mark.parametrize("figure", figures())
+def test_smoke_data_has_no_verdict(figure, quick):
+    """Two networks, and a few epochs."""
+
+    def few(name: str, row: Row) -> Row | None:
+        return row if row.get("seed", 0) < 2 and row.get("state", 0) < 2 and row.get("epoch", 0) < 20 else None
+
+    verdicts = {r.verdict for r in judged(figure, changed(figure, few), "smoke").values()}
+    assert verdicts == ({REPRODUCED} if figure == "fig15" else {NOT_ENOUGH})
+
+
+@pytest.mark.parametrize("figure", figures())
+@pytest.mark.parametrize("last", [-1, 0, 300])
+def test_diverged_networks_are_no_obstacle(figure, last, quick):
+    """All networks of seed 0, after so many epochs; they have no final accuracy or loss."""
+
+    def lose(name: str, row: Row) -> Row | None:
+        if row.get("seed") != 0:
+            return row
+        if name == "summary":
+            return row | {"final_loss": None, "final_accuracy": None, "diverged_at": last, "epochs": max(last, 0)}
+        return row if name not in ("metrics", "flossing") or row["epoch"] <= last else None
+
+    for name, result in judged(figure, changed(figure, lose)).items():
+        if figure not in ("fig15", "fig16"):
+            assert result.verdict in (REPRODUCED, NOT_ENOUGH), (name, result)
+
+
+@pytest.mark.parametrize("figure", figures())
+@pytest.mark.parametrize("everything", [True, False], ids=["all", "all_but_one"])
+def test_networks_that_learn_nothing(figure, everything, quick):
+    """Claims about networks that learn have no value then, or one of a single unit."""
+
+    def chance(name: str, row: Row) -> Row:
+        if not everything and row.get("seed") == 0:
+            return row
+        own = {"final_loss": 10.0, "final_accuracy": 0.5} if name == "summary" else {"accuracy": 0.5}
+        return row | {column: value for column, value in own.items() if column in row}
+
+    results = judged(figure, changed(figure, chance))
+    for name, result in results.items():
+        if re.search(r"learning networks|that have one|stays above 60|accuracy > 95 %", result.claim.statistic):
+            assert np.isnan(result.value) == everything, name
+            if name != "fig13.unsuccessful_are_smaller":  # it has those that fail
+                assert result.units == (0 if everything else 1), name
+
+
+SCHEDULES = {
+    figure: sorted({row["flossing"] for run in world(figure, "true").values() for row in run.get("summary", ())})
+    for figure in figures()
+}
+
+
+@pytest.mark.parametrize(
+    ("figure", "schedule"),
+    [(f, s) for f, several in SCHEDULES.items() for s in several if len(several) > 1 and f not in ("fig07", "overlap")],
+)
+def test_without_a_schedule_there_is_no_number_about_it(figure, schedule, quick):
+    results = judged(figure, changed(figure, lambda name, row: None if row.get("flossing") == schedule else row))
+    for name, result in results.items():
+        if re.search(rf"\b{schedule}\b", result.claim.statistic) and name != "fig13.unsuccessful_are_smaller":
+            assert np.isnan(result.value), name
+            assert result.verdict == NOT_ENOUGH
+
+
+@pytest.mark.parametrize("figure", ["fig03", "fig04", "fig05", "fig07", "fig13", "fig14"])
+@pytest.mark.parametrize("place", [40, 70])
+@pytest.mark.parametrize("schedules", [("none",), ("pre", "early"), ("during",), ("none", "pre", "during", "early")])
+def test_without_a_delay_there_is_no_number_about_it(figure, place, schedules, quick):
+    """Nor about a comparison in which only one side has it."""
+
+    def leave_out(name: str, row: Row) -> Row | None:
+        return None if row.get("d") == place and row["flossing"] in schedules else row
+
+    for name, result in judged(figure, changed(figure, leave_out)).items():
+        words = result.claim.statistic
+        about = any(re.search(rf"\b{schedule}\b", words) for schedule in schedules)
+        one_sided = len(schedules) < 4 and f"{schedules[0]} minus" in words and "spatial" not in words
+        if (about and f"d = {place}" in words) or (one_sided and "learn every one" not in words):
+            assert np.isnan(result.value), name
+            assert result.verdict == NOT_ENOUGH
+
+
+@pytest.mark.parametrize("figure", ["fig03", "fig04", "fig05", "fig07", "fig13", "fig14", "fig12"])
+def test_a_single_network_that_is_missing_is_not_one_at_chance(figure, quick):
+    gone = {run: tables["summary"][0]["network"] for run, tables in world(figure, "true").items()}
+
+    def leave_out(name: str, row: Row) -> Row | None:
+        return None if row.get("network") in gone.values() else row
+
+    whole = judged(figure, world(figure, "true"))
+    for name, result in judged(figure, changed(figure, leave_out)).items():
+        assert np.isnan(result.value) or result.value == pytest.approx(whole[name].value, abs=0.01)
+
+
+def test_networks_trained_for_different_times_are_not_compared(quick):
+    claim, tables = CLAIMS["fig14.orthogonal_slightly_better"], world("fig14", "true")
+
+    def beside(scale: str) -> Result:
+        return judge(claim, {**findings(tables), "fig04/temporal": findings(tables, scale)["fig04/temporal"]})
+
+    assert beside("smoke").units == 0
+    assert np.isnan(beside("smoke").value)
+    assert beside("small").value == beside("paper").value == judge(claim, findings(tables)).value
+
+
+def test_claims_csv():
+    results = [judge(one, made(one.figure, "true")) for one in CLAIMS.values() if one.figure in ("fig04", "fig15")]
+    results += [Result(CLAIMS["fig16.converges"])]
+    content = claims_csv(results)
+    assert content == claims_csv(results)
+    rows = list(csv.DictReader(io.StringIO(content)))
+    assert content.splitlines()[0] == "claim,figure,statistic,criterion,value,low,high,networks,verdict"
+    assert len(rows) == len(results)
+    for row, result in zip(rows, results, strict=True):
+        assert row["claim"] == result.claim.name
+        assert row["figure"] == result.claim.figure
+        assert row["statistic"] == result.claim.statistic
+        assert row["criterion"] == str(result.claim.criterion)
+        assert row["verdict"] == result.verdict
+        assert int(row["networks"]) == result.networks
+        for name in ("value", "low", "high"):
+            expected = getattr(result, name)
+            assert float(row[name] or "nan") == pytest.approx(expected, rel=1e-5, nan_ok=True)
+
+
+def test_words_are_whole():
+    for one in CLAIMS.values():
+        for words in (one.sentence, one.statistic, one.place):
+            assert words
+            assert words == " ".join(words.split())
+        assert np.isfinite([one.criterion.above, one.criterion.below]).any()

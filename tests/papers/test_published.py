@@ -1,0 +1,71 @@
+"""What is committed of the reproduction is whole, and is what the code as it is now makes of it."""
+
+import importlib
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from floss.papers.claim import Result, claims_csv
+from floss.papers.experiments import figures
+from floss.papers.findings import Reproduction
+from floss.papers.judge import judged
+from floss.runtime.files import sealed
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = ROOT / "results/paper"
+
+
+@pytest.fixture(scope="module")
+def reproduction() -> Reproduction:
+    return Reproduction(PAPER)
+
+
+@pytest.fixture(scope="module")
+def results(reproduction) -> list[Result]:
+    return judged(reproduction)
+
+
+def test_no_row_is_damaged_and_no_table(reproduction):
+    status = Counter(record.status for record in reproduction.records.values())
+    assert set(status) <= {"done", "diverged"}
+    assert status["done"] > 500
+    analyses = list((PAPER / "analyses").iterdir())
+    assert len(analyses) > 9
+    assert all(map(sealed, analyses))
+
+
+@pytest.mark.parametrize("figure", figures())
+def test_every_figure_has_its_data_and_its_pictures(reproduction, figure):
+    findings = reproduction.findings(figure)
+    assert findings is not None
+    assert all(finding.scale in ("paper", "small") for finding in findings.values())
+    for finding in findings.values():
+        assert all(environment["device"] and environment["commit"] for environment in finding.environments)
+        assert all((folder / "config.yaml").exists() or figure == "table1" for folder in finding.folders)
+    assert all((PAPER / "figures" / f"{figure}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
+
+
+def test_claims_are_those_of_the_data(results):
+    assert (ROOT / "results/claims.csv").read_text() == claims_csv(results)
+
+
+def test_the_readme_shows_them(reproduction):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        filled = importlib.import_module("fill_readme").filled
+    finally:
+        sys.path.pop(0)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert filled(readme, reproduction) == readme
+    with pytest.raises(SystemExit, match="must have the marks"):
+        filled(readme.replace("<!-- end of claims -->", ""), reproduction)
+
+
+def test_a_script_without_floss_finds_the_same_values():
+    script = [sys.executable, str(ROOT / "scripts/recompute_claims.py")]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("same") > 20

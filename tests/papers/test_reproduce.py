@@ -1,0 +1,351 @@
+"""`floss reproduce`: every figure of the paper, computed where it is missing and nowhere else, and drawn."""
+
+import csv
+import importlib
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from command import floss, inside, rows, start
+
+from floss.papers import mend
+from floss.papers.claim import COLUMNS
+from floss.papers.experiments import SCALES, experiment, figures, label, named
+from floss.papers.finding import Finding
+from floss.papers.findings import REQUESTS, Reproduction, record_request
+from floss.papers.judge import all_claims
+from floss.sweep.networks import expand
+from floss.sweep.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+SMOKE = "scale=smoke"
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> Path:
+    """Every figure at the smallest scale, as a user computes it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    begin = time.monotonic()
+    done = inside(folder, "reproduce", SMOKE)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begin < 180
+    (folder / "printed").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture
+def copy(smoke, tmp_path) -> Path:
+    """The same to spoil."""
+    shutil.copytree(smoke / "results", tmp_path / "results")
+    return tmp_path
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "results/paper/figures").iterdir()}
+
+
+def test_a_figure_is_a_file_in_each_of_four_places():
+    names = {*(f"fig{i:02d}" for i in range(1, 17)), "table1", "overlap"}
+    assert set(figures()) == names
+    for folder in ("conf/experiment/gradient_flossing", "floss/papers/gradient_flossing"):
+        assert names <= {path.stem for path in (ROOT / folder).iterdir()}
+    for figure in names:
+        assert callable(importlib.import_module(f"floss.papers.gradient_flossing.{figure}").draw)
+        assert {claim.figure for claim in all_claims()} == names
+
+
+def test_names_of_claims_are_unique_and_tell_their_figure():
+    names = [claim.name for claim in all_claims()]
+    assert len(set(names)) == len(names)
+    assert all(claim.name.startswith(f"{claim.figure}.") for claim in all_claims())
+
+
+@pytest.mark.parametrize("figure", figures())
+def test_the_smaller_scales_are_parts_of_the_larger(figure, tmp_path):
+    """So that nothing that was computed for one is lost for the other; smoke trains for fewer epochs."""
+    scales = experiment(figure).scales
+    assert set(scales) == set(SCALES)
+    for name, run in scales["small"].items():
+        if run.command == "train" and name in scales["paper"]:
+            small, paper = (expand(one.jobs(tmp_path)) for one in (run, scales["paper"][name]))  # pyright: ignore[reportArgumentType]
+            assert set(small) <= set(paper)
+            assert all(one.train.epochs == next(iter(paper.values())).train.epochs for one in small.values())
+
+
+def test_the_papers_own_grid(tmp_path):
+    jobs = [job for run in experiment("fig04").scales["paper"].values() for job in run.jobs(tmp_path)]
+    networks = expand(jobs)  # pyright: ignore[reportArgumentType]
+    assert len(networks) == 2 * 8 * 3 * 20
+    one = next(iter(networks.values()))
+    assert (one.train.epochs, one.train.steps, one.train.batch, one.arch.n, one.flossing.k) == (10_000, 300, 16, 80, 75)
+    assert {one.d for one in networks.values()} == set(range(10, 81, 10))
+
+
+def test_figures_share_networks(tmp_path):
+    def keys(figure: str, name: str) -> set[str]:
+        return set(expand(experiment(figure).scales["paper"][name].jobs(tmp_path)))  # pyright: ignore[reportArgumentType]
+
+    assert keys("fig13", "spatial") <= keys("fig04", "spatial")
+    assert keys("fig05", "during") & keys("fig04", "temporal")
+    assert keys("fig07", "pre") & keys("fig04", "temporal")
+    assert keys("fig09", "gradient") & keys("fig08", "gradient")
+    assert keys("fig08", "gradient") <= keys("fig12", "gradient")
+    assert keys("table1", "share") == keys("fig04", "temporal")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (4, ("fig04",)),
+        ("table1", ("table1",)),
+        ("fig4", ("fig04",)),
+        ([16, "overlap", 16], ("fig16", "overlap")),
+        ("all", figures()),
+    ],
+)
+def test_what_fig_means(given, names):
+    assert named(given) == names
+
+
+def test_what_the_paper_calls_them():
+    names = {"fig04": "Fig. 4", "fig16": "Fig. 16", "table1": "Table 1", "overlap": "App. D"}
+    assert {name: label(name) for name in names} == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fig=17"], "fig=17: must be all, 1 to 16, table1, overlap, or a list of them"),
+        (["fig=tabel1"], "did you mean table1?"),
+        (["fig=[]"], "fig=[]: must name a figure"),
+        (["fig=1.5"], "fig=1.5: must be all, 1 to 16"),
+        (["scale=huge"], "scale=huge: must be one of paper, small, smoke"),
+        (["figure=4"], "figure: there is no such key; did you mean fig?"),
+        (["engine=magic", "fig=4"], "engine=magic: must be one of auto, torch, native"),
+        (["fig=4", "results=/dev/null/no"], "results=/dev/null/no: must be a folder that can be written"),
+        (["fig=4", "device=cuda", "engine=torch"], "device=cuda: "),
+    ],
+)
+def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, words):
+    done = inside(tmp_path, "reproduce", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_figure_is_drawn(smoke):
+    assert set(pictures(smoke)) == {f"{figure}.{suffix}" for figure in figures() for suffix in ("png", "svg")}
+    text = (smoke / "printed").read_text()
+    for figure in figures():
+        assert re.search(rf"^{re.escape(label(figure))} ", text, re.MULTILINE)
+    assert re.search(r"^to compute: \d+ networks in \d+ ensembles, \d+ analyses; about .* on this machine$", text, re.M)
+    # No folder of jobs or sweeps, which repeat the rows of the ensembles.
+    names = {path.name for path in (smoke / "results/paper").iterdir()}
+    assert names == {"ensembles", "analyses", "figures", "reproduction.json"}
+
+
+def test_nothing_is_computed_twice_and_pictures_are_the_same_bytes(copy):
+    before, ensembles = pictures(copy), set((copy / "results/paper/ensembles").iterdir())
+    stamps = {path: path.stat().st_mtime_ns for path in (copy / "results/paper").rglob("*.csv")}
+    shutil.rmtree(copy / "results/paper/figures")
+    done = inside(copy, "reproduce", SMOKE)
+    assert done.returncode == 0, done.stderr
+    assert "nothing to compute" in done.stdout
+    assert pictures(copy) == before
+    assert set((copy / "results/paper/ensembles").iterdir()) == ensembles
+    assert {path: path.stat().st_mtime_ns for path in (copy / "results/paper").rglob("*.csv")} == stamps
+
+
+def test_figures_draws_without_computing(copy):
+    before = pictures(copy)
+    shutil.rmtree(copy / "results/paper/figures")
+    done = inside(copy, "figures", "fig=4")
+    assert done.returncode == 0, done.stderr
+    assert pictures(copy) == {name: before[name] for name in ("fig04.png", "fig04.svg")}
+    assert inside(copy, "figures").returncode == 0
+    assert pictures(copy) == before
+
+
+def test_what_is_damaged_is_repaired_and_nothing_else(copy):
+    """A deleted row of metrics.csv costs its network, and a changed table its analysis."""
+    before, root = pictures(copy), copy / "results/paper"
+    networks, _ = sorted(Store(root).records().values(), key=lambda record: record.key)[:2]
+    metrics = networks.folder / "metrics.csv"
+    lines = metrics.read_text().splitlines(keepends=True)
+    gone = next(i for i, line in enumerate(lines) if line.endswith(f",{networks.key}\n"))
+    metrics.write_text("".join(lines[:gone] + lines[gone + 1 :]))
+    spectrum = next(root.glob("analyses/spectrum-lstm-*/flossing.csv"))
+    text = spectrum.read_text()
+    spectrum.write_text(text.replace("lstm", "gru", 1))
+    done = inside(copy, "reproduce", SMOKE)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
+    assert spectrum.read_text() == text
+    assert pictures(copy) == before
+
+
+def halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+DAMAGES = (
+    halved,
+    lambda content: b"",
+    lambda content: b"\xff" + content,
+    lambda content: content.replace(b"lr: 0.001", b"lr: 0.002"),  # a number in its place
+    lambda content: content.replace(b"delay: ", b"relay: "),
+    lambda content: content.replace(b"runs:", b"runs: 3\nothers:"),
+)
+
+
+def said_by_mending(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is said of the files beside the tables of all figures."""
+    monkeypatch.chdir(copy)
+    runs = [run for figure in figures() for run in experiment(figure).scales["smoke"].values()]
+    mend.mend("results/paper", [job for run in runs for job in run.jobs("results/paper")])
+    return sorted(capsys.readouterr().err.splitlines())
+
+
+def said_by_fig04(copy: Path) -> list[str]:
+    """What `floss reproduce fig=4` says of them, as a user sees it."""
+    done = inside(copy, "reproduce", SMOKE, "fig=4")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to compute" in done.stdout
+    return done.stderr.splitlines()
+
+
+def test_config_files_are_written_again_as_they_were(copy, monkeypatch, capsys):
+    """Of all ensembles and analyses; each is damaged in another way, and one is gone."""
+    before = {path: path.read_bytes() for path in sorted(copy.glob("results/paper/*/*/config.yaml"))}
+    assert len(before) > len(DAMAGES)
+    damaged = []
+    for i, (path, content) in enumerate(before.items()):
+        spoiled = DAMAGES[i % len(DAMAGES)](content)
+        if spoiled != content:
+            path.write_bytes(spoiled)
+            damaged.append(path)
+    damaged[-1].unlink()
+    assert {path.parent.parent.name for path in damaged} == {"ensembles", "analyses"}
+    said = said_by_mending(copy, monkeypatch, capsys)
+    where = [path.relative_to(copy) for path in damaged]
+    assert said == sorted(f"floss: {path} was damaged or missing: written again" for path in where)
+    assert {path: path.read_bytes() for path in before} == before
+    assert said_by_mending(copy, monkeypatch, capsys) == []
+
+
+def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
+    """config.yaml of an ensemble with networks of this figure and of others, and of one without any of this figure."""
+    jobs = [job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]
+    wanted = expand(jobs).keys()  # pyright: ignore[reportArgumentType]
+    keys = {f: {record.key for record in records} for f, records in Store(copy / "results/paper").ensembles().items()}
+    shared = next(folder for folder in keys if keys[folder] & wanted and keys[folder] - wanted)
+    foreign = next(folder for folder in keys if not keys[folder] & wanted)
+    return shared / "config.yaml", foreign / "config.yaml"
+
+
+def test_an_ensemble_of_several_figures_is_described_for_any_of_them(copy):
+    shared, foreign = configs_beside("fig04", copy)
+    before = shared.read_bytes()
+    for path in (shared, foreign):
+        path.write_bytes(b"")
+    assert said_by_fig04(copy) == [f"floss: {shared.relative_to(copy)} was damaged or missing: written again"]
+    assert (shared.read_bytes(), foreign.read_bytes()) == (before, b"")
+
+
+def test_networks_of_no_figure_are_not_forgotten(copy, monkeypatch):
+    """Where config.yaml cannot be written again, it stays as it is."""
+    shared, _ = configs_beside("fig04", copy)
+    shared.write_bytes(b"runs: [")
+    monkeypatch.setattr(mend, "figures", lambda: ("fig04",))
+    assert said_by_fig04(copy) == [
+        f"floss: {shared.relative_to(copy)} is damaged or missing, and has networks of no figure: take it from a copy"
+    ]
+    assert shared.read_bytes() == b"runs: ["
+
+
+def test_a_lost_environment_is_said(copy, monkeypatch, capsys):
+    kinds = ("ensembles/*", "analyses/spectrum-*", "analyses/*-smoke")
+    paths = [next(copy.glob(f"results/paper/{kind}/environment.json")) for kind in kinds]
+    paths[0].unlink()
+    paths[1].write_text("{")
+    paths[2].write_text("[]")
+    assert said_by_mending(copy, monkeypatch, capsys) == sorted(
+        f"floss: {path.relative_to(copy)} is damaged or missing: "
+        "the numbers are sound, but only a copy knows where they were computed"
+        for path in paths
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff{", b"[1, 2]", b'{"fig04": 3}'])
+def test_a_damaged_record_of_what_was_asked_for_hides_nothing(copy, content):
+    root = copy / "results/paper"
+    before = Reproduction(root).findings("fig04")
+    (root / REQUESTS).write_bytes(content)
+    found = Reproduction(root).findings("fig04")
+    assert before is not None
+    assert found is not None
+    assert {name: one.command for name, one in found.items()} == {name: one.command for name, one in before.items()}
+    record_request(root, ("fig04",), "smoke")
+    assert set(Reproduction(root).requested) == set(figures())
+    assert Reproduction(root).findings("fig12") is not None
+
+
+def test_interrupted_twice_it_ends_with_the_same_pictures(smoke, tmp_path):
+    """SIGINT while networks are trained: status 130, and the same command goes on."""
+    arguments = ("reproduce", "fig=[4,8]", SMOKE)
+    for wait in (2.5, 4.0):
+        process = start(tmp_path, *arguments)
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 130), (out, err)
+        assert "Traceback" not in err
+    done = floss(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    before = pictures(smoke)
+    assert pictures(tmp_path) == {f"{f}.{s}": before[f"{f}.{s}"] for f in ("fig04", "fig08") for s in ("png", "svg")}
+
+
+def test_the_larger_scale_is_shown_where_it_is_complete(copy, tmp_path):
+    reproduction = Reproduction(copy / "results/paper")
+    findings = reproduction.findings("fig04")
+    assert findings is not None
+    assert {finding.scale for finding in findings.values()} == {"smoke"}
+    assert isinstance(findings["temporal"], Finding)
+    overrides = experiment("fig04").scales["smoke"]["temporal"].overrides
+    assert findings["temporal"].command == f"floss train -m {' '.join(overrides)}"
+    assert Reproduction(tmp_path / "nothing").findings("fig04") is None
+
+
+def test_a_report_of_data_that_show_nothing(copy):
+    done = inside(copy, "report")
+    assert done.returncode == 0, done.stderr
+    with (copy / "results/claims.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0]) == list(COLUMNS)
+    assert [row["claim"] for row in table] == [claim.name for claim in all_claims()]
+    measured = {row["figure"]: row["verdict"] for row in table}
+    assert measured.pop("fig15") == "reproduced"  # a theorem
+    assert set(measured.values()) == {"not yet enough data"}
+    assert "</html>" in (copy / "results/report.html").read_text()
+
+
+def test_a_report_needs_a_reproduction(tmp_path):
+    done = inside(tmp_path, "report")
+    assert done.returncode == 2
+    assert done.stderr == "floss report: results=results/paper: must be a folder of floss reproduce\n"
+
+
+def test_rows_are_those_of_the_store(copy):
+    """A finding's tables against the files, read by hand."""
+    findings = Reproduction(copy / "results/paper").findings("fig10")
+    assert findings is not None
+    finding = findings["gradient"]
+    keys = set(finding.summary["network"])
+    by_hand = [row for folder in finding.folders for row in rows(folder / "metrics.csv") if row["network"] in keys]
+    assert len(finding.metrics) == len(by_hand)
+    assert sorted(finding.metrics["sv_20"].dropna()) == sorted(float(row["sv_20"]) for row in by_hand if row["sv_20"])
