@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bench.test_scaling import scans, table
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from bench.test_scaling import scans, table
 
-from floss.figures import fig01, fig02, fig06, fig15, fig16, overlap, table1
 from floss.figures.departure import leaves_chance
 from floss.figures.spread import curves
 from floss.figures.style import house_style, save
 from floss.papers.finding import Finding, Findings
+from floss.papers.gradient_flossing import fig01, fig02, fig06, fig15, fig16, overlap, table1
 
 INF, NAN = math.inf, math.nan
 

@@ -1,4 +1,4 @@
-"""Covariant vectors: eigenvectors, covariance, the Oseledets splitting by hand, known directions, angles and overlaps."""
+"""Covariant vectors: eigenvectors, covariance, the Oseledets splitting by hand, known directions, angles, overlaps."""
 
 import math
 

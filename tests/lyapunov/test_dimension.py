@@ -1,4 +1,4 @@
-"""Dimension and entropy: published dimensions, a slow twin, and the edges: no positive exponent, no negative sum, NaN."""
+"""Dimension and entropy: published dimensions, a slow twin, and the edges: no positive exponent, NaN."""
 
 import math
 

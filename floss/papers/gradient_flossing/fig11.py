@@ -5,8 +5,8 @@
 
 from matplotlib.figure import Figure
 
-from floss.figures import fig10
 from floss.papers.finding import Findings
+from floss.papers.gradient_flossing import fig10
 
 
 def draw(findings: Findings) -> Figure:

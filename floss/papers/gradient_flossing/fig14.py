@@ -5,8 +5,8 @@
 
 from matplotlib.figure import Figure
 
-from floss.figures import fig04
 from floss.papers.finding import Findings
+from floss.papers.gradient_flossing import fig04
 
 
 def draw(findings: Findings) -> Figure:
