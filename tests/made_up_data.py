@@ -13,7 +13,8 @@ import pandas as pd
 from floss.bench.command import COLUMNS as BENCH
 from floss.figures.growth import cost
 from floss.papers.finding import Finding, Findings
-from floss.runtime.files import METRICS, SUMMARY, csv_text
+from floss.runtime.files import csv_text
+from floss.sweep.columns import METRICS, SUMMARY
 
 Row = dict[str, Any]
 World = dict[str, dict[str, list[Row]]]

@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from floss import random
+from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob, checkpoint_file
-from floss.jobs.keys import ConfigError
 from floss.jobs.train import ArchConfig
 from floss.lyapunov.spectrum import initial_tangent
 from floss.networks import CELLS, Cell, Parameters
 from floss.random import Stream
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint
+from floss.runtime.checkpoint import load_checkpoint
 from floss.tasks import TASKS
 from floss.training.adam import Adam
 from floss.training.flossing import flossing_step

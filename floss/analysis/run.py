@@ -10,26 +10,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
+from floss.errors import CheckpointError, ConfigError
 from floss.figures import draw
 from floss.jobs.analysis import AnalysisJob
-from floss.jobs.keys import ConfigError
 from floss.jobs.train import config_yaml
 from floss.lyapunov.jacobian import Step, advance
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
-from floss.runtime.files import (
-    CHECKSUMS,
-    csv_text,
-    environment,
-    exclusive,
-    remove_leftovers,
-    seal,
-    sealed,
-    write_json,
-    write_whole,
-)
+from floss.runtime.environment import environment
+from floss.runtime.files import CHECKSUMS, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
 from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.interrupt import Interrupt, interruptible
+from floss.runtime.locks import exclusive
 
 _CHECKPOINT_EVERY = 100
 """Flossing epochs between checkpoints."""

@@ -21,7 +21,8 @@ from floss import figures
 from floss.bench import jax_peer, peers, spectrum, torch_single
 from floss.jobs.train import BenchJob
 from floss.runtime.device import device_of
-from floss.runtime.files import csv_text, environment, seal, write_json, write_whole
+from floss.runtime.environment import environment
+from floss.runtime.files import csv_text, seal, write_json, write_whole
 from floss.training import engines
 from floss.training.schedule import transient_steps
 from floss.training.training import Network, Protocol, Training

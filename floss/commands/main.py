@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from floss.commands.train import collect, plan, sbatch, train
-from floss.jobs.keys import ConfigError, build, suggestion
+from floss.errors import ConfigError
+from floss.jobs.keys import build, suggestion
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -30,7 +31,7 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     command = "floss"
-    from floss.runtime.files import RunBusyError
+    from floss.errors import RunBusyError
 
     try:
         command, arguments = _command_of(sys.argv[1:])

@@ -3,12 +3,14 @@
 import sys
 from typing import Any
 
-from floss.jobs.keys import ConfigError, build, known_keys
+from floss.errors import ConfigError
+from floss.jobs.keys import build, known_keys
 
 
 def train(command: str, arguments: list[str]) -> None:
     """`floss train`: compute what is missing of a job or of a sweep, and say what became of it."""
-    from floss.jobs.compose import LaunchError, parse, plain, run_hydra, sweep_jobs
+    from floss.errors import LaunchError
+    from floss.jobs.compose import parse, plain, run_hydra, sweep_jobs
     from floss.jobs.train import TrainJob, train_job
 
     options = parse(command, arguments)

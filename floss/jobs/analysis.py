@@ -9,20 +9,8 @@ from typing import Any, ClassVar, TypeVar
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from floss.jobs.keys import (
-    ConfigError,
-    build,
-    either,
-    key,
-    list_of,
-    one_of,
-    one_or_more,
-    optional,
-    real,
-    switch,
-    text,
-    whole,
-)
+from floss.errors import ConfigError
+from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
 from floss.jobs.train import ArchConfig, check_cell, check_folder, config_hash
 from floss.training.schedule import transient_steps
 

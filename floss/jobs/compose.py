@@ -27,20 +27,28 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from floss.errors import ConfigError, LaunchError
 from floss.jobs.help import JOBS, help_node
-from floss.jobs.keys import ConfigError, known_keys, suggestion, unknown_key
+from floss.jobs.keys import known_keys, suggestion, unknown_key
 
 Job = TypeVar("Job")
 
+
 CONFIG_MODULE = "floss.conf"
+
+
 PLUGINS = "hydra_plugins.floss"
 """The package as which `floss/hydra_plugin` is installed."""
+
+
 # Hydra 1.3 warns without a version base, Hydra 1.4 warns with one.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 for _command in JOBS:
     ConfigStore.instance().store(group="hydra/help", name=f"floss_{_command}", node=help_node(_command))
+
+
 # Hydra's own protocol for plugins.
 for _kind, _name, _class, _more in (
     ("launcher", "stacked", "StackedLauncher", {}),
@@ -48,10 +56,6 @@ for _kind, _name, _class, _more in (
 ):
     _plugin = {"_target_": f"{PLUGINS}.{_class}", **_more}
     ConfigStore.instance().store(group=f"hydra/{_kind}", name=_name, node=_plugin, provider="floss")
-
-
-class LaunchError(RuntimeError):
-    """A launcher could not run a job, in one line."""
 
 
 class Stop(BaseException):

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from floss.errors import ConfigError
+
 T = TypeVar("T")
 
+
 _NEVER = object()
-
-
-class ConfigError(ValueError):
-    """Bad input, in one line for the person who typed it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from floss.jobs.keys import Check, ConfigError, build, key, list_of, one_of, one_or_more, optional, real, text, whole
+from floss.errors import ConfigError
+from floss.jobs.keys import Check, build, key, list_of, one_of, one_or_more, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
 from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 

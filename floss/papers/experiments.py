@@ -14,10 +14,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import JOBS
-from floss.jobs.keys import ConfigError, build, suggestion
+from floss.jobs.keys import build, suggestion
 from floss.jobs.train import BenchJob, TrainJob, train_job
 
 SCALES = ("paper", "small", "smoke")

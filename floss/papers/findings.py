@@ -12,7 +12,9 @@ from floss.jobs.analysis import AnalysisJob
 from floss.jobs.train import BenchJob, TrainJob
 from floss.papers.experiments import SCALES, Run, experiment, figures
 from floss.papers.finding import Finding, Findings
-from floss.runtime.files import SUMMARY, csv_text, read_environment, sealed, write_json
+from floss.runtime.environment import read_environment
+from floss.runtime.files import csv_text, sealed, write_json
+from floss.sweep.columns import SUMMARY
 from floss.sweep.networks import expand
 from floss.sweep.store import DONE, Record, Store
 

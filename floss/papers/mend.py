@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
+from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob
-from floss.jobs.keys import ConfigError
 from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
 from floss.papers.experiments import SCALES, Job, experiment, figures, folder_of
-from floss.runtime.files import read_environment, write_whole
+from floss.runtime.environment import read_environment
+from floss.runtime.files import write_whole
 from floss.sweep.networks import Networks, expand
 from floss.sweep.store import DONE, Store, config_text
 

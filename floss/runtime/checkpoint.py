@@ -11,11 +11,8 @@ from typing import Any
 
 import torch
 
+from floss.errors import CheckpointError
 from floss.runtime.files import write_whole
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used, in one line."""
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:

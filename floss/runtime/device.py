@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from floss.jobs.keys import ConfigError
+from floss.errors import ConfigError
 
 
 def check_device(device: str) -> None:

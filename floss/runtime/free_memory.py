@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from floss.jobs.keys import ConfigError
+from floss.errors import ConfigError
 
 
 @contextlib.contextmanager

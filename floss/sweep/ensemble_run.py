@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.jobs.keys import ConfigError
+from floss.errors import CheckpointError, ConfigError
 from floss.jobs.train import TrainJob
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
-from floss.runtime.files import METRICS, csv_text, environment, remove_leftovers, write_json, write_whole
+from floss.runtime.environment import environment
+from floss.runtime.files import csv_text, remove_leftovers, write_json, write_whole
 from floss.runtime.interrupt import Interrupt
+from floss.sweep.columns import METRICS
 from floss.sweep.networks import Stack, flossing_run
 from floss.sweep.store import Claim, config_text, identity, write_summary
 from floss.training.diagnostics import DIAGNOSTICS

@@ -15,17 +15,12 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob, config_hash, config_values, config_yaml
-from floss.runtime.checkpoint import CheckpointError, save_checkpoint
-from floss.runtime.files import (
-    IDENTITY,
-    SUMMARY,
-    csv_text,
-    format_value,
-    read_environment,
-    remove_leftovers,
-    write_whole,
-)
+from floss.runtime.checkpoint import save_checkpoint
+from floss.runtime.environment import read_environment
+from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
+from floss.sweep.columns import IDENTITY, SUMMARY
 from floss.sweep.ensemble_run import parameters_of
 from floss.sweep.networks import Networks, expand, network_keys
 from floss.sweep.store import DONE, Record, Store, identity

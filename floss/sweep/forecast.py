@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint
+from floss.runtime.checkpoint import load_checkpoint
 from floss.sweep.ensemble_run import place_of, train_ensemble
 from floss.sweep.folders import statuses
 from floss.sweep.networks import Networks, Stack, expand, flossing_epochs, flossing_work, stackable, training_work

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from floss.jobs.keys import ConfigError
+from floss.errors import ConfigError
 from floss.jobs.train import TrainJob
 from floss.runtime.device import free_gpu_memory
 from floss.runtime.free_memory import free_memory

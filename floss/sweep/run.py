@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from floss.errors import ConfigError
 from floss.figures import draw
-from floss.jobs.keys import ConfigError
 from floss.jobs.train import TrainJob
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.sweep.ensemble_run import compute

@@ -22,9 +22,11 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from floss.jobs.keys import ConfigError
+from floss.errors import ConfigError
 from floss.jobs.train import TrainJob, config_values
-from floss.runtime.files import METRICS, SUMMARY, csv_text, exclusive, locked, owner_of, remove_leftovers, write_whole
+from floss.runtime.files import csv_text, remove_leftovers, write_whole
+from floss.runtime.locks import exclusive, locked, owner_of
+from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.networks import Networks, Stack, merge
 from floss.sweep.packing import LARGE, PACKED, metrics_of, packed, spans_of
 

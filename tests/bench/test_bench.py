@@ -14,7 +14,8 @@ from command import floss, rows
 
 from floss.bench import command, jax_peer, peers, spectrum
 from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
-from floss.jobs.keys import ConfigError, build
+from floss.errors import ConfigError
+from floss.jobs.keys import build
 from floss.jobs.train import BenchJob
 from floss.training import engines
 

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from floss.figures import draw
 from floss.figures.tables import read_runs
-from floss.runtime.files import METRICS, SUMMARY, csv_text
+from floss.runtime.files import csv_text
+from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.networks import network_keys
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]

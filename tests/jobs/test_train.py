@@ -12,10 +12,11 @@ import yaml
 from command import analysis, job, jobs
 from omegaconf import OmegaConf
 
+from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob, analysis_job
 from floss.jobs.compose import selection, sweep_jobs
 from floss.jobs.help import JOBS
-from floss.jobs.keys import ConfigError, build, key, known_keys, whole
+from floss.jobs.keys import build, key, known_keys, whole
 from floss.jobs.train import (
     BenchJob,
     CollectJob,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from floss.jobs.keys import ConfigError
+from floss.errors import ConfigError
 from floss.runtime.device import check_device, device_of
 
 ROOT = Path(__file__).resolve().parents[2] / "floss"

@@ -14,21 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floss.errors import CheckpointError, RunBusyError
 from floss.runtime import files as results
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.runtime.files import (
-    METRICS,
-    SUMMARY,
-    RunBusyError,
-    csv_text,
-    environment,
-    exclusive,
-    format_value,
-    locked,
-    owner_of,
-    remove_leftovers,
-    write_whole,
-)
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.environment import environment
+from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
+from floss.runtime.locks import exclusive, locked, owner_of
+from floss.sweep.columns import METRICS, SUMMARY
 
 
 def test_write_whole_replaces(tmp_path):

@@ -10,7 +10,7 @@ from sweep.test_resume import computed, copied, ensemble, result
 
 from floss.jobs.train import ReproduceJob, TrainJob
 from floss.papers.reproduce import reproduce
-from floss.runtime.files import exclusive
+from floss.runtime.locks import exclusive
 from floss.sweep import run as sweep
 from floss.sweep import store
 from floss.sweep.networks import expand

@@ -23,10 +23,12 @@ import pytest
 import torch
 from command import TINY, floss, inside, job, jobs, rows, start
 
+from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
 from floss.runtime import interrupt
-from floss.runtime.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from floss.runtime.files import exclusive, locked, write_whole
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.files import write_whole
+from floss.runtime.locks import exclusive, locked
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
 from floss.sweep.networks import Stack, expand, network_keys

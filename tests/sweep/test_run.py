@@ -324,7 +324,8 @@ def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
 
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""
-    from floss.runtime.files import METRICS, csv_text, write_whole
+    from floss.runtime.files import csv_text, write_whole
+    from floss.sweep.columns import METRICS
     from floss.sweep.networks import Stack
     from floss.sweep.store import identity, write_summary
 

@@ -23,8 +23,8 @@ from floss.lyapunov.spectrum import initial_tangent
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint
-from floss.runtime.files import METRICS, SUMMARY
 from floss.sweep import run as sweep
+from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.summary import draw_sweep
 from floss.training.diagnostics import DIAGNOSTICS, effective_rank
 from floss.training.ensemble import Network, Protocol

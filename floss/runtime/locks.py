@@ -1,0 +1,56 @@
+"""Folders that one process at a time may write: kernel file locks, which a dead process never holds."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from floss.errors import RunBusyError
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.
+
+    Raises:
+        RunBusyError: another process holds it; the message names it.
+    """
+    path = folder / ".lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunBusyError(f"{folder} is being computed by {owner_of(folder)}") from None
+    try:
+        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        path.with_name(".owner").write_text(f"process {os.getpid()} on {platform.node()}, started {started}\n")
+        yield
+    finally:
+        path.with_name(".owner").unlink(missing_ok=True)
+        lock.release()  # the file stays: another process may hold it open already
+
+
+def locked(folder: Path) -> bool:
+    """Whether a living process holds the folder's lock.
+
+    Looking takes the lock for a moment, so those who look must have something that lets one look at a time.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def owner_of(folder: Path) -> str:
+    """What the holder of a folder's lock says of itself."""
+    try:
+        return (folder / ".owner").read_text().strip() or "another process"
+    except OSError:
+        return "another process"
