@@ -8,9 +8,9 @@ from torch import Tensor
 from floss.analysis.networks import Networks
 from floss.analysis.run import Progress, Table
 from floss.jobs.analysis import ConditionJob
+from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
 from floss.lyapunov.condition import condition_from_exponents, condition_number
 from floss.lyapunov.jacobian import one_step_jacobians
-from floss.lyapunov.spectrum import Chain, initial_tangent, qr_chain
 from floss.random import Stream
 
 _DIMENSIONS = 40

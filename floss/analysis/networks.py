@@ -13,7 +13,7 @@ from floss import random
 from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob, checkpoint_file
 from floss.jobs.train import ArchConfig
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Cell, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint

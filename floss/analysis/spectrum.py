@@ -7,9 +7,10 @@ import torch
 from floss.analysis.networks import Networks
 from floss.analysis.run import Progress, Table
 from floss.jobs.analysis import SpectrumJob
+from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
 from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
 from floss.lyapunov.history import LyapunovHistory
-from floss.lyapunov.spectrum import Chain, adaptive_t_ons, initial_tangent, qr_chain
+from floss.lyapunov.spectrum import adaptive_t_ons
 from floss.random import Stream
 
 _POINTS = 200

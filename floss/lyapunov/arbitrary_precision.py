@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from floss.lyapunov.condition import Progress
+from floss.lyapunov.work_counter import Progress
 
 _FIRST_BITS = 256
 _AGREEMENT = 1e-10

@@ -22,35 +22,18 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from floss.lyapunov.chain import initial_tangent, random_tangent
 from floss.lyapunov.qr import qr
-from floss.lyapunov.spectrum import initial_tangent, random_tangent
+from floss.lyapunov.work_counter import Progress
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
 """A Jacobian whose condition number is larger cannot be told from a singular one, to which rounding gives 0.3/ε or
 more (measured from n = 2 to 200)."""
 
+
 _BADLY_ORDERED = 1e8
 """Condition number of X, with rows of equal norm, from which on another basis is tried: random ones have 10⁵ at
 n = 80."""
-
-
-class Progress:
-    """Counts units of work for a callback(done, total); the total may grow on the way."""
-
-    def __init__(self, callback: Callable[[int, int], object] | None) -> None:
-        """Nothing is done yet, and nothing expected."""
-        self._callback = callback
-        self._done = self._total = 0
-
-    def expect(self, units: int) -> None:
-        """There are so many more units to do."""
-        self._total += units
-
-    def step(self) -> None:
-        """One unit is done."""
-        self._done += 1
-        if self._callback is not None:
-            self._callback(self._done, self._total)
 
 
 @torch.no_grad()
@@ -208,9 +191,6 @@ def _without_single_axes(value: Tensor, first: bool, last: bool) -> Tensor:
 def _place(flags: Tensor) -> str:
     """' at batch index (i, j)' of the first set flag; empty where there is no batch."""
     return f" at batch index {tuple(flags.nonzero()[0].tolist())}" if flags.ndim else ""
-
-
-# --- float64 -----------------------------------------------------------------------------------------------------
 
 
 def _float64(D: Tensor, q: Tensor, times: list[int], dims: list[int], progress: Progress) -> Tensor:

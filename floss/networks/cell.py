@@ -14,7 +14,7 @@ from torch import Tensor
 from floss import random
 from floss.lyapunov.jacobian import Step
 from floss.lyapunov.qr import qr
-from floss.networks.rate.bptt import Workspace
+from floss.networks.workspace import Workspace
 from floss.random import Stream
 
 Parameters = dict[str, Tensor]

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.spectrum import Chain
+from floss.lyapunov.chain import Chain
 from floss.networks.cell import Cell, Draw, Parameters
 from floss.networks.stacked import align, apply, spread
 

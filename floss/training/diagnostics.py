@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from floss.lyapunov.chain import Chain, run_exponents
 from floss.lyapunov.jacobian import advance
-from floss.lyapunov.spectrum import Chain, run_exponents
 from floss.networks import Cell, Parameters
-from floss.networks.rate.bptt import Workspace
+from floss.networks.workspace import Workspace
 from floss.tasks import Task
 from floss.training.schedule import transient_steps
 

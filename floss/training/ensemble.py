@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.tasks import TASKS
 from floss.training.adam import Adam

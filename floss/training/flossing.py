@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.spectrum import Chain, run_exponents
+from floss.lyapunov.chain import Chain, run_exponents
 from floss.networks import Cell, Parameters
 from floss.training.adam import Adam
 

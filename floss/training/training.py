@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.spectrum import initial_tangent
-from floss.networks.rate.bptt import Workspace
+from floss.lyapunov.chain import initial_tangent
+from floss.networks.workspace import Workspace
 from floss.random import Stream
 from floss.training.diagnostics import EXPONENTS, diagnose
 from floss.training.engines.torch_engine import TorchEngine

@@ -25,10 +25,10 @@ from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random
 from floss.analysis import run
 from floss.analysis.networks import Flossing
 from floss.analysis.run import Progress, Watched
+from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
 from floss.lyapunov.condition import condition_number
 from floss.lyapunov.history import lyapunov_history
 from floss.lyapunov.orthonormalisation import tangent_qr
-from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint

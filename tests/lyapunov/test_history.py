@@ -8,8 +8,8 @@ import torch
 from problems import DOUBLE, PROBLEMS, gaussian, henon, logistic, rotated_diagonal
 
 import floss
+from floss.lyapunov.chain import random_tangent
 from floss.lyapunov.history import lyapunov_history
-from floss.lyapunov.spectrum import random_tangent
 
 X = 0.3 * gaussian(1, 23, 2, 6)
 H0 = gaussian(2, 2, 6)

@@ -16,7 +16,7 @@ from problems import DOUBLE, GATED_CELLS, gaussian
 from twins import exponents_twin, relative
 
 import floss
-from floss.lyapunov.spectrum import Chain, initial_tangent, run_exponents
+from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
 from floss.networks import CELLS
 from floss.networks.lru import LRUStep
 from floss.tasks import TASKS

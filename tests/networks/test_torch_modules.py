@@ -11,7 +11,7 @@ from torch.nn.utils import prune
 from twins import exponents_twin, relative
 
 import floss
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 
 # torch says so once in a process, in float32: in whichever test comes first.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")

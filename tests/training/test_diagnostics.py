@@ -19,7 +19,7 @@ from twins import readout_twin, step_twin, unroll_twin
 from floss import lyapunov_spectrum
 from floss.figures import draw
 from floss.jobs.train import TrainJob
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint

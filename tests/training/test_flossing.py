@@ -10,7 +10,7 @@ from problems import DOUBLE, gaussian
 from twins import exponents_twin
 
 import floss
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.training.flossing import flossing_gradient
 from floss.training.schedule import episode_starts, flossing_steps, transient_steps

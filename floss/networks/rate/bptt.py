@@ -18,27 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.networks.rate.activation import Activation
+from floss.networks.workspace import Workspace
 
 _CHUNK = 25
 """Steps per product for Ā: long enough for an efficient product, short enough to stay in the cache."""
-
-
-class Workspace:
-    """Buffers kept between calls, by name: allocating tens of megabytes anew every epoch costs as much as using them.
-
-    A second forward pass overwrites the first one's buffers, so run the backward pass before it.
-    """
-
-    def __init__(self) -> None:
-        """Start empty; buffers are made at first use and again when the shape changes."""
-        self._buffers: dict[str, Tensor] = {}
-
-    def buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """A buffer of this name and shape with the dtype and device of `like`; its content is not defined."""
-        found = self._buffers.get(name)
-        if found is None or found.shape != shape or found.dtype != like.dtype or found.device != like.device:
-            found = self._buffers[name] = like.new_empty(shape)
-        return found
 
 
 def unroll(

@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.spectrum import Chain
+from floss.lyapunov.chain import Chain
 from floss.networks.cell import Cell, Draw, Parameters
 from floss.networks.rate.activation import Activation
-from floss.networks.rate.bptt import Workspace, unroll
+from floss.networks.rate.bptt import unroll
 from floss.networks.rate.fast_spectrum import rate_network_spectrum
 from floss.networks.rate.reduced_adjoint import rate_network_exponents
 from floss.networks.stacked import align, apply, spread
+from floss.networks.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.networks import Parameters
-from floss.networks.rate.bptt import Workspace
+from floss.networks.workspace import Workspace
 from floss.random import Stream
 from floss.training.adam import clip_gradient
 from floss.training.ensemble import Ensemble

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from problems import DOUBLE, RATE_CELLS, activation, gaussian
 from twins import unroll_twin
 
-from floss.networks.rate.bptt import _CHUNK, Workspace, unroll
+from floss.networks.rate.bptt import _CHUNK, unroll
+from floss.networks.workspace import Workspace
 
 EXACT = 1e-10
 """Relative: the same float64 sums in another order, over up to 60 steps of a network with g ≈ 1."""

@@ -8,7 +8,7 @@ import torch
 from problems import DOUBLE, RATE_CELLS, gaussian
 
 import floss
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.networks.rate import fast_spectrum as rate_spectrum
 from floss.networks.rate.fast_spectrum import rate_network_spectrum

@@ -6,7 +6,7 @@ import pytest
 import torch
 from problems import DOUBLE, RATE_CELLS, activation, gaussian
 
-from floss.lyapunov.spectrum import initial_tangent
+from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.networks.rate.reduced_adjoint import rate_network_exponents
 from floss.training.schedule import transient_steps
