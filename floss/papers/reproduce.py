@@ -32,9 +32,10 @@ from floss.runtime.files import sealed
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.progress import OneBar
 from floss.sweep.forecast import duration, timed_stacks
-from floss.sweep.networks import Stack, expand
+from floss.sweep.networks import expand
 from floss.sweep.placement import memory_model
 from floss.sweep.run import complete, done
+from floss.sweep.stacking import Stack
 from floss.sweep.store import Store
 from floss.sweep.summary import report
 

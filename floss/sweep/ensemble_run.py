@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.errors import CheckpointError, ConfigError
+from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
-from floss.runtime.device import device_of
 from floss.runtime.environment import environment
 from floss.runtime.files import csv_text, remove_leftovers, write_json, write_whole
 from floss.runtime.interrupt import Interrupt
 from floss.sweep.columns import METRICS
-from floss.sweep.networks import Stack, flossing_run
+from floss.sweep.networks import flossing_run
+from floss.sweep.placement import place_of
+from floss.sweep.stacking import Stack
 from floss.sweep.store import Claim, config_text, identity, write_summary
 from floss.training.diagnostics import DIAGNOSTICS
-from floss.training.engines import BuildError, find
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
 from floss.training.training import Tick, Training
@@ -66,19 +66,6 @@ def protocol_of(job: TrainJob) -> Protocol:
         t_ons=job.flossing.t_ons,
         dtype=getattr(torch, job.dtype),
     )
-
-
-def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
-    """The device and the engine that a job's networks are computed with.
-
-    Raises:
-        ConfigError: the engine cannot be used here.
-    """
-    device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
-    try:
-        return device, find(job.engine, arch=job.arch.name, device=device)
-    except BuildError as error:
-        raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None
 
 
 def train_ensemble(stack: Stack, device: str, engine: type[TorchEngine]) -> Training:

@@ -10,10 +10,11 @@ import torch
 from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
 from floss.runtime.checkpoint import load_checkpoint
-from floss.sweep.ensemble_run import place_of, train_ensemble
+from floss.sweep.ensemble_run import train_ensemble
 from floss.sweep.folders import statuses
-from floss.sweep.networks import Networks, Stack, expand, flossing_epochs, flossing_work, stackable, training_work
-from floss.sweep.placement import memory_model, stacks_of
+from floss.sweep.networks import Networks, expand, flossing_epochs
+from floss.sweep.placement import memory_model, place_of, stacks_of
+from floss.sweep.stacking import Stack, flossing_work, stackable, training_work
 from floss.sweep.store import DONE, Store
 
 _PROBED = 8

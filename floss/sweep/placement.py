@@ -7,11 +7,14 @@ import torch
 
 from floss.errors import ConfigError
 from floss.jobs.train import TrainJob
-from floss.runtime.device import free_gpu_memory
+from floss.runtime.device import device_of, free_gpu_memory
 from floss.runtime.free_memory import free_memory
-from floss.sweep.ensemble_run import place_of
-from floss.sweep.networks import Networks, Stack, network_bytes, plan
+from floss.sweep.networks import Networks
+from floss.sweep.placement import place_of
+from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
+from floss.training.engines import BuildError, find
+from floss.training.engines.torch_engine import TorchEngine
 
 _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""
@@ -63,3 +66,16 @@ def stacks_of(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], f
         parts=max(parts, *(one.parts for one in networks.values())),
         unfinished=store.unfinished(),
     )
+
+
+def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
+    """The device and the engine that a job's networks are computed with.
+
+    Raises:
+        ConfigError: the engine cannot be used here.
+    """
+    device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
+    try:
+        return device, find(job.engine, arch=job.arch.name, device=device)
+    except BuildError as error:
+        raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None

@@ -21,8 +21,9 @@ from floss.jobs.train import TrainJob
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.sweep.ensemble_run import compute
 from floss.sweep.folders import statuses, write_job
-from floss.sweep.networks import Networks, Stack, expand
+from floss.sweep.networks import Networks, expand
 from floss.sweep.placement import gpus, memory_model, stacks_of
+from floss.sweep.stacking import Stack
 from floss.sweep.store import DONE, Store, write_summary
 from floss.sweep.summary import Outcome
 

@@ -27,8 +27,9 @@ from floss.jobs.train import TrainJob, config_values
 from floss.runtime.files import csv_text, remove_leftovers, write_whole
 from floss.runtime.locks import exclusive, locked, owner_of
 from floss.sweep.columns import METRICS, SUMMARY
-from floss.sweep.networks import Networks, Stack, merge
+from floss.sweep.networks import Networks, merge
 from floss.sweep.packing import LARGE, PACKED, metrics_of, packed, spans_of
+from floss.sweep.stacking import Stack
 
 ENSEMBLES = "ensembles"
 """Folder of the ensembles in a results folder."""

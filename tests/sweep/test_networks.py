@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floss.jobs.train import TrainJob
-from floss.sweep.networks import Stack, expand, merge, network_bytes, network_keys, plan, work
+from floss.sweep.networks import expand, merge, network_keys
+from floss.sweep.stacking import Stack, network_bytes, plan, work
 
 BASE = job(*TINY)
 
@@ -204,8 +205,10 @@ MEASURE = """
 import io, sys, torch
 from command import job
 from floss.bench.memory import peak_kilobytes
-from floss.sweep.ensemble_run import place_of, train_ensemble
-from floss.sweep.networks import Stack, expand
+from floss.sweep.placement import place_of
+from floss.sweep.ensemble_run import train_ensemble
+from floss.sweep.stacking import Stack
+from floss.sweep.networks import expand
 
 def run(*overrides):
     stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))

@@ -31,7 +31,8 @@ from floss.runtime.files import write_whole
 from floss.runtime.locks import exclusive, locked
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
-from floss.sweep.networks import Stack, expand, network_keys
+from floss.sweep.networks import expand, network_keys
+from floss.sweep.stacking import Stack
 from floss.sweep.store import ENSEMBLES, Store
 from floss.training.training import Training
 

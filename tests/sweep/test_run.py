@@ -326,7 +326,7 @@ def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""
     from floss.runtime.files import csv_text, write_whole
     from floss.sweep.columns import METRICS
-    from floss.sweep.networks import Stack
+    from floss.sweep.stacking import Stack
     from floss.sweep.store import identity, write_summary
 
     store = Store(folder)
