@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from floss import figures
 from floss.bench import jax_peer, peers, spectrum, torch_single
-from floss.jobs.train import BenchJob
+from floss.jobs.bench import BenchJob
 from floss.runtime.device import device_of
 from floss.runtime.environment import environment
 from floss.runtime.files import csv_text, seal, write_json, write_whole

@@ -135,7 +135,7 @@ def _figures(command: str, arguments: list[str]) -> None:
 
 def _draw_all(config: Any) -> None:
     from floss.jobs.compose import plain
-    from floss.jobs.train import FiguresJob
+    from floss.jobs.paper import FiguresJob
 
     job = build(FiguresJob, plain(config))
     root = Path(job.results)
@@ -197,7 +197,7 @@ def _reproduce(command: str, arguments: list[str]) -> None:
     if asks_hydra(options):
         run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
         return
-    from floss.jobs.train import ReproduceJob
+    from floss.jobs.paper import ReproduceJob
     from floss.papers.reproduce import reproduce
 
     job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
@@ -213,7 +213,8 @@ def _report(command: str, arguments: list[str]) -> None:
 
 def _write_report(config: Any) -> None:
     from floss.jobs.compose import plain
-    from floss.jobs.train import ReportJob, check_folder
+    from floss.jobs.folders import check_folder
+    from floss.jobs.paper import ReportJob
     from floss.papers.claim import claims_csv
     from floss.papers.draw import FIGURES
     from floss.papers.findings import REQUESTS, Reproduction
@@ -246,7 +247,8 @@ def _measure(config: Any) -> None:
     from omegaconf import OmegaConf
 
     from floss.bench.command import measure
-    from floss.jobs.train import BenchJob, check_folder
+    from floss.jobs.bench import BenchJob
+    from floss.jobs.folders import check_folder
     from floss.runtime.device import check_device
 
     job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]

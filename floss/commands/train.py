@@ -130,7 +130,8 @@ def collect(command: str, arguments: list[str]) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from floss.jobs.train import CollectJob, check_folder
+    from floss.jobs.collect import CollectJob
+    from floss.jobs.folders import check_folder
 
     values = dict.fromkeys(known_keys(CollectJob))
     job = build(CollectJob, {**values, "results": "results", **selection(command, options.overrides)})

@@ -10,8 +10,10 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from floss.errors import ConfigError
+from floss.jobs.folders import check_folder
+from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
-from floss.jobs.train import ArchConfig, check_cell, check_folder, config_hash
+from floss.jobs.train import ArchConfig, check_cell
 from floss.training.schedule import transient_steps
 
 Analysis = TypeVar("Analysis", bound="AnalysisJob")

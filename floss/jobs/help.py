@@ -3,8 +3,11 @@
 from importlib import resources
 
 from floss.jobs.analysis import ConditionJob, SpectrumJob
+from floss.jobs.bench import BenchJob
+from floss.jobs.collect import CollectJob
 from floss.jobs.keys import known_keys
-from floss.jobs.train import BenchJob, CollectJob, FiguresJob, ReportJob, ReproduceJob, SbatchJob, TrainJob
+from floss.jobs.paper import FiguresJob, ReportJob, ReproduceJob
+from floss.jobs.train import SbatchJob, TrainJob
 
 JOBS: dict[str, type] = {
     "train": TrainJob,

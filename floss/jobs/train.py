@@ -6,9 +6,7 @@ dataclasses.
 
 import dataclasses
 import functools
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,12 +16,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from floss.errors import ConfigError
-from floss.jobs.keys import Check, build, key, list_of, one_of, one_or_more, optional, real, text, whole
+from floss.jobs.folders import check_folder
+from floss.jobs.hashing import config_hash
+from floss.jobs.keys import build, key, list_of, one_of, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
 from floss.training.schedule import episode_starts, flossing_steps, transient_steps
-
-SCHEMA = 1
-"""Raised whenever the same configuration would compute something else than before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,28 +137,6 @@ class TrainJob:
         return Path(self.results) / f"{prefix}-{config_hash(self)}"
 
 
-def config_hash(job: Any, **further: Any) -> str:
-    """Ten hexadecimal digits of the hash over every key that the numbers depend on, and over what else they do."""
-    content = json.dumps({**hashed_values(job), **further}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:10]
-
-
-def hashed_values(job: Any) -> dict[str, Any]:
-    """Every key that the numbers depend on with its value, and the version of what they mean."""
-
-    def hashed(config: Any) -> dict[str, Any]:
-        out = {}
-        for field in dataclasses.fields(config):
-            value = getattr(config, field.name)
-            if dataclasses.is_dataclass(value):
-                out[field.name] = hashed(value)
-            elif field.metadata["hashed"] and value != field.metadata["added"]:
-                out[field.name] = value
-        return out
-
-    return {"schema": SCHEMA, **hashed(job)}
-
-
 def config_yaml(job: Any) -> str:
     """The resolved configuration, which makes the same run again."""
     return OmegaConf.to_yaml(OmegaConf.create(config_values(job)))
@@ -173,117 +148,11 @@ def config_values(job: Any) -> dict[str, Any]:
     return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values
 
 
-_FIGURE = "all, 1 to 16, table1, overlap, or a list of them"
-
-
-def _figures(value: Any) -> int | str | tuple[int | str, ...]:
-    """Numbers and names of figures; which there are is known where they are looked up."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(one, bool) or not isinstance(one, int | str):
-            raise ValueError
-    return tuple(value) if isinstance(value, list | tuple) else value
-
-
-_FIGURES = Check(_figures, _FIGURE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FiguresJob:
-    """All keys of `floss figures`."""
-
-    fig: int | str | tuple[int | str, ...] | None = key(optional(_FIGURES), "draw only these")
-    results: str = key(text(), "folder whose finished runs are drawn, with all folders below it")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReproduceJob:
-    """All keys of `floss reproduce`."""
-
-    fig: int | str | tuple[int | str, ...] = key(_FIGURES, "figures of the paper")
-    scale: str = key(one_of("paper", "small", "smoke"), "the paper's own grid, fewer networks, or a mere trial")
-    device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
-    engine: str = key(one_of("auto", "torch", "native"), "which implementation of the hot loops")
-    memory_limit: float | None = key(
-        optional(real(0.0, above=True)), "gigabytes that one ensemble may take; null: half of what is free"
-    )
-    results: str = key(text(), "folder of the networks, the analyses and the figures")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportJob:
-    """All keys of `floss report`."""
-
-    results: str = key(text(), "folder of floss reproduce")
-    to: str = key(text(), "folder of claims.csv and report.html")
-
-
 @dataclass(frozen=True, kw_only=True)
 class SbatchJob(TrainJob):
     """All keys of `floss sbatch`."""
 
     slurm: SlurmConfig
-
-
-_TEXTS = Check(optional(one_or_more(text())).convert, "words, separated by commas")
-_WHOLES = Check(optional(one_or_more(whole(0))).convert, "whole numbers, separated by commas")
-_REALS = Check(optional(one_or_more(real())).convert, "numbers, separated by commas")
-_STATUSES = optional(one_or_more(one_of("done", "diverged", "failed", "interrupted")))
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollectJob:
-    """All keys of `floss collect`: columns of summary.csv, and where the tables go."""
-
-    task: tuple[str, ...] | None = key(_TEXTS, "names of the tasks")
-    d: tuple[int, ...] | None = key(_WHOLES, "delays d")
-    arch: tuple[str, ...] | None = key(_TEXTS, "architectures")
-    init: tuple[str, ...] | None = key(_TEXTS, "distributions of initial weights")
-    g: tuple[float, ...] | None = key(_REALS, "gains g of the initial weights")
-    flossing: tuple[str, ...] | None = key(_TEXTS, "schedules, as the rows name them")
-    k: tuple[int, ...] | None = key(_WHOLES, "numbers of flossed exponents")
-    t_ons: tuple[int, ...] | None = key(_WHOLES, "orthonormalisation intervals")
-    seed: tuple[int, ...] | None = key(_WHOLES, "seeds of the networks")
-    status: tuple[str, ...] | None = key(
-        Check(_STATUSES.convert, "some of done, diverged, failed, interrupted"), "how far the networks are"
-    )
-    results: str = key(text(), "folder whose networks are collected")
-    to: str | None = key(optional(text()), "folder of the tables; null: collected, in that folder")
-
-
-def _size(value: Any) -> tuple[int, int]:
-    n, k = (whole(1).convert(number) for number in value)
-    if k > n:
-        raise ValueError
-    return n, k
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchJob:
-    """All keys of `floss bench`."""
-
-    networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R to measure")
-    repeats: int = key(whole(3), "timed rounds, every contender once in each")
-    seconds: float = key(real(0.0, above=True), "least time of one contender in one round")
-    n: int = key(whole(1), "number of units N")
-    k: int = key(whole(1), "number of flossed Lyapunov exponents")
-    steps: int = key(whole(2), "time steps T of one training sequence")
-    flossing_steps: int = key(whole(13), "length T_f of one flossing run")
-    batch: int = key(whole(1), "sequences per training epoch B")
-    spectrum_sizes: tuple[tuple[int, int], ...] = key(
-        list_of(Check(_size, "[N,k] with whole numbers N >= k >= 1"), least=1), "sizes N, k of the spectra to measure"
-    )
-    spectrum_steps: int = key(whole(1), "steps of one spectrum")
-    spectrum_networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R of the spectra")
-    scaling_n: tuple[int, ...] = key(
-        list_of(whole(1)), "scan over units N, with the same k for all of them; [] switches a scan off"
-    )
-    scaling_k: tuple[int, ...] = key(list_of(whole(1)), "scan over flossed exponents k, without those above n")
-    scaling_steps: tuple[int, ...] = key(list_of(whole(2)), "scan over steps T of a training sequence")
-    scaling_flossing_steps: tuple[int, ...] = key(list_of(whole(13)), "scan over lengths T_f of a flossing run")
-    scaling_batch: tuple[int, ...] = key(list_of(whole(1)), "scan over sequences per training epoch B")
-    scaling_networks: int = key(whole(1), "ensemble size R of the scans, which are of our own engines")
-    device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
-    results: str = key(text(), "folder of bench.csv, environment.json and the picture")
 
 
 def train_job(values: Mapping[str, Any]) -> TrainJob:
@@ -369,11 +238,3 @@ def _check_flossing(job: TrainJob) -> None:
     if flosses and f.t_ons > steps - transient:
         counted = steps - transient
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}, the counted steps of a run of {steps}")
-
-
-def check_folder(folder: str, key: str = "results") -> None:
-    """Raise a ConfigError where the folder that a key names cannot be made or written."""
-    path = Path(folder)
-    existing = next((p for p in (path, *path.parents) if p.exists()), Path())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"{key}={folder}: must be a folder that can be written; {existing} is not")

@@ -16,10 +16,11 @@ from omegaconf import OmegaConf
 
 from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob, analysis_job
+from floss.jobs.bench import BenchJob
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import JOBS
 from floss.jobs.keys import build, suggestion
-from floss.jobs.train import BenchJob, TrainJob, train_job
+from floss.jobs.train import TrainJob, train_job
 
 SCALES = ("paper", "small", "smoke")
 """From the largest to the smallest."""

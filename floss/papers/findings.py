@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from floss.jobs.analysis import AnalysisJob
-from floss.jobs.train import BenchJob, TrainJob
+from floss.jobs.bench import BenchJob
+from floss.jobs.train import TrainJob
 from floss.papers.experiments import SCALES, Run, experiment, figures
 from floss.papers.finding import Finding, Findings
 from floss.runtime.environment import read_environment

@@ -14,7 +14,8 @@ import yaml
 
 from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob
-from floss.jobs.train import TrainJob, config_yaml, hashed_values, train_job
+from floss.jobs.hashing import hashed_values
+from floss.jobs.train import TrainJob, config_yaml, train_job
 from floss.papers.experiments import SCALES, Job, experiment, figures, folder_of
 from floss.runtime.environment import read_environment
 from floss.runtime.files import write_whole

@@ -21,7 +21,10 @@ from floss.analysis.networks import Flossing, networks_of
 from floss.analysis.run import Progress, analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
-from floss.jobs.train import BenchJob, ReproduceJob, TrainJob, check_folder
+from floss.jobs.bench import BenchJob
+from floss.jobs.folders import check_folder
+from floss.jobs.paper import ReproduceJob
+from floss.jobs.train import TrainJob
 from floss.papers.draw import draw_figures
 from floss.papers.experiments import Run, experiment, folder_of, label, named
 from floss.papers.findings import Reproduction, record_request

@@ -16,7 +16,8 @@ import torch
 from omegaconf import OmegaConf
 
 from floss.errors import CheckpointError
-from floss.jobs.train import TrainJob, config_hash, config_values, config_yaml
+from floss.jobs.hashing import config_hash
+from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.checkpoint import save_checkpoint
 from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole

@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from floss.jobs.train import TrainJob, hashed_values
+from floss.jobs.hashing import hashed_values
+from floss.jobs.train import TrainJob
 from floss.training.schedule import flossing_steps, transient_steps
 
 Networks = dict[str, TrainJob]

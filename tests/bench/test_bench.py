@@ -15,8 +15,8 @@ from command import floss, rows
 from floss.bench import command, jax_peer, peers, spectrum
 from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
 from floss.errors import ConfigError
+from floss.jobs.bench import BenchJob
 from floss.jobs.keys import build
-from floss.jobs.train import BenchJob
 from floss.training import engines
 
 COLUMNS = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"

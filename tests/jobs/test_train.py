@@ -14,19 +14,13 @@ from omegaconf import OmegaConf
 
 from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob, analysis_job
+from floss.jobs.bench import BenchJob
+from floss.jobs.collect import CollectJob
 from floss.jobs.compose import selection, sweep_jobs
+from floss.jobs.hashing import config_hash
 from floss.jobs.help import JOBS
 from floss.jobs.keys import build, key, known_keys, whole
-from floss.jobs.train import (
-    BenchJob,
-    CollectJob,
-    SbatchJob,
-    TrainJob,
-    config_hash,
-    config_values,
-    config_yaml,
-    train_job,
-)
+from floss.jobs.train import SbatchJob, TrainJob, config_values, config_yaml, train_job
 
 RESULTS = Path(__file__).parents[2] / "results"
 

@@ -8,7 +8,8 @@ import pytest
 from command import TINY, job
 from sweep.test_resume import computed, copied, ensemble, result
 
-from floss.jobs.train import ReproduceJob, TrainJob
+from floss.jobs.paper import ReproduceJob
+from floss.jobs.train import TrainJob
 from floss.papers.reproduce import reproduce
 from floss.runtime.locks import exclusive
 from floss.sweep import run as sweep
