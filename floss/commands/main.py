@@ -9,12 +9,19 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from floss.commands.train import collect, plan, sbatch, train
+from floss.commands.analyse import _analyse
+from floss.commands.bench import _bench
+from floss.commands.collect import collect
+from floss.commands.figures import _figures
+from floss.commands.plan import plan
+from floss.commands.report import _report
+from floss.commands.reproduce import _reproduce
+from floss.commands.sbatch import sbatch
+from floss.commands.train import train
 from floss.errors import ConfigError
-from floss.jobs.keys import build, suggestion
+from floss.jobs.keys import suggestion
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -92,175 +99,6 @@ def _complete_after_command(arguments: list[str]) -> list[str]:
     point = int(os.environ.get("COMP_POINT", len(line)))
     os.environ["COMP_POINT"] = str(max(0, point - len(line) + len(os.environ["COMP_LINE"])))
     return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]
-
-
-def _analyse(command: str, arguments: list[str]) -> None:
-    from floss.jobs.analysis import analysis_job
-    from floss.jobs.compose import parse, run_hydra, sweep_jobs
-    from floss.jobs.help import JOBS
-
-    options = parse(command, arguments)
-    if options.multirun:
-        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(JOBS[command], values, keys))
-    run_hydra(command, arguments, lambda config: _analyse_one(command, config))
-
-
-def _analyse_one(command: str, config: Any) -> str:
-    """One Hydra job; the return value is the folder of its results."""
-    from floss.analysis.run import analyse
-    from floss.jobs.analysis import SpectrumJob, analysis_job
-    from floss.jobs.compose import explicit_keys, plain
-    from floss.jobs.help import JOBS
-
-    job = analysis_job(JOBS[command], plain(config), explicit_keys())
-    if isinstance(job, SpectrumJob):
-        from floss.analysis.spectrum import measure_spectra
-
-        folder, known = analyse(job, measure_spectra, states=job.states)
-    else:
-        from floss.analysis.condition import measure_conditions
-
-        folder, known = analyse(job, measure_conditions)
-    print(f"{'known   ' if known else 'finished'} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
-    for path in sorted((*folder.glob("*.csv"), *folder.glob("*.png"))):
-        print(f"{'table   ' if path.suffix == '.csv' else 'picture '} {path}", flush=True)
-    return str(folder)
-
-
-def _figures(command: str, arguments: list[str]) -> None:
-    from floss.jobs.compose import run_hydra
-
-    run_hydra(command, arguments, _draw_all)
-
-
-def _draw_all(config: Any) -> None:
-    from floss.jobs.compose import plain
-    from floss.jobs.paper import FiguresJob
-
-    job = build(FiguresJob, plain(config))
-    root = Path(job.results)
-    if not root.is_dir():
-        raise ConfigError(f"results={root}: must be a folder that exists")
-    drawn, damaged = _draw_paper(root, job.fig)
-    if job.fig is None:
-        runs, spoilt = _draw_runs(root)
-        drawn, damaged = drawn + runs, damaged + spoilt
-    if not drawn and not damaged:
-        what = "finished run" if job.fig is None else "complete data of these figures; floss reproduce computes it"
-        raise ConfigError(f"results={root}: there is no {what} in this folder")
-    if damaged:
-        sys.exit(1)
-
-
-def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
-    """Figures of the paper, from the folder itself or its `paper`: how many were drawn, and could not be."""
-    from floss.papers.draw import draw_figures
-    from floss.papers.experiments import figures, named
-    from floss.papers.findings import REQUESTS, Reproduction
-
-    wanted = figures() if fig is None else named(fig)
-    found = [folder for folder in (root, root / "paper") if (folder / REQUESTS).exists()]
-    counts = [draw_figures(Reproduction(folder), wanted) for folder in found]
-    return sum(drawn for drawn, _ in counts), sum(damaged for _, damaged in counts)
-
-
-def _draw_runs(root: Path) -> tuple[int, int]:
-    """The pictures of finished runs: how many folders were drawn, and could not be."""
-    from floss.figures import DRAWN, draw
-    from floss.papers.experiments import ANALYSES
-    from floss.sweep.store import ENSEMBLES
-
-    found = {path.parent for name in DRAWN for path in root.rglob(name)}
-    # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
-    collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
-        p.parent for p in root.rglob("config.yaml")
-    }
-    folders = [f for f in found - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
-    damaged = 0
-    for folder in sorted(folders):
-        try:
-            for path in draw(folder):
-                print(path, flush=True)
-        except (OSError, ValueError, KeyError) as error:
-            damaged += 1
-            print(f"floss figures: {folder}: cannot be drawn: {_one_line(error)}", file=sys.stderr)
-    return len(folders) - damaged, damaged
-
-
-def _reproduce(command: str, arguments: list[str]) -> None:
-    from floss.jobs.compose import asks_hydra, defaults_of, parse, run_hydra, selection
-
-    # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
-    options = parse(command, arguments, groups=())
-    if options.cfg or options.info:
-        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
-    if asks_hydra(options):
-        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
-        return
-    from floss.jobs.paper import ReproduceJob
-    from floss.papers.reproduce import reproduce
-
-    job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
-    if reproduce(job):
-        sys.exit(1)
-
-
-def _report(command: str, arguments: list[str]) -> None:
-    from floss.jobs.compose import run_hydra
-
-    run_hydra(command, arguments, _write_report)
-
-
-def _write_report(config: Any) -> None:
-    from floss.jobs.compose import plain
-    from floss.jobs.folders import check_folder
-    from floss.jobs.paper import ReportJob
-    from floss.papers.claim import claims_csv
-    from floss.papers.draw import FIGURES
-    from floss.papers.findings import REQUESTS, Reproduction
-    from floss.papers.judge import judged
-    from floss.papers.report.page import page
-    from floss.papers.report.tables import table
-    from floss.runtime.files import write_whole
-
-    job = build(ReportJob, plain(config))
-    root, folder = Path(job.results), Path(job.to)
-    if not (root / REQUESTS).exists():
-        raise ConfigError(f"results={root}: must be a folder of floss reproduce")
-    check_folder(job.to, "to")
-    reproduction = Reproduction(root)
-    results = judged(reproduction)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "claims.csv", claims_csv(results).encode())
-    write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
-    print(table(results))
-    print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")
-
-
-def _bench(command: str, arguments: list[str]) -> None:
-    from floss.jobs.compose import run_hydra
-
-    run_hydra(command, arguments, _measure)
-
-
-def _measure(config: Any) -> None:
-    from omegaconf import OmegaConf
-
-    from floss.bench.command import measure
-    from floss.jobs.bench import BenchJob
-    from floss.jobs.folders import check_folder
-    from floss.runtime.device import check_device
-
-    job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
-    if job.k > job.n:
-        raise ConfigError(f"k={job.k}: must be at most n={job.n}")
-    check_device(job.device)
-    check_folder(job.results)
-    try:
-        Path(job.results).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"results={job.results}: cannot be made: {error.strerror}") from None
-    measure(job)
 
 
 COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {

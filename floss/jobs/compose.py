@@ -1,14 +1,9 @@
-"""Hydra, wrapped: parse, compose and run, with every complaint turned into one line."""
+"""Composing with Hydra: options, overrides and jobs from arguments, with every complaint turned into one line."""
 
 import argparse
 import contextlib
 import copy
-import functools
-import importlib
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any, NoReturn, TypeVar
@@ -22,12 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from floss.errors import ConfigError, LaunchError
+from floss.errors import ConfigError
 from floss.jobs.help import JOBS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
 
@@ -56,15 +50,6 @@ for _kind, _name, _class, _more in (
 ):
     _plugin = {"_target_": f"{PLUGINS}.{_class}", **_more}
     ConfigStore.instance().store(group=f"hydra/{_kind}", name=_name, node=_plugin, provider="floss")
-
-
-class Stop(BaseException):
-    """Carries an error out of a job past Hydra, which would add lines of its own to an Exception."""
-
-    def __init__(self, error: Exception) -> None:
-        """The error that is carried."""
-        super().__init__(str(error))
-        self.error = error
 
 
 _GROUPS = ("task", "arch", "flossing", "scale")
@@ -190,51 +175,6 @@ def explicit_keys(overrides: list[str] | None = None) -> list[str]:
     """The keys that were given on the command line, of the Hydra job that runs or of some overrides."""
     given = list(HydraConfig.get().overrides.task) if overrides is None else overrides
     return [override.partition("=")[0].lstrip("+") for override in given]
-
-
-def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]) -> None:
-    """Run a function of the composed configuration as a Hydra application, once or for each job of a sweep.
-
-    Raises:
-        ConfigError: input that Hydra or `function` does not take.
-        LaunchError: a launcher that starts other processes could not, or lost one.
-    """
-    if parse(command, arguments).multirun:
-        _register_plugins()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through, to be answered in one line
-    program, saved = sys.argv[0], sys.argv
-
-    @functools.wraps(function)
-    def job(config: Any) -> Any:
-        try:
-            with one_line(command):
-                return function(config)
-        except Exception as error:
-            raise Stop(error) from error
-
-    stopped: Stop | None = None
-    with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
-        os.environ["FLOSS_SWEEP_DIR"] = folder
-        sys.argv = [program, *arguments]
-        try:
-            hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
-        except Stop as stop:
-            stopped = stop
-        except ValueError as error:  # Hydra's own, since those of a job come as Stop
-            raise ConfigError(_first_line(error)) from None
-        except RuntimeError as error:
-            raise LaunchError(" ".join(str(error).split())[:300]) from None
-        finally:
-            sys.argv = saved
-    if stopped:
-        raise stopped.error
-
-
-def _register_plugins() -> None:
-    """Tell Hydra of our plugins, which it does not find where floss is installed as editable."""
-    module = importlib.import_module(PLUGINS)
-    for name in ("StackedLauncher", "CheckedSweeper"):
-        Plugins.instance().register(getattr(module, name))
 
 
 @contextlib.contextmanager

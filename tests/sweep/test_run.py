@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, start
 
-from floss.jobs.compose import Composer, run_hydra
+from floss.commands.hydra_app import run_hydra
+from floss.jobs.compose import Composer
 from floss.runtime.interrupt import Interrupt
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep

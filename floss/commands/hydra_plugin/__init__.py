@@ -25,8 +25,9 @@ class StackedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compute what is missing of the jobs."""
+        from floss.commands.hydra_app import Stop
         from floss.errors import ConfigError
-        from floss.jobs.compose import Composer, Stop
+        from floss.jobs.compose import Composer
         from floss.jobs.train import train_job
 
         try:

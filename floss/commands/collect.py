@@ -1,0 +1,35 @@
+"""`floss collect`: one table of all networks with some values."""
+
+from floss.errors import ConfigError
+from floss.jobs.keys import build, known_keys
+
+
+def collect(command: str, arguments: list[str]) -> None:
+    """`floss collect`: write one table of all networks with some values."""
+    from floss.commands.hydra_app import run_hydra
+    from floss.jobs.compose import asks_hydra, parse, selection
+
+    options = parse(command, arguments, groups=())
+    if options.cfg or options.info:
+        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    if asks_hydra(options):
+        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
+        return
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from floss.jobs.collect import CollectJob
+    from floss.jobs.folders import check_folder
+
+    values = dict.fromkeys(known_keys(CollectJob))
+    job = build(CollectJob, {**values, "results": "results", **selection(command, options.overrides)})
+    wanted = {column: allowed for column, allowed in asdict(job).items() if isinstance(allowed, tuple)}
+    if not Path(job.results).is_dir():
+        raise ConfigError(f"results={job.results}: must be a folder that exists")
+    folder = Path(job.to) if job.to else Path(job.results) / "collected"
+    check_folder(str(folder), "to")
+    from floss.sweep.folders import write_selection
+    from floss.sweep.store import Store
+
+    count = write_selection(folder, wanted, Store(job.results))
+    print(f"networks {count}\nsummary  {folder / 'summary.csv'}\nmetrics  {folder / 'metrics.csv'}")

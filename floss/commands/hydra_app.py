@@ -1,0 +1,69 @@
+"""Running Hydra: the command line as a Hydra application, with every complaint turned into one line."""
+
+import functools
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.plugins import Plugins
+
+from floss.errors import ConfigError, LaunchError
+from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, _first_line, one_line, parse
+
+
+class Stop(BaseException):
+    """Carries an error out of a job past Hydra, which would add lines of its own to an Exception."""
+
+    def __init__(self, error: Exception) -> None:
+        """The error that is carried."""
+        super().__init__(str(error))
+        self.error = error
+
+
+def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]) -> None:
+    """Run a function of the composed configuration as a Hydra application, once or for each job of a sweep.
+
+    Raises:
+        ConfigError: input that Hydra or `function` does not take.
+        LaunchError: a launcher that starts other processes could not, or lost one.
+    """
+    if parse(command, arguments).multirun:
+        _register_plugins()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through, to be answered in one line
+    program, saved = sys.argv[0], sys.argv
+
+    @functools.wraps(function)
+    def job(config: Any) -> Any:
+        try:
+            with one_line(command):
+                return function(config)
+        except Exception as error:
+            raise Stop(error) from error
+
+    stopped: Stop | None = None
+    with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
+        os.environ["FLOSS_SWEEP_DIR"] = folder
+        sys.argv = [program, *arguments]
+        try:
+            hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
+        except Stop as stop:
+            stopped = stop
+        except ValueError as error:  # Hydra's own, since those of a job come as Stop
+            raise ConfigError(_first_line(error)) from None
+        except RuntimeError as error:
+            raise LaunchError(" ".join(str(error).split())[:300]) from None
+        finally:
+            sys.argv = saved
+    if stopped:
+        raise stopped.error
+
+
+def _register_plugins() -> None:
+    """Tell Hydra of our plugins, which it does not find where floss is installed as editable."""
+    module = importlib.import_module(PLUGINS)
+    for name in ("StackedLauncher", "CheckedSweeper"):
+        Plugins.instance().register(getattr(module, name))

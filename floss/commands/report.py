@@ -1,0 +1,39 @@
+"""`floss report`: a paper's claims beside what was measured."""
+
+from pathlib import Path
+from typing import Any
+
+from floss.errors import ConfigError
+from floss.jobs.keys import build
+
+
+def _report(command: str, arguments: list[str]) -> None:
+    from floss.commands.hydra_app import run_hydra
+
+    run_hydra(command, arguments, _write_report)
+
+
+def _write_report(config: Any) -> None:
+    from floss.jobs.compose import plain
+    from floss.jobs.folders import check_folder
+    from floss.jobs.paper import ReportJob
+    from floss.papers.claim import claims_csv
+    from floss.papers.draw import FIGURES
+    from floss.papers.findings import REQUESTS, Reproduction
+    from floss.papers.judge import judged
+    from floss.papers.report.page import page
+    from floss.papers.report.tables import table
+    from floss.runtime.files import write_whole
+
+    job = build(ReportJob, plain(config))
+    root, folder = Path(job.results), Path(job.to)
+    if not (root / REQUESTS).exists():
+        raise ConfigError(f"results={root}: must be a folder of floss reproduce")
+    check_folder(job.to, "to")
+    reproduction = Reproduction(root)
+    results = judged(reproduction)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "claims.csv", claims_csv(results).encode())
+    write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
+    print(table(results))
+    print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")

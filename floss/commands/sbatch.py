@@ -1,0 +1,23 @@
+"""`floss sbatch`: an array script for SLURM."""
+
+from floss.commands.train import _check_one_folder, _jobs_of
+from floss.errors import ConfigError
+from floss.jobs.keys import build
+
+
+def sbatch(command: str, arguments: list[str]) -> None:
+    """`floss sbatch`: print an array script for SLURM."""
+    jobs = _jobs_of(command, arguments)
+    if not jobs:
+        return
+    from floss.jobs.compose import parse
+    from floss.jobs.slurm import sbatch_script
+    from floss.jobs.train import SbatchJob, train_job
+
+    asked = {build(SbatchJob, values).slurm for values, _ in jobs}
+    if len(asked) > 1:
+        raise ConfigError("slurm: must be the same for all jobs of a sweep")
+    own = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
+    _check_one_folder([train_job(values) for values in own])
+    overrides = [o for o in parse(command, arguments).overrides if not o.lstrip("+").startswith(("slurm.", "parts="))]
+    print(sbatch_script(asked.pop(), overrides), end="")
