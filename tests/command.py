@@ -13,7 +13,7 @@ from unittest.mock import patch
 from floss.commands.main import main
 from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.help import JOBS
+from floss.jobs.help import COMMANDS
 from floss.jobs.train import TrainJob, train_job
 
 FLOSS = str(Path(sys.executable).with_name("floss"))
@@ -80,7 +80,7 @@ def analysis(command: str, *overrides: str) -> Any:
     """The job of `floss spectrum OVERRIDES` or `floss condition OVERRIDES`, checked, in this process."""
 
     def make(values: dict[str, Any], given: list[str]) -> AnalysisJob:
-        return analysis_job(JOBS[command], values, given)
+        return analysis_job(COMMANDS[command].job, values, given)
 
     return sweep_jobs(command, list(overrides), make)[0]
 

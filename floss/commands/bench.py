@@ -7,7 +7,8 @@ from floss.errors import ConfigError
 from floss.jobs.keys import build
 
 
-def _bench(command: str, arguments: list[str]) -> None:
+def run(command: str, arguments: list[str]) -> None:
+    """Measure, and write the tables."""
     from floss.commands.hydra_app import run_hydra
 
     run_hydra(command, arguments, _measure)

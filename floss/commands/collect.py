@@ -4,16 +4,15 @@ from floss.errors import ConfigError
 from floss.jobs.keys import build, known_keys
 
 
-def collect(command: str, arguments: list[str]) -> None:
-    """`floss collect`: write one table of all networks with some values."""
-    from floss.commands.hydra_app import run_hydra
-    from floss.jobs.compose import asks_hydra, parse, selection
+def run(command: str, arguments: list[str]) -> None:
+    """Write the table."""
+    from floss.commands.hydra_app import answered_by_hydra
+    from floss.jobs.compose import parse, selection
 
     options = parse(command, arguments, groups=())
     if options.cfg or options.info:
         raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
-    if asks_hydra(options):
-        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
+    if answered_by_hydra(command, arguments, options):
         return
     from dataclasses import asdict
     from pathlib import Path

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from floss.commands.main import _one_line
-from floss.errors import ConfigError
+from floss.errors import ConfigError, one_line
 from floss.jobs.keys import build
 
 
-def _figures(command: str, arguments: list[str]) -> None:
+def run(command: str, arguments: list[str]) -> None:
+    """Draw the figures of the paper and of all finished runs, or those that `fig=` names."""
     from floss.commands.hydra_app import run_hydra
 
     run_hydra(command, arguments, _draw_all)
@@ -65,5 +65,5 @@ def _draw_runs(root: Path) -> tuple[int, int]:
                 print(path, flush=True)
         except (OSError, ValueError, KeyError) as error:
             damaged += 1
-            print(f"floss figures: {folder}: cannot be drawn: {_one_line(error)}", file=sys.stderr)
+            print(f"floss figures: {folder}: cannot be drawn: {one_line(error)}", file=sys.stderr)
     return len(folders) - damaged, damaged

@@ -1,5 +1,6 @@
 """Running Hydra: the command line as a Hydra application, with every complaint turned into one line."""
 
+import argparse
 import functools
 import importlib
 import os
@@ -11,8 +12,8 @@ from typing import Any
 import hydra
 from hydra.core.plugins import Plugins
 
-from floss.errors import ConfigError, LaunchError
-from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, _first_line, one_line, parse
+from floss.errors import ConfigError, LaunchError, one_line
+from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line, parse
 
 
 class Stop(BaseException):
@@ -22,6 +23,14 @@ class Stop(BaseException):
         """The error that is carried."""
         super().__init__(str(error))
         self.error = error
+
+
+def answered_by_hydra(command: str, arguments: list[str], options: argparse.Namespace) -> bool:
+    """Let Hydra answer --help, --cfg, --info and tab completion; whether it was asked for one of them."""
+    asked = any((options.help, options.hydra_help, options.cfg, options.info, options.shell_completion))
+    if asked:
+        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
+    return asked
 
 
 def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]) -> None:
@@ -39,13 +48,13 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     @functools.wraps(function)
     def job(config: Any) -> Any:
         try:
-            with one_line(command):
+            with as_config_errors(command):
                 return function(config)
         except Exception as error:
             raise Stop(error) from error
 
     stopped: Stop | None = None
-    with one_line(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
+    with as_config_errors(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
         sys.argv = [program, *arguments]
         try:
@@ -53,9 +62,9 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
         except Stop as stop:
             stopped = stop
         except ValueError as error:  # Hydra's own, since those of a job come as Stop
-            raise ConfigError(_first_line(error)) from None
+            raise ConfigError(first_line(error)) from None
         except RuntimeError as error:
-            raise LaunchError(" ".join(str(error).split())[:300]) from None
+            raise LaunchError(one_line(error, 300)) from None
         finally:
             sys.argv = saved
     if stopped:

@@ -8,19 +8,11 @@ only where something is computed, so that `--help` answers at once.
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
-from floss.commands.analyse import _analyse
-from floss.commands.bench import _bench
-from floss.commands.collect import collect
-from floss.commands.figures import _figures
-from floss.commands.plan import plan
-from floss.commands.report import _report
-from floss.commands.reproduce import _reproduce
-from floss.commands.sbatch import sbatch
-from floss.commands.train import train
-from floss.errors import ConfigError
+from floss.errors import ConfigError, RunBusyError
+from floss.jobs.help import COMMANDS
 from floss.jobs.keys import suggestion
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
@@ -38,11 +30,9 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     command = "floss"
-    from floss.errors import RunBusyError
-
     try:
         command, arguments = _command_of(sys.argv[1:])
-        COMMANDS[command][0](command, arguments)
+        import_module(f"floss.commands.{command}").run(command, arguments)
         sys.stdout.flush()
     except ConfigError as error:
         _fail(f"floss {command}: {error}")
@@ -63,7 +53,7 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
     if "COMP_LINE" in os.environ:
         arguments = _complete_after_command(arguments)
     elif not arguments or arguments[0] in ("-h", "--help", "help"):
-        rows = "".join(f"  {name:<10} {text}\n" for name, (_, text) in COMMANDS.items())
+        rows = "".join(f"  {name:<10} {command.summary}\n" for name, command in COMMANDS.items())
         print(USAGE.format(commands=rows), end="", flush=True)
         sys.exit(0 if arguments else 2)
     elif arguments[0] in ("-V", "--version"):
@@ -76,10 +66,6 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
         _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
     os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
     return arguments[0], arguments[1:]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
@@ -99,17 +85,3 @@ def _complete_after_command(arguments: list[str]) -> list[str]:
     point = int(os.environ.get("COMP_POINT", len(line)))
     os.environ["COMP_POINT"] = str(max(0, point - len(line) + len(os.environ["COMP_LINE"])))
     return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]
-
-
-COMMANDS: dict[str, tuple[Callable[[str, list[str]], None], str]] = {
-    "train": (train, "train networks on a task, with flossing episodes; -m sweeps"),
-    "plan": (plan, "what train would compute: networks, ensembles, time and memory"),
-    "collect": (collect, "one sorted table of all networks that have some values"),
-    "sbatch": (sbatch, "print a SLURM array script for a sweep"),
-    "spectrum": (_analyse, "Lyapunov spectra of fresh or trained networks, before and after flossing"),
-    "condition": (_analyse, "condition number of the long-term Jacobian against time and dimensions"),
-    "reproduce": (_reproduce, "compute the data of the paper's figures, and draw them"),
-    "figures": (_figures, "draw the figures of the paper and of all finished runs from their CSV files"),
-    "report": (_report, "the paper's claims beside what was measured, as a table and as one page"),
-    "bench": (_bench, "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages"),
-}

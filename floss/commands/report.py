@@ -7,7 +7,8 @@ from floss.errors import ConfigError
 from floss.jobs.keys import build
 
 
-def _report(command: str, arguments: list[str]) -> None:
+def run(command: str, arguments: list[str]) -> None:
+    """Write claims.csv and the page, and print the table."""
     from floss.commands.hydra_app import run_hydra
 
     run_hydra(command, arguments, _write_report)

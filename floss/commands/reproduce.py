@@ -6,16 +6,16 @@ from floss.errors import ConfigError
 from floss.jobs.keys import build
 
 
-def _reproduce(command: str, arguments: list[str]) -> None:
-    from floss.commands.hydra_app import run_hydra
-    from floss.jobs.compose import asks_hydra, defaults_of, parse, selection
+def run(command: str, arguments: list[str]) -> None:
+    """Compute what is missing; exit status 1 if a network failed or a figure cannot be drawn."""
+    from floss.commands.hydra_app import answered_by_hydra
+    from floss.jobs.compose import defaults_of, parse, selection
 
     # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
     options = parse(command, arguments, groups=())
     if options.cfg or options.info:
         raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
-    if asks_hydra(options):
-        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
+    if answered_by_hydra(command, arguments, options):
         return
     from floss.jobs.paper import ReproduceJob
     from floss.papers.reproduce import reproduce

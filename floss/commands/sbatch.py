@@ -1,13 +1,13 @@
 """`floss sbatch`: an array script for SLURM."""
 
-from floss.commands.train import _check_one_folder, _jobs_of
+from floss.commands.sweep_arguments import check_one_folder, jobs_of
 from floss.errors import ConfigError
 from floss.jobs.keys import build
 
 
-def sbatch(command: str, arguments: list[str]) -> None:
-    """`floss sbatch`: print an array script for SLURM."""
-    jobs = _jobs_of(command, arguments)
+def run(command: str, arguments: list[str]) -> None:
+    """Print the script."""
+    jobs = jobs_of(command, arguments)
     if not jobs:
         return
     from floss.jobs.compose import parse
@@ -18,6 +18,6 @@ def sbatch(command: str, arguments: list[str]) -> None:
     if len(asked) > 1:
         raise ConfigError("slurm: must be the same for all jobs of a sweep")
     own = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
-    _check_one_folder([train_job(values) for values in own])
+    check_one_folder([train_job(values) for values in own])
     overrides = [o for o in parse(command, arguments).overrides if not o.lstrip("+").startswith(("slurm.", "parts="))]
     print(sbatch_script(asked.pop(), overrides), end="")

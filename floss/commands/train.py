@@ -1,22 +1,22 @@
-"""The commands about training runs: train, plan, sbatch, collect. What takes time to import is imported when needed."""
+"""`floss train`: compute what is missing of a job or of a sweep, and say what became of it."""
 
 import sys
 from typing import Any
 
-from floss.errors import ConfigError
+from floss.commands.sweep_arguments import check_one_folder
+from floss.errors import LaunchError
 
 
-def train(command: str, arguments: list[str]) -> None:
-    """`floss train`: compute what is missing of a job or of a sweep, and say what became of it."""
+def run(command: str, arguments: list[str]) -> None:
+    """Compute what is missing, and say what became of it."""
     from floss.commands.hydra_app import run_hydra
-    from floss.errors import LaunchError
     from floss.jobs.compose import parse, plain, sweep_jobs
     from floss.jobs.train import TrainJob, train_job
 
     options = parse(command, arguments)
     # Every job is checked before the first one starts.
     sweep = sweep_jobs(command, options.overrides, lambda values, _: train_job(values)) if options.multirun else []
-    _check_one_folder(sweep)
+    check_one_folder(sweep)
     alone: list[TrainJob] = []
 
     def train_one(config: Any) -> str:
@@ -41,12 +41,6 @@ def train(command: str, arguments: list[str]) -> None:
         _conclude(sweep, alone)
 
 
-def _check_one_folder(jobs: list[Any]) -> None:
-    folders = sorted({job.results for job in jobs})
-    if len(folders) > 1:
-        raise ConfigError(f"results={','.join(folders)}: must be one folder for all jobs of a sweep")
-
-
 def _conclude(sweep: list[Any], alone: list[Any]) -> None:
     """Say what became of the networks; exit status 1 if any failed."""
     from floss.sweep.summary import draw_sweep, report
@@ -65,24 +59,12 @@ def _conclude(sweep: list[Any], alone: list[Any]) -> None:
 
 def _train_one(job: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
-    from floss.sweep.run import run
+    from floss.sweep.run import run as compute
     from floss.sweep.summary import describe
 
-    outcome = run([job])
+    outcome = compute([job])
     print(describe(job, outcome))
     print(f"metrics  {job.folder / 'metrics.csv'}\nsummary  {job.folder / 'summary.csv'}", flush=True)
     if (job.folder / "learning_curves.png").exists():
         print(f"picture  {job.folder / 'learning_curves.png'}", flush=True)
     return str(job.folder)
-
-
-def _jobs_of(command: str, arguments: list[str]) -> list[tuple[dict[str, Any], list[str]]]:
-    """Values and explicit keys of the jobs that the arguments mean; none where Hydra answers (--help, --cfg, ...)."""
-    from floss.commands.hydra_app import run_hydra
-    from floss.jobs.compose import asks_hydra, parse, sweep_jobs
-
-    options = parse(command, arguments)
-    if asks_hydra(options):
-        run_hydra(command, arguments, lambda config: None)  # noqa: ARG005
-        return []
-    return sweep_jobs(command, options.overrides, lambda values, keys: (values, keys))

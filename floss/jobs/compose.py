@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from floss.errors import ConfigError
-from floss.jobs.help import JOBS, help_node
+from floss.jobs.help import COMMANDS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
 
 Job = TypeVar("Job")
@@ -39,7 +39,7 @@ PLUGINS = "hydra_plugins.floss"
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
-for _command in JOBS:
+for _command in COMMANDS:
     ConfigStore.instance().store(group="hydra/help", name=f"floss_{_command}", node=help_node(_command))
 
 
@@ -90,18 +90,13 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS)
     return options
 
 
-def asks_hydra(options: argparse.Namespace) -> bool:
-    """Whether Hydra is asked for an answer, and not for a run."""
-    return any((options.help, options.hydra_help, options.cfg, options.info, options.shell_completion))
-
-
 def selection(command: str, overrides: list[str]) -> dict[str, Any]:
     """Key and value, or values given with commas, of each override; no file is read.
 
     Raises:
         ConfigError: an override that is not key=value.
     """
-    with one_line(command):
+    with as_config_errors(command):
         parsed = OverridesParser.create().parse_overrides(overrides)
     values = {}
     for override in parsed:
@@ -124,7 +119,7 @@ def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any
     Raises:
         ConfigError: for the first job that is wrong.
     """
-    with one_line(command):
+    with as_config_errors(command):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
         composer = Composer(command)
         return [make(composer.values(given), explicit_keys(given)) for given in batches[0]]
@@ -178,7 +173,7 @@ def explicit_keys(overrides: list[str] | None = None) -> list[str]:
 
 
 @contextlib.contextmanager
-def one_line(command: str) -> Iterator[None]:
+def as_config_errors(command: str) -> Iterator[None]:
     """Turn Hydra's and OmegaConf's exceptions into a ConfigError."""
     try:
         yield
@@ -189,21 +184,22 @@ def one_line(command: str) -> Iterator[None]:
             allowed = list(options)
             hint = suggestion(value, allowed)
             raise ConfigError(f"{group}={value}: must be one of {', '.join(allowed)}{hint}") from None
-        raise ConfigError(_first_line(error)) from None
+        raise ConfigError(first_line(error)) from None
     except OverrideParseException as error:
         raise ConfigError(f"{error.override}: cannot be read as key=value") from None
     except (HydraException, OmegaConfBaseException) as error:
         text = str(error)
         if found := re.search(r"Could not override '([^']+)'", text):
-            names = known_keys(JOBS[command])
+            names = known_keys(COMMANDS[command].job)
             if any(name.startswith(f"{found[1]}.") for name in names):
                 raise ConfigError(f"{found[1]}: this is a group of keys, not a value") from None
             raise unknown_key(found[1], names) from None
         if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
             raise ConfigError(f"{found[1]}: several values make a sweep, which needs -m; a list is [a,b]") from None
         place = getattr(error, "full_key", None)
-        raise ConfigError(f"{place}: {_first_line(error)}" if place else _first_line(error)) from None
+        raise ConfigError(f"{place}: {first_line(error)}" if place else first_line(error)) from None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message."""
     return str(error).strip().splitlines()[0]

@@ -1,5 +1,6 @@
-"""Help texts of the commands, made from the same table of keys that checks the values."""
+"""The commands: their keys, and their help texts, made from the same table of keys that checks the values."""
 
+from dataclasses import dataclass
 from importlib import resources
 
 from floss.jobs.analysis import ConditionJob, SpectrumJob
@@ -9,22 +10,24 @@ from floss.jobs.keys import known_keys
 from floss.jobs.paper import FiguresJob, ReportJob, ReproduceJob
 from floss.jobs.train import SbatchJob, TrainJob
 
-JOBS: dict[str, type] = {
-    "train": TrainJob,
-    "plan": TrainJob,
-    "sbatch": SbatchJob,
-    "collect": CollectJob,
-    "spectrum": SpectrumJob,
-    "condition": ConditionJob,
-    "reproduce": ReproduceJob,
-    "figures": FiguresJob,
-    "report": ReportJob,
-    "bench": BenchJob,
-}
-"""The keys of each command."""
 
-_USAGE = {
-    "train": """train networks on a task, with flossing episodes (Engelken 2023)
+@dataclass(frozen=True)
+class Command:
+    """What `floss --help` and `floss COMMAND --help` say of a command; `floss/commands/NAME.py` runs it."""
+
+    job: type
+    """Its keys."""
+    summary: str
+    """One line of `floss --help`."""
+    usage: str
+    """What stands above the keys in `floss COMMAND --help`."""
+
+
+COMMANDS: dict[str, Command] = {
+    "train": Command(
+        TrainJob,
+        "train networks on a task, with flossing episodes; -m sweeps",
+        """train networks on a task, with flossing episodes (Engelken 2023)
 
 usage: floss train [-m] [key=value ...]
   floss train task=xor d=70 seeds=3 flossing=during
@@ -34,7 +37,11 @@ Results lie in results/, in a folder named by what it computes.
 
 one word for a group of keys:
 $APP_CONFIG_GROUPS""",
-    "plan": """what floss train would compute with the same arguments: the networks, how they are stacked, what is done
+    ),
+    "plan": Command(
+        TrainJob,
+        "what train would compute: networks, ensembles, time and memory",
+        """what floss train would compute with the same arguments: the networks, how they are stacked, what is done
 already, and about how long and how much memory it takes here; nothing is computed but a few epochs to time them
 
 usage: floss plan [-m] [key=value ...]
@@ -42,7 +49,22 @@ usage: floss plan [-m] [key=value ...]
 
 one word for a group of keys:
 $APP_CONFIG_GROUPS""",
-    "sbatch": """print a script for SLURM's sbatch, in which the tasks of an array share a sweep of floss train
+    ),
+    "collect": Command(
+        CollectJob,
+        "one sorted table of all networks that have some values",
+        """one sorted table of all networks that have some values, ready for pandas: summary.csv and metrics.csv
+
+usage: floss collect [column=value,value ...]
+  floss collect task=xor d=70
+  floss collect flossing=pre,during status=done to=tables
+A column that is not named may have any value.
+""",
+    ),
+    "sbatch": Command(
+        SbatchJob,
+        "print a SLURM array script for a sweep",
+        """print a script for SLURM's sbatch, in which the tasks of an array share a sweep of floss train
 
 usage: floss sbatch [slurm.key=value ...] [-m] [key=value ...] > sweep.sh
   floss sbatch slurm.tasks=8 slurm.gpus=1 d=10,20,40,70 flossing=none,pre,during seeds=20 > sweep.sh
@@ -51,14 +73,11 @@ The results folder must be one that all nodes see, with working file locks.
 
 one word for a group of keys:
 $APP_CONFIG_GROUPS""",
-    "collect": """one sorted table of all networks that have some values, ready for pandas: summary.csv and metrics.csv
-
-usage: floss collect [column=value,value ...]
-  floss collect task=xor d=70
-  floss collect flossing=pre,during status=done to=tables
-A column that is not named may have any value.
-""",
-    "spectrum": """Lyapunov spectra of fresh or trained networks, before and after flossing
+    ),
+    "spectrum": Command(
+        SpectrumJob,
+        "Lyapunov spectra of fresh or trained networks, before and after flossing",
+        """Lyapunov spectra of fresh or trained networks, before and after flossing
 
 usage: floss spectrum [-m] [key=value ...]
   floss spectrum arch=lstm seeds=10
@@ -69,7 +88,11 @@ Writes spectrum.csv, dimensions.csv, convergence.csv, flossing.csv and pictures 
 one word for a group of keys:
 arch: {architectures}
 """,
-    "condition": """condition number of the long-term Jacobian against time and tangent dimensions (Fig. 2)
+    ),
+    "condition": Command(
+        ConditionJob,
+        "condition number of the long-term Jacobian against time and dimensions",
+        """condition number of the long-term Jacobian against time and tangent dimensions (Fig. 2)
 
 usage: floss condition [-m] [key=value ...]
   floss condition seeds=5 flossing.k=[1,15,30]
@@ -79,7 +102,11 @@ Writes condition.csv, flossing.csv and pictures of them.
 one word for a group of keys:
 arch: {architectures}
 """,
-    "reproduce": """compute the data of the paper's figures, and draw them (Engelken 2023)
+    ),
+    "reproduce": Command(
+        ReproduceJob,
+        "compute the data of the paper's figures, and draw them",
+        """compute the data of the paper's figures, and draw them (Engelken 2023)
 
 usage: floss reproduce [fig=FIGURE] [scale=paper|small|smoke]
   floss reproduce fig=4 scale=small
@@ -88,18 +115,30 @@ Computes what is missing, and says how long that takes before it starts; figures
 interrupted command again to go on where it stopped. What a figure needs is in conf/experiment/figNN.yaml.
 Scales: the paper's own grid; 5 networks and fewer delays, trained as long; a few epochs, which show nothing.
 """,
-    "figures": """draw the figures of the paper and of all finished runs from their CSV files; computes nothing
+    ),
+    "figures": Command(
+        FiguresJob,
+        "draw the figures of the paper and of all finished runs from their CSV files",
+        """draw the figures of the paper and of all finished runs from their CSV files; computes nothing
 
 usage: floss figures [fig=FIGURE] [results=FOLDER]
   floss figures fig=4
 Each figure is drawn from the largest scale of which nothing is missing.
 """,
-    "report": """the paper's claims beside what was measured: a table, claims.csv, and one page with all figures
+    ),
+    "report": Command(
+        ReportJob,
+        "the paper's claims beside what was measured, as a table and as one page",
+        """the paper's claims beside what was measured: a table, claims.csv, and one page with all figures
 
 usage: floss report [results=FOLDER] [to=FOLDER]
 Computes nothing but the bootstrap. The exit status is 0 whatever the verdicts.
 """,
-    "bench": """time both hot loops of every engine beside a plain PyTorch loop and JAX, see how their cost grows, and
+    ),
+    "bench": Command(
+        BenchJob,
+        "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages",
+        """time both hot loops of every engine beside a plain PyTorch loop and JAX, see how their cost grows, and
 time spectra beside clvlib and lyapax (pip install 'floss[bench]' adds jax, clvlib and lyapax)
 
 usage: floss bench [key=value ...]
@@ -107,7 +146,10 @@ usage: floss bench [key=value ...]
 Writes bench.csv, environment.json and a picture of the scaling. Gradients and exponents are compared before anything is
 timed. Takes five to six minutes on two quiet cores and 2.2 GB of memory. Rows of scans (scaling_*) have no peak_mb.
 """,
+    ),
 }
+"""The list of commands, in the order of `floss --help`."""
+
 _CHOSEN_BY_GROUP = {"task.name", "task.delay", "arch.name", "flossing.name", "scale"}
 
 
@@ -115,12 +157,12 @@ def help_node(command: str) -> dict[str, str]:
     """Hydra's help configuration for a command."""
     rows = [
         f"  {name:<26} {field.metadata['meaning']} ({field.metadata['check'].allowed})"
-        for name, field in known_keys(JOBS[command]).items()
+        for name, field in known_keys(COMMANDS[command].job).items()
         if name not in _CHOSEN_BY_GROUP
     ]
     template = "\n".join(
         [
-            f"floss {command}: {_USAGE[command].replace('{architectures}', ', '.join(_architectures()))}",
+            f"floss {command}: {COMMANDS[command].usage.replace('{architectures}', ', '.join(_architectures()))}",
             "keys:",
             *rows,
             "",

@@ -18,7 +18,7 @@ from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.bench import BenchJob
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.help import JOBS
+from floss.jobs.help import COMMANDS
 from floss.jobs.keys import build, suggestion
 from floss.jobs.train import TrainJob, train_job
 
@@ -26,7 +26,7 @@ SCALES = ("paper", "small", "smoke")
 """From the largest to the smallest."""
 ANALYSES = "analyses"
 """Folder of spectra, condition numbers and timings in a reproduction's folder, beside its ensembles."""
-COMMANDS = ("train", "spectrum", "condition", "bench")
+KINDS = ("train", "spectrum", "condition", "bench")
 Job = TrainJob | AnalysisJob | BenchJob
 
 
@@ -76,7 +76,7 @@ def _jobs(command: str, overrides: tuple[str, ...]) -> list[Job]:
             return train_job(values)
         if command == "bench":
             return build(BenchJob, values)
-        return analysis_job(JOBS[command], values, keys)
+        return analysis_job(COMMANDS[command].job, values, keys)
 
     return sweep_jobs(command, list(overrides), make)
 
@@ -125,7 +125,7 @@ def experiment(figure: str) -> Experiment:
     )
     scales: dict[str, dict[str, Run]] = {scale: {} for scale in SCALES}
     for name, lines in content["runs"].items():
-        (command,) = (word for word in lines if word in COMMANDS)
+        (command,) = (word for word in lines if word in KINDS)
         for scale in SCALES:
             overrides = tuple(f"{lines[command]} {lines[scale]}".split())
             scales[scale][name] = Run(figure, name, scale, command, overrides)

@@ -10,7 +10,6 @@ from floss.jobs.train import TrainJob
 from floss.runtime.device import device_of, free_gpu_memory
 from floss.runtime.free_memory import free_memory
 from floss.sweep.networks import Networks
-from floss.sweep.placement import place_of
 from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
 from floss.training.engines import BuildError, find

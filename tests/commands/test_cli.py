@@ -15,8 +15,7 @@ import pytest
 import yaml
 from command import TINY, files, floss, inside, job, jobs, rows
 
-from floss.commands.main import COMMANDS
-from floss.jobs.help import JOBS
+from floss.jobs.help import COMMANDS
 from floss.jobs.keys import known_keys
 from floss.jobs.train import config_values, config_yaml
 from floss.runtime.checkpoint import load_checkpoint
@@ -104,7 +103,7 @@ def test_help_of_a_command_names_every_key_with_what_it_takes(tmp_path, command)
     done = floss(tmp_path, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     explained = dict(re.findall(r"^  ([\w.]+) {2,}(\S.*)$", done.stdout, re.MULTILINE))
-    for name, field in known_keys(JOBS[command]).items():
+    for name, field in known_keys(COMMANDS[command].job).items():
         if name not in ("task.name", "task.delay", "arch.name", "flossing.name", "scale"):
             assert field.metadata["check"].allowed in explained[name], name
     if command in ("train", "plan", "sbatch"):

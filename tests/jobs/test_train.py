@@ -18,7 +18,7 @@ from floss.jobs.bench import BenchJob
 from floss.jobs.collect import CollectJob
 from floss.jobs.compose import selection, sweep_jobs
 from floss.jobs.hashing import config_hash
-from floss.jobs.help import JOBS
+from floss.jobs.help import COMMANDS
 from floss.jobs.keys import build, key, known_keys, whole
 from floss.jobs.train import SbatchJob, TrainJob, config_values, config_yaml, train_job
 
@@ -698,7 +698,7 @@ def test_config_yaml_makes_the_same_analysis_again(command):
     assert (one.flossing.k, one.flossing.target) == ((1, 3), (-1.0, 0.0))
 
 
-@pytest.mark.parametrize("command", JOBS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_known_keys_are_those_of_the_composed_configuration(command):
     from hydra import compose, initialize_config_module
 
@@ -708,12 +708,12 @@ def test_known_keys_are_those_of_the_composed_configuration(command):
 
     with initialize_config_module("floss.conf", version_base="1.3"):
         composed = compose(command)
-    assert leaves(yaml.safe_load(OmegaConf.to_yaml(composed))) == set(known_keys(JOBS[command]))
-    assert build(JOBS[command], yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True)))
+    assert leaves(yaml.safe_load(OmegaConf.to_yaml(composed))) == set(known_keys(COMMANDS[command].job))
+    assert build(COMMANDS[command].job, yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True)))
 
 
 def test_every_key_has_a_meaning():
-    for command in JOBS.values():
+    for command in (each.job for each in COMMANDS.values()):
         for name, field in known_keys(command).items():
             assert len(field.metadata["meaning"]) > 5, name
 

@@ -1,28 +1,29 @@
-"""`floss spectrum` and `floss condition`."""
+"""What `floss spectrum` and `floss condition` share: check every job, compute one after the other, list the files."""
 
 from typing import Any
 
 
-def _analyse(command: str, arguments: list[str]) -> None:
+def run(command: str, arguments: list[str]) -> None:
+    """Compute what is missing of the analyses that the arguments mean."""
     from floss.commands.hydra_app import run_hydra
     from floss.jobs.analysis import analysis_job
     from floss.jobs.compose import parse, sweep_jobs
-    from floss.jobs.help import JOBS
+    from floss.jobs.help import COMMANDS
 
+    kind = COMMANDS[command].job
     options = parse(command, arguments)
-    if options.multirun:
-        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(JOBS[command], values, keys))
-    run_hydra(command, arguments, lambda config: _analyse_one(command, config))
+    if options.multirun:  # every job is checked before the first one starts
+        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(kind, values, keys))
+    run_hydra(command, arguments, lambda config: _analyse(kind, config))
 
 
-def _analyse_one(command: str, config: Any) -> str:
+def _analyse(kind: type, config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
     from floss.analysis.run import analyse
     from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.jobs.compose import explicit_keys, plain
-    from floss.jobs.help import JOBS
 
-    job = analysis_job(JOBS[command], plain(config), explicit_keys())
+    job = analysis_job(kind, plain(config), explicit_keys())
     if isinstance(job, SpectrumJob):
         from floss.analysis.spectrum import measure_spectra
 

@@ -1,0 +1,5 @@
+"""`floss condition`: condition numbers of fresh or trained networks, before and after flossing."""
+
+from floss.commands.analysis import run
+
+__all__ = ["run"]
