@@ -159,7 +159,11 @@ def owner_of(folder: Path) -> str:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Where numbers were made: versions, device, source revision, date and command; no host name and no path."""
+    """Where numbers were made, without host name and path.
+
+    Versions, device, vector instructions of torch on the CPU, source revision, date and command. What an engine depends on
+    besides is added by `TorchEngine.environment`.
+    """
     import torch
 
     names = ("torch", "numpy", "hydra-core", "omegaconf", "pandas", "matplotlib")
@@ -174,6 +178,7 @@ def environment(device: str) -> dict[str, Any]:
         "command": os.environ.get("FLOSS_COMMAND", "python"),
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": versions,

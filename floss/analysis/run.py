@@ -14,6 +14,7 @@ from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
 from floss.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from floss.config import config_yaml
 from floss.device import device_of
+from floss.engines.processor import lower_capability
 from floss.figures import draw
 from floss.interrupt import Interrupt, interruptible
 from floss.jacobian import Step, advance
@@ -111,6 +112,7 @@ def analyse(
         return folder, True
     if (folder / CHECKSUMS).exists():
         print(f"floss: {folder}: a table is damaged or missing; computing all of them again", file=sys.stderr)
+    lower_capability()
     device = device_of(job.device)
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
     with fits_in_memory(sizes):

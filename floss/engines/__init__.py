@@ -7,9 +7,11 @@ graphs (`graph`). `native` is for vanilla networks on CPUs.
 import functools
 import sys
 
-from floss.engines.build import BuildError, compiler, library
+from floss.engines.build import BuildError, compiler
 from floss.engines.graph import GraphEngine
+from floss.engines.shared_library import library
 from floss.engines.native import NativeEngine
+from floss.engines.processor import lower_capability
 from floss.torch_engine import TorchEngine
 
 ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
@@ -17,6 +19,7 @@ ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (Torc
 
 def available(device: str) -> list[str]:
     """Names of the engines that work here for vanilla networks."""
+    lower_capability()
     if device == "cuda":
         return ["torch", "graph"]
     return ["torch", "native"] if _native_reason() is None else ["torch"]
@@ -28,6 +31,7 @@ def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
     Raises:
         BuildError: `native` is asked for and cannot be built here.
     """
+    lower_capability()
     if name == "native":
         library()
     if device == "cuda" and name in ("auto", "torch"):

@@ -1,4 +1,4 @@
-"""`engine=native`: both hot loops of vanilla networks in C++ (`native.cpp`), whole epochs at a time, on the CPU.
+"""`engine=native`: both hot loops of vanilla networks in C++ (`cpp/native.cpp`), whole epochs at a time, on the CPU.
 
 A network's numbers are the same, bit for bit, whatever the other networks and the number of threads.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from floss.cells import Parameters
 from floss.engines import operators
-from floss.engines.build import library
+from floss.engines.shared_library import library
 from floss.engines.operators import FLOSSED, NAMES
 from floss.ensemble import Ensemble
 from floss.torch_engine import TorchEngine
@@ -37,6 +37,11 @@ class NativeEngine(TorchEngine):
         library()
         if ensemble.cell.name != "vanilla" or ensemble.seeds.device.type != "cpu":
             raise ValueError("engine=native is for arch=vanilla on the CPU")
+
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        built = library()
+        return {"native_instructions": built.instructions, "compiler": built.compiler}
 
     @property
     def stretch(self) -> int:
