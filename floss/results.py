@@ -161,8 +161,8 @@ def owner_of(folder: Path) -> str:
 def environment(device: str) -> dict[str, Any]:
     """Where numbers were made, without host name and path.
 
-    Versions, device, vector instructions of torch on the CPU, source revision, date and command. What an engine depends on
-    besides is added by `TorchEngine.environment`.
+    Versions, device, vector instructions of torch on the CPU, source revision, date and command. What else an engine's
+    bits depend on is in `TorchEngine.environment`.
     """
     import torch
 

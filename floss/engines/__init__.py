@@ -9,9 +9,9 @@ import sys
 
 from floss.engines.build import BuildError, compiler
 from floss.engines.graph import GraphEngine
-from floss.engines.shared_library import library
 from floss.engines.native import NativeEngine
 from floss.engines.processor import lower_capability
+from floss.engines.shared_library import library
 from floss.torch_engine import TorchEngine
 
 ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}

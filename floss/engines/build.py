@@ -1,8 +1,8 @@
 """Compiles the C++ sources on the machine that runs them, once, into the user's cache folder.
 
-Installing the package needs no compiler. The name of a library holds the instruction set that it needs, and a hash of the
-sources, of the compiler, of its options and of the kind of machine: a new version, another compiler or another node of a
-cluster builds its own, beside the others.
+Installing the package needs no compiler. The name of a library holds the instruction set that it needs, and a hash of
+the sources, of the compiler, of its options and of the kind of machine: a new version, another compiler or another node
+of a cluster builds its own, beside the others.
 """
 
 import ctypes

@@ -65,7 +65,8 @@ def check_layouts(functions: ctypes.CDLL) -> None:
 def _python_layout(call: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
     """Offset and size of every field, and of the call as a whole."""
     fields = {f"{call.__name__}.{name}": getattr(call, name) for name, *_ in call._fields_}
-    return {name: (field.offset, field.size) for name, field in fields.items()} | {call.__name__: (0, ctypes.sizeof(call))}
+    places = {name: (field.offset, field.size) for name, field in fields.items()}
+    return {**places, call.__name__: (0, ctypes.sizeof(call))}
 
 
 def _compiled_layout(table: Any) -> dict[str, tuple[int, int]]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from floss.cells import Parameters
 from floss.engines import operators
-from floss.engines.shared_library import library
 from floss.engines.operators import FLOSSED, NAMES
+from floss.engines.shared_library import library
 from floss.ensemble import Ensemble
 from floss.torch_engine import TorchEngine
 

@@ -1,7 +1,8 @@
 """Which vector instructions the processor has, and which of them the native engine uses.
 
-The processor itself is asked, through a tiny library (`processor.cpp`). What torch says is not enough: it believes the
-environment variable ATEN_CPU_CAPABILITY without looking, and instructions that a processor does not have end the process.
+The processor itself is asked, through a tiny library (`cpp/processor.cpp`). What torch says is not enough: it believes
+the environment variable ATEN_CPU_CAPABILITY without looking, and an instruction that a processor does not have ends the
+process.
 """
 
 import functools

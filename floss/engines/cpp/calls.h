@@ -1,7 +1,8 @@
 // What Python hands over: one struct for each loop. Arrays have the leading axis R.
 //
-// The twins of these structs are in floss/engines/calls.py. So that the two cannot part unseen, TRAIN_LAYOUT and FLOSS_LAYOUT
-// say where the compiler has put each field, and Python compares them with its own when it loads the library.
+// The twins of these structs are in floss/engines/calls.py. So that the two cannot part unseen, TRAIN_LAYOUT and
+// FLOSS_LAYOUT say where the compiler has put each field, and Python compares them with its own when it loads the
+// library.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Flossing: the Lyapunov exponents of a run, their loss, its gradient by the reduced adjoint of floss/reduced_adjoint.py, and an
-// Adam step, epoch after epoch.
+// Flossing: the Lyapunov exponents of a run, their loss, its gradient by the reduced adjoint of
+// floss/reduced_adjoint.py, and an Adam step, epoch after epoch.
 //
 // Layout, rows padded to Np numbers for N units and Kp for k tangent vectors:
 //

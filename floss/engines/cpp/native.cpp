@@ -1,8 +1,8 @@
 // The two hot loops of vanilla (tanh) ensembles on CPUs: task training and flossing, whole epochs at a time.
 //
-// Networks outside, time inside. One thread takes one network through all epochs of a call, so that its weights, its rates
-// and its adjoints stay in that core's cache, and so that the bits of a network do not depend on how many networks or
-// threads there are.
+// Networks outside, time inside. One thread takes one network through all epochs of a call, so that its weights, its
+// rates and its adjoints stay in that core's cache, and so that the bits of a network do not depend on how many networks
+// or threads there are.
 //
 //     vectors.h          SIMD vectors and tanh
 //     product.h          the register-blocked kernel that every product goes through
@@ -14,8 +14,8 @@
 //     orthonormaliser.h  QR decompositions
 //     flossing.h         exponents and their gradient
 //
-// All of it is one translation unit, in which every function is seen, and inlined, for the sizes at hand. No intrinsics but
-// the two that switch off denormal numbers. Rows are padded with zeros to whole vectors; zeros stay zeros, for φ(0) = 0.
+// All of it is one translation unit, so that the compiler sees every function where it is called. No intrinsics but the
+// two that switch off denormal numbers. Rows are padded with zeros to whole vectors; zeros stay zeros, for φ(0) = 0.
 // "[l][Np]" in a comment is a row-major array of such rows.
 
 #include <cstdint>

@@ -58,9 +58,9 @@ struct Orthonormaliser {
                 }
                 for (int v = 0; v < V; ++v) along[v] = load(taken + v * LANES<T>), keep[v] = load(scale + v * LANES<T>);
             }
-            const int own = std::max(j, 0), following = std::min(j + 1, width - 1);
+            const int column = std::max(j, 0), following = std::min(j + 1, width - 1);
             const auto sweep = [&](T* at, int r) {
-                const T mine = at[own];
+                const T mine = at[column];
                 for (int v = 0; v < V; ++v)
                     store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - along[v] * mine);
                 const T other = at[following];
@@ -94,30 +94,31 @@ struct Orthonormaliser {
         std::fill_n(R, Kp * Kp, T(0));
         for (int64_t p = 0; p < k; p += P) {
             const int width = int(std::min<int64_t>(P, k - p));
-            const int64_t own = std::min<int64_t>(P, Kp - p) / LANES<T>, later = (Kp - p) / LANES<T> - own;
-            panel(q + p, own, width, first);
+            const int64_t inside = std::min<int64_t>(P, Kp - p) / LANES<T>;  // vectors of the panel
+            const int64_t right = (Kp - p) / LANES<T> - inside;              // and to its right
+            panel(q + p, inside, width, first);
             if (twice) {  // R_{<p,p} = S₁ + S₂ T₁ and R_pp = T₂ T₁
                 if (p) {
-                    product<T>(p, own, {q, 1, Kp}, q + p, Kp, N, storing(projected, P));
-                    product<T>(N, own, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp));
-                    product<T>(p, own, {projected, P, 1}, first, P, width, adding(R + p, Kp));
+                    product<T>(p, inside, {q, 1, Kp}, q + p, Kp, N, storing(projected, P));
+                    product<T>(N, inside, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp));
+                    product<T>(p, inside, {projected, P, 1}, first, P, width, adding(R + p, Kp));
                 }
-                panel(q + p, own, width, second);
-                product<T>(width, own, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
+                panel(q + p, inside, width, second);
+                product<T>(width, inside, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
             } else {
-                for (int i = 0; i < width; ++i) std::copy_n(first + i * P, own * LANES<T>, R + (p + i) * Kp + p);
+                for (int i = 0; i < width; ++i) std::copy_n(first + i * P, inside * LANES<T>, R + (p + i) * Kp + p);
             }
             for (int j = 0; j < width; ++j) diagonal[p + j] = R[(p + j) * Kp + p + j];
-            if (later) {
-                product<T>(width, later, {q + p, 1, Kp}, q + p + P, Kp, N, storing(R + p * Kp + p + P, Kp));
-                product<T>(N, later, {q + p, Kp, 1}, R + p * Kp + p + P, Kp, width, adding<T, -1>(q + p + P, Kp));
+            if (right) {
+                product<T>(width, right, {q + p, 1, Kp}, q + p + P, Kp, N, storing(R + p * Kp + p + P, Kp));
+                product<T>(N, right, {q + p, Kp, 1}, R + p * Kp + p + P, Kp, width, adding<T, -1>(q + p + P, Kp));
             }
-            invert(p, width, own, X);
+            invert(p, width, inside, X);
         }
     }
 
     // Rows p … p + width of X = R^{-T}: X_pp = (R_ppᵀ)^{-1}, X_{p,<p} = -X_pp (R_{<p,p})ᵀ X_{<p,<p}.
-    void invert(int64_t p, int width, int64_t own, T* X) {
+    void invert(int64_t p, int width, int64_t inside, T* X) {
         T* const corner = second;  // X_pp [P][P]
         std::fill_n(corner, P * P, T(0));
         for (int i = 0; i < width; ++i) {
@@ -131,7 +132,7 @@ struct Orthonormaliser {
         }
         for (int i = 0; i < width; ++i) {
             std::fill_n(X + (p + i) * Kp, Kp, T(0));
-            std::copy_n(corner + i * P, own * LANES<T>, X + (p + i) * Kp + p);
+            std::copy_n(corner + i * P, inside * LANES<T>, X + (p + i) * Kp + p);
         }
         if (!p) return;
         T* const met = projected;  // [P][p], R_{<p,p}ᵀ X_{<p,<p}

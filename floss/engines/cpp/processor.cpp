@@ -1,6 +1,6 @@
-// Which of the sets of vector instructions of floss/engines/build.py this machine can run, as its processor reports it and
-// its operating system allows it (cpuid, xgetbv): 0 PORTABLE, 1 AVX2, 2 AVX512. Built for x86-64 alone, with no instructions
-// beyond those of every such processor.
+// Which of the INSTRUCTION_SETS of floss/engines/build.py this machine can run, as its processor reports it and its
+// operating system allows it (cpuid, xgetbv): 0 PORTABLE, 1 AVX2, 2 AVX512. Built for x86-64 alone, with no instructions
+// but those of every such processor.
 
 extern "C" int floss_instruction_set() {
     __builtin_cpu_init();

@@ -1,5 +1,5 @@
-// The kernel that every product goes through, register-blocked: a tile of R rows by V vectors of the result lives in registers
-// while it runs over the inner index l,
+// The kernel that every product goes through, register-blocked: a tile of R rows by V vectors of the result lives in
+// registers while it runs over the inner index l,
 //
 //     C[i][:] = Σ_l a(i, l) b[l][:]
 //

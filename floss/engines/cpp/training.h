@@ -1,9 +1,10 @@
-// Training on a task: inputs, the network's outputs, loss, backpropagation through time and an Adam step, epoch after epoch.
+// Training on a task: inputs, the network's outputs, loss, backpropagation through time and an Adam step, epoch after
+// epoch.
 //
 // Layout, rows padded to Np numbers for N units:
 //
 //     z     [T B][Np]   rates r[s] = φ(h[s]) of each step and batch slot: all that backpropagation needs
-//     delta [C B][Np]   adjoints δ[s+1] of the last few steps, until they meet the rates in W̄ (C steps stay in the cache)
+//     delta [C B][Np]   adjoints δ[s+1] of the last few steps, until they meet the rates in W̄ (C steps fit the cache)
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Vectors of numbers, as the compiler has them (GCC, Clang): 64, 32 or 16 bytes by FLOSS_VECTOR_BYTES, which the build sets
-// together with the machine's instruction set. Loading, storing, summing, and tanh.
+// Vectors of numbers, as the compiler has them (GCC, Clang): 64, 32 or 16 bytes by FLOSS_VECTOR_BYTES, which the build
+// sets together with the machine's instruction set. Loading, storing, summing, and tanh.
 #pragma once
 
 #include <cstdint>
