@@ -20,6 +20,7 @@ from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.locks import exclusive
 from floss.runtime.messages import LOGGER
+from floss.training.engines.processor import lower_capability
 
 _CHECKPOINT_EVERY = 100
 """Flossing epochs between checkpoints."""
@@ -52,6 +53,7 @@ def analyse(
     if (folder / CHECKSUMS).exists():
         LOGGER.warning("%s: a table is damaged or missing; computing all of them again", folder)
     device = device_of(job.device)
+    lower_capability()
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
     with fits_in_memory(sizes):
         networks = networks_of(job, device, states=states)

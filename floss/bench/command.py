@@ -269,6 +269,8 @@ def measure(job: BenchJob) -> Path:
     peak = dict(zip(compared, peaks_megabytes(compared, device), strict=True))
     info = environment(device)
     info["packages"] |= peers.versions(others)
+    for engine in ours:
+        info |= engines.ENGINES[engine].environment()
     rows = []
     for contender, own in zip(everyone, times, strict=True):
         low, middle, high = (1e3 * t / contender.networks for t in statistics.quantiles(own, n=4))

@@ -21,7 +21,11 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Where numbers were made: versions, device, source revision, date and command; no host name and no path."""
+    """Where numbers were made, without host name and path.
+
+    Versions, device, vector instructions of torch on the CPU, source revision, date and command. What else an engine's
+    bits depend on is in `Engine.environment`.
+    """
     import torch
 
     names = ("torch", "numpy", "hydra-core", "omegaconf", "pandas", "matplotlib")
@@ -36,6 +40,7 @@ def environment(device: str) -> dict[str, Any]:
         "command": os.environ.get("FLOSS_COMMAND", "python"),
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": versions,

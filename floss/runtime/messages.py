@@ -7,6 +7,7 @@ import logging
 import sys
 
 LOGGER = logging.getLogger("floss")
+"""The core, which imports nothing from here, takes it by its name."""
 
 
 class _Stderr(logging.Handler):

@@ -61,7 +61,8 @@ class _EnsembleRun:
         """Train to the end and write the rows; at a signal, write a checkpoint and leave."""
         self.resume()
         write_whole(self.folder / "config.yaml", config_text(self.lease.stack.networks).encode())
-        write_json(self.folder / "environment.json", {**environment(self.device), "engine": self.engine.name})
+        engine = {"engine": self.engine.name, **self.engine.environment()}
+        write_json(self.folder / "environment.json", {**environment(self.device), **engine})
         since_checkpoint, clock = 0, time.perf_counter()
         with self.progress_bar(make_bar) as bar:
             for tick in self.training.run():

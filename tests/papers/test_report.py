@@ -254,6 +254,27 @@ def test_an_environment_that_is_lost_is_not_hidden(environments, said):
     assert "".join(re.findall("No environment.*?[.]", machines_html(environments))) == said
 
 
+INSTRUCTIONS = {
+    "torch_instructions": "AVX2",
+    "native_instructions": "AVX512",
+    "compiler": "a <compiler> 1.2",
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (INSTRUCTIONS, "AVX512 (native engine), AVX2 (torch), built by a <compiler> 1.2"),
+        (["torch_instructions"], "AVX2 (torch)"),
+        ([], "–"),
+    ],
+)
+def test_the_vector_instructions_are_shown_where_they_are_known(names, said):
+    environment = {**ENVIRONMENT, **{name: INSTRUCTIONS[name] for name in names}}
+    shown = re.findall("<dt>Instructions</dt><dd>(.*?)</dd>", machines_html([environment, ENVIRONMENT]))
+    assert list(map(html.unescape, shown)) == list(dict.fromkeys([said, "–"]))  # unlike machines stand apart
+
+
 def test_pictures_are_embedded_and_may_be_missing(tmp_path, pictures):
     read = Reader(page(Some(tmp_path), RESULTS, pictures))
     images = list(read.of("img"))

@@ -222,6 +222,7 @@ def test_the_environment_says_what_made_the_numbers_and_nothing_private(monkeypa
     assert info["command"] == "floss train d=4"
     assert info["packages"]["torch"] == torch.__version__
     assert info["threads"] == torch.get_num_threads()
+    assert info["torch_instructions"] == torch.backends.cpu.get_cpu_capability()
     assert info["device"]
     assert info["python"] == platform.python_version()
     text = json.dumps(info)

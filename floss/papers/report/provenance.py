@@ -17,7 +17,7 @@ def machines_html(environments: Sequence[Environment]) -> str:
     alike: dict[tuple[str, ...], list[Environment]] = {}
     for environment in filter(None, environments):
         kind = tuple(str(environment.get(name)) for name in ("device", "threads", "engine", "system"))
-        alike.setdefault((*kind, software([environment])), []).append(environment)
+        alike.setdefault((*kind, instructions(environment), software([environment])), []).append(environment)
     html = "".join(map(_machine_html, alike.values()))
     if html and all(environments):
         return html
@@ -32,6 +32,7 @@ def _machine_html(environments: Sequence[Environment]) -> str:
     pairs = [
         ("Device", escape(device)),
         ("Engine", escape(str(first.get("engine", "torch")))),
+        ("Instructions", escape(instructions(first))),
         ("System", escape(str(first.get("system", NONE)))),
         ("Software", escape(software(environments))),
         ("Source", escape(commits(environments))),
@@ -39,6 +40,14 @@ def _machine_html(environments: Sequence[Environment]) -> str:
         ("Command given", "".join(map(code, commands)) or NONE),
     ]
     return f'<dl class="facts">{pairs_html(pairs)}</dl>\n'
+
+
+def instructions(environment: Environment) -> str:
+    """The vector instructions, on which bits depend, of each part of the program that computed with them."""
+    parts = (("native_instructions", "native engine"), ("torch_instructions", "torch"))
+    used = [f"{environment[key]} ({part})" for key, part in parts if environment.get(key)]
+    built = [f"built by {environment['compiler']}"] if environment.get("compiler") else []
+    return ", ".join([*used, *built]) or NONE
 
 
 def software(environments: Iterable[Environment]) -> str:

@@ -5,18 +5,23 @@
 """
 
 import functools
-import sys
+import logging
 
-from floss.training.engines.build import BuildError, compiler, library
+from floss.training.engines.build import BuildError, compiler
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
+from floss.training.engines.processor import lower_capability
+from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
+
+LOGGER = logging.getLogger("floss")
 
 ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
 
 
 def available(device: str) -> list[str]:
     """Names of the engines that work here for vanilla networks."""
+    lower_capability()
     if device == "cuda":
         return ["torch", "graph"]
     return ["torch", "native"] if _native_reason() is None else ["torch"]
@@ -28,6 +33,7 @@ def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
     Raises:
         BuildError: `native` is asked for and cannot be built here.
     """
+    lower_capability()
     if name == "native":
         library()
     if device == "cuda" and name in ("auto", "torch"):
@@ -55,7 +61,7 @@ def _native_reason() -> str | None:
 
 @functools.cache
 def _warn(reason: str) -> None:
-    print(f"floss: the native engine cannot be used, so training is slower: {reason}", file=sys.stderr)
+    LOGGER.warning("the native engine cannot be used, so training is slower: %s", reason)
 
 
 __all__ = ["ENGINES", "BuildError", "available", "compiler", "find"]

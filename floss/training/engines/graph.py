@@ -9,7 +9,7 @@ graph.
 On the CPU the same code runs without a graph, and gives the same bits as `TorchEngine`.
 """
 
-import sys
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -19,6 +19,8 @@ from torch import Tensor
 
 from floss.training.engines.torch_engine import Selection, TorchEngine
 from floss.training.ensemble import Ensemble
+
+LOGGER = logging.getLogger("floss")
 
 _WARM_UP = 3
 """Calls before a capture: libraries make their handles and workspaces in them, which no graph can hold."""
@@ -153,6 +155,6 @@ class Replayed:
         except RuntimeError as error:
             self.waits = None
             reason = " ".join(str(error).split())[:200]
-            print(f"floss: an epoch goes without a CUDA graph, which is slower: {reason}", file=sys.stderr)
+            LOGGER.warning("an epoch goes without a CUDA graph, which is slower: %s", reason)
             return None
         return graph

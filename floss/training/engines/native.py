@@ -1,4 +1,4 @@
-"""`engine=native`: both hot loops of vanilla networks in C++ (`native.cpp`), whole epochs at a time, on the CPU.
+"""`engine=native`: both hot loops of vanilla networks in C++ (`cpp/native.cpp`), whole epochs at a time, on the CPU.
 
 A network's numbers are the same, bit for bit, whatever the other networks and the number of threads.
 """
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from floss.networks import Parameters
 from floss.training.engines import operators
-from floss.training.engines.build import library
 from floss.training.engines.operators import FLOSSED, NAMES
+from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Ensemble
 
@@ -37,6 +37,11 @@ class NativeEngine(TorchEngine):
         library()
         if ensemble.cell.name != "vanilla" or ensemble.seeds.device.type != "cpu":
             raise ValueError("engine=native is for arch=vanilla on the CPU")
+
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        built = library()
+        return {"native_instructions": built.instructions, "compiler": built.compiler}
 
     @property
     def stretch(self) -> int:

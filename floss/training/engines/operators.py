@@ -1,4 +1,4 @@
-"""The native engine's operators, `torch.ops.floss`: tensors in, one call of `native.cpp`, tensors out.
+"""The native engine's operators, `torch.ops.floss`: tensors in, one call of `cpp/native.cpp`, tensors out.
 
 All of them are for stacked vanilla networks on the CPU: parameters in the order of `NAMES`, contiguous, of one dtype,
 float32 or float64; seeds, delays, k and epochs int64. Networks are spread over torch's threads.
@@ -15,49 +15,16 @@ from torch import Tensor
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.random import Stream
 from floss.tasks import TASKS
-from floss.training.engines.build import library
+from floss.training.engines.calls import FlossCall, FlossedPointers, Pointers, TrainCall
+from floss.training.engines.shared_library import library
 
 NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
 FLOSSED = NAMES[:3]
 _TASKS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
 _GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
 
-_Pointers = ctypes.c_void_p * 6
-_Flossed = ctypes.c_void_p * 3
 
-
-def _fields(kind: Any, names: str) -> list[tuple[str, Any]]:
-    return [(name, kind) for name in names.split()]
-
-
-class _TrainCall(ctypes.Structure):
-    """Its twin is in native.cpp."""
-
-    _fields_ = [
-        *_fields(ctypes.c_int64, "networks n inputs batch steps threads mode task uniform binary stream"),
-        *_fields(ctypes.c_int64, "first_epoch epochs"),
-        *_fields(ctypes.c_double, "lr clip"),
-        *_fields(_Pointers, "parameters mean square gradient"),
-        *_fields(ctypes.c_void_p, "adam_steps seeds delays diverged_at x loss accuracy workspace"),
-        *_fields(ctypes.c_int64, "workspace_bytes"),
-    ]
-
-
-class _FlossCall(ctypes.Structure):
-    """Its twin is in native.cpp."""
-
-    _fields_ = [
-        *_fields(ctypes.c_int64, "networks n inputs batch steps columns threads mode uniform stream epochs"),
-        *_fields(ctypes.c_double, "lr"),
-        *_fields(_Pointers, "parameters"),
-        *_fields(_Flossed, "mean square gradient"),
-        *_fields(ctypes.c_void_p, "adam_steps index seeds first_life k target diverged interval q0 x loss exponents"),
-        *_fields(ctypes.c_void_p, "workspace"),
-        *_fields(ctypes.c_int64, "workspace_bytes"),
-    ]
-
-
-def _pointers(tensors: Sequence[Tensor], array: Any = _Pointers) -> Any:
+def _pointers(tensors: Sequence[Tensor], array: Any = Pointers) -> Any:
     if not all(tensor.is_contiguous() for tensor in tensors):
         raise ValueError("the native engine works in place, on contiguous tensors alone")
     return array(*(tensor.data_ptr() for tensor in tensors))
@@ -73,8 +40,8 @@ def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
     The workspace is kept between calls: taking it anew from the system costs as much as an epoch of a few networks.
     """
     global _memory
-    loaded, single = library(), ctypes.c_int64(like.dtype == torch.float32)
-    size = getattr(loaded, f"floss_{loop}_workspace")
+    functions, single = library().functions, ctypes.c_int64(like.dtype == torch.float32)
+    size = getattr(functions, f"floss_{loop}_workspace")
     size.restype = ctypes.c_int64
     call.threads = min(call.networks, torch.get_num_threads())
     call.workspace_bytes = (size(ctypes.byref(call), single) + 4095) // 4096 * 4096
@@ -82,12 +49,12 @@ def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
         if len(_memory) < call.workspace_bytes * call.threads + 64:
             _memory = torch.empty(call.workspace_bytes * call.threads + 64, dtype=torch.uint8)
         call.workspace = (_memory.data_ptr() + 63) // 64 * 64
-        getattr(loaded, f"floss_{loop}")(ctypes.byref(call), single)
+        getattr(functions, f"floss_{loop}")(ctypes.byref(call), single)
 
 
-def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, **further: Any) -> _TrainCall:
+def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, **further: Any) -> TrainCall:
     R, batch, n = parameters[5].shape
-    return _TrainCall(
+    return TrainCall(
         networks=R,
         n=n,
         inputs=parameters[1].shape[-1],
@@ -193,9 +160,9 @@ def evaluate(parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, 
 
 def _floss_call(
     parameters: Sequence[Tensor], q0: Tensor, intervals: Tensor, k: Tensor, target: Tensor, **further: Any
-) -> _FlossCall:
+) -> FlossCall:
     networks, n, columns = q0.shape
-    return _FlossCall(
+    return FlossCall(
         networks=networks,
         n=n,
         inputs=parameters[1].shape[-1],
@@ -242,7 +209,7 @@ def flossing_gradient(
         target,
         mode=_GRADIENT,
         epochs=1,
-        gradient=_pointers(gradient, _Flossed),
+        gradient=_pointers(gradient, FlossedPointers),
         index=index.data_ptr(),
         x=inputs.data_ptr(),
         loss=loss.data_ptr(),
@@ -295,8 +262,8 @@ def floss(
         stream=int(Stream.FLOSSING),
         epochs=epochs,
         lr=lr,
-        mean=_pointers(mean, _Flossed),
-        square=_pointers(square, _Flossed),
+        mean=_pointers(mean, FlossedPointers),
+        square=_pointers(square, FlossedPointers),
         adam_steps=adam_steps.data_ptr(),
         index=index.data_ptr(),
         seeds=seeds.data_ptr(),

@@ -51,6 +51,11 @@ class TorchEngine:
         self.ensemble = ensemble
         self._workspace = Workspace()
 
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        """What the bits of this engine depend on beside torch, for environment.json."""
+        return {}
+
     @property
     def stretch(self) -> int:
         """How many epochs one call should run, so that calls stay short enough to interrupt."""

@@ -1,0 +1,142 @@
+// What Python hands over: one struct for each loop. Arrays have the leading axis R.
+//
+// The twins of these structs are in floss/engines/calls.py. So that the two cannot part unseen, TRAIN_LAYOUT and
+// FLOSS_LAYOUT say where the compiler has put each field, and Python compares them with its own when it loads the
+// library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+using std::int64_t;
+
+enum Task : int64_t { XOR = 0, COPY = 1, SPATIAL_XOR = 2 };
+enum Mode : int64_t { GRADIENT = 0, TRAIN = 1, EVALUATE = 2 };
+constexpr int TENSORS = 6;  // W [N, N], V [N, S], b [N], U [N], c [], h0 [B, N]
+
+}  // namespace
+
+struct TrainCall {
+    int64_t networks, n, inputs, batch, steps, threads, mode, task, uniform, binary, stream, first_epoch, epochs;
+    double lr, clip;
+    void* parameters[TENSORS];
+    void* mean[TENSORS];
+    void* square[TENSORS];
+    void* gradient[TENSORS];
+    int64_t* adam_steps;    // [R]
+    const int64_t* seeds;   // [R]
+    const int64_t* delays;  // [R]
+    int64_t* diverged_at;   // [R], -1 while finite
+    const void* x;          // [R, T, B, S] for GRADIENT
+    double* loss;           // [R], of the last epoch
+    double* accuracy;       // [R]
+    void* workspace;
+    int64_t workspace_bytes;  // per thread
+};
+
+struct FlossCall {
+    int64_t networks, n, inputs, batch, steps, columns, threads, mode, uniform, stream, epochs;
+    double lr;
+    void* parameters[TENSORS];
+    void* mean[3];
+    void* square[3];
+    void* gradient[3];
+    int64_t* adam_steps;   // [all], as are parameters, mean and square; what follows belongs to the networks `index`
+    const int64_t* index;  // [R] rows of the ensemble
+    const int64_t* seeds;  // [R]
+    const int64_t* first_life;    // [R] first epoch of this call in each network's life
+    const int64_t* k;             // [R]
+    const double* target;         // [R]
+    std::int8_t* diverged;        // [R] set to 1 where a network stops being finite; such networks are passed over
+    const std::int8_t* interval;  // [T_f]: 0 within an interval, 1 at the end of one, 2 at the end of one that counts
+    const void* q0;               // [R, N, columns]
+    const void* x;                // [R, T_f, S] for GRADIENT
+    double* loss;                 // [R]
+    double* exponents;            // [R, columns], unsorted; beyond k untouched
+    void* workspace;
+    int64_t workspace_bytes;
+};
+
+namespace {
+
+// A field of a call, or the call as a whole; a row without a name ends a table.
+struct Field {
+    const char* name;
+    int64_t offset, size;
+};
+
+#define FIELD(call, name) {#call "." #name, offsetof(call, name), sizeof(call::name)}
+
+constexpr Field TRAIN_LAYOUT[] = {
+    FIELD(TrainCall, networks),
+    FIELD(TrainCall, n),
+    FIELD(TrainCall, inputs),
+    FIELD(TrainCall, batch),
+    FIELD(TrainCall, steps),
+    FIELD(TrainCall, threads),
+    FIELD(TrainCall, mode),
+    FIELD(TrainCall, task),
+    FIELD(TrainCall, uniform),
+    FIELD(TrainCall, binary),
+    FIELD(TrainCall, stream),
+    FIELD(TrainCall, first_epoch),
+    FIELD(TrainCall, epochs),
+    FIELD(TrainCall, lr),
+    FIELD(TrainCall, clip),
+    FIELD(TrainCall, parameters),
+    FIELD(TrainCall, mean),
+    FIELD(TrainCall, square),
+    FIELD(TrainCall, gradient),
+    FIELD(TrainCall, adam_steps),
+    FIELD(TrainCall, seeds),
+    FIELD(TrainCall, delays),
+    FIELD(TrainCall, diverged_at),
+    FIELD(TrainCall, x),
+    FIELD(TrainCall, loss),
+    FIELD(TrainCall, accuracy),
+    FIELD(TrainCall, workspace),
+    FIELD(TrainCall, workspace_bytes),
+    {"TrainCall", 0, sizeof(TrainCall)},
+    {nullptr, 0, 0},
+};
+
+constexpr Field FLOSS_LAYOUT[] = {
+    FIELD(FlossCall, networks),
+    FIELD(FlossCall, n),
+    FIELD(FlossCall, inputs),
+    FIELD(FlossCall, batch),
+    FIELD(FlossCall, steps),
+    FIELD(FlossCall, columns),
+    FIELD(FlossCall, threads),
+    FIELD(FlossCall, mode),
+    FIELD(FlossCall, uniform),
+    FIELD(FlossCall, stream),
+    FIELD(FlossCall, epochs),
+    FIELD(FlossCall, lr),
+    FIELD(FlossCall, parameters),
+    FIELD(FlossCall, mean),
+    FIELD(FlossCall, square),
+    FIELD(FlossCall, gradient),
+    FIELD(FlossCall, adam_steps),
+    FIELD(FlossCall, index),
+    FIELD(FlossCall, seeds),
+    FIELD(FlossCall, first_life),
+    FIELD(FlossCall, k),
+    FIELD(FlossCall, target),
+    FIELD(FlossCall, diverged),
+    FIELD(FlossCall, interval),
+    FIELD(FlossCall, q0),
+    FIELD(FlossCall, x),
+    FIELD(FlossCall, loss),
+    FIELD(FlossCall, exponents),
+    FIELD(FlossCall, workspace),
+    FIELD(FlossCall, workspace_bytes),
+    {"FlossCall", 0, sizeof(FlossCall)},
+    {nullptr, 0, 0},
+};
+
+#undef FIELD
+
+}  // namespace

@@ -1,0 +1,100 @@
+// Vectors of numbers, as the compiler has them (GCC, Clang): 64, 32 or 16 bytes by FLOSS_VECTOR_BYTES, which the build
+// sets together with the machine's instruction set. Loading, storing, summing, and tanh.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#ifndef FLOSS_VECTOR_BYTES
+#define FLOSS_VECTOR_BYTES 16
+#endif
+
+namespace {
+
+template <class T>
+struct Vectors;
+template <>
+struct Vectors<float> {
+    typedef float vec __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
+    typedef std::int32_t bits __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
+};
+template <>
+struct Vectors<double> {
+    typedef double vec __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
+    typedef std::int64_t bits __attribute__((vector_size(FLOSS_VECTOR_BYTES)));
+};
+template <class T>
+using Vec = typename Vectors<T>::vec;
+template <class T>
+using Bits = typename Vectors<T>::bits;
+template <class T>
+constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
+
+#define ALWAYS inline __attribute__((always_inline))
+
+template <class T>
+ALWAYS Vec<T> load(const T* at) {
+    return *reinterpret_cast<const Vec<T>*>(at);
+}
+template <class T>
+ALWAYS void store(T* at, Vec<T> x) {
+    *reinterpret_cast<Vec<T>*>(at) = x;
+}
+
+template <class T>
+ALWAYS T sum(Vec<T> x) {  // in halves: the same order on every machine with vectors of this length
+    T a[LANES<T>];
+    std::memcpy(a, &x, sizeof a);
+    for (int half = LANES<T> / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) a[i] += a[i + half];
+    return a[0];
+}
+
+// tanh(x) = m / (m + 2) with m = exp(2|x|) - 1, right to about two units in the last place for every x, small ones too.
+// exp(y) - 1 = 2^n (exp(r) - 1) + (2^n - 1) with y = n log 2 + r, |r| ≤ log(2) / 2, and a Taylor polynomial for exp(r) - 1.
+template <class T>
+ALWAYS Vec<T> tanh_of(Vec<T> x) {
+    using V = Vec<T>;
+    using I = Bits<T>;
+    constexpr bool single = std::is_same_v<T, float>;
+    constexpr T cap = single ? T(9.1) : T(19.2);                                // beyond it tanh rounds to ±1
+    constexpr T round = single ? T(12582912.0) : T(6755399441055744.0);         // adding 1.5 · 2^23 (2^52) rounds
+    constexpr T high = single ? T(0.693359375) : T(6.93147180369123816490e-1);  // log 2 in two parts
+    constexpr T low = single ? T(-2.12194440e-4) : T(1.90821492927058770002e-10);
+    constexpr int mantissa = single ? 23 : 52;
+    constexpr int degree = single ? 7 : 14;
+    constexpr T inverse_factorial[] = {1.,
+                                       1.,
+                                       1. / 2,
+                                       1. / 6,
+                                       1. / 24,
+                                       1. / 120,
+                                       1. / 720,
+                                       1. / 5040,
+                                       1. / 40320,
+                                       1. / 362880,
+                                       1. / 3628800,
+                                       1. / 39916800,
+                                       1. / 479001600,
+                                       1. / 6227020800.,
+                                       1. / 87178291200.};
+    using Integer = std::conditional_t<single, std::int32_t, std::int64_t>;
+    const I sign = I(x) & (I{} + std::numeric_limits<Integer>::min());
+    V a = V(I(x) ^ sign);
+    a = a > cap ? V{} + cap : a;  // NaN stays NaN
+    const V y = a + a;
+    const V shifted = y * T(1.4426950408889634) + round;
+    const V n = shifted - round;
+    V r = y - n * high;
+    r = r - n * low;
+    V p = V{} + inverse_factorial[degree];
+    for (int i = degree - 1; i >= 2; --i) p = p * r + inverse_factorial[i];
+    p = p * (r * r) + r;
+    const V power = V((I(shifted) << mantissa) + I(V{} + T(1)));  // 2^n: n is in the low bits of `shifted`
+    const V m = p * power + (power - T(1));
+    return V(I(m / (m + T(2))) | sign);
+}
+
+}  // namespace

@@ -1,0 +1,29 @@
+// Memory for one network at a time: arrays with rows padded to whole vectors, out of one block that Python provides.
+#pragma once
+
+#include <cstdint>
+
+#include "vectors.h"
+
+namespace {
+
+using std::int64_t;
+
+template <class T>
+int64_t padded(int64_t n) {
+    return (n + LANES<T> - 1) / LANES<T> * LANES<T>;
+}
+
+// Arrays out of one block of memory, each on a cache line of its own. Without a block it only counts.
+struct Arena {
+    char* at;
+    int64_t used = 0;
+    template <class T>
+    T* take(int64_t count) {
+        char* here = at ? at + used : nullptr;
+        used += (count * int64_t(sizeof(T)) + 127) / 64 * 64;
+        return reinterpret_cast<T*>(here);
+    }
+};
+
+}  // namespace
