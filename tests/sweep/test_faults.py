@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import ENVIRONMENT, FLOSS, TINY, expand, floss, jobs, rows, start
-from sweep.test_resume import empty, flip_a_byte, foreign, signed_foreign, truncate
+from sweep.damage import empty, flip_a_byte, foreign, signed_foreign, truncate
 
 from floss.sweep.store import Store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from command import TINY, expand, job
-from sweep.test_resume import computed, copied, ensemble, result
+from sweep.tiny_runs import computed, copied, ensemble, result
 
 from floss.jobs.paper import ReproduceJob
 from floss.jobs.train import TrainJob

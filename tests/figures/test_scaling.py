@@ -1,50 +1,21 @@
 """How cost grows, from hand-made bench.csv files: fitted exponents, and their picture."""
 
-import io
 import itertools
 import math
 
-import pandas as pd
 import pytest
 from command import inside
-from figures.test_figures import drawn_twice, texts
+from figures.pictures import drawn_twice, texts
+from made_up_bench import BASE, POWERS, SCANS, bench_csv, row, scans, table
 
-from floss.bench.command import COLUMNS
 from floss.figures import draw
 from floss.figures.growth import cost, growth
-from floss.runtime.files import csv_text
 
 PICTURE = ["scaling.png", "scaling.svg"]
-BASE = {"n": 80, "k": 75, "t": 300, "batch": 16, "networks": 8}
-POWERS = {"n": 1.7, "k": 0.4, "t": 1.0, "batch": 0.75, "networks": -0.25}
-SCANS = {"n": (32, 64, 128), "k": (8, 16, 32, 64), "t": (75, 150, 600), "batch": (4, 8, 64), "networks": (1, 32, 128)}
-
-
-def row(engine: str = "torch", loop: str = "train", spread: float = 0.1, factor: float = 1.0, **different: int) -> list:
-    """A row whose time is the product of POWERS of its sizes."""
-    sizes = BASE | different
-    ms = factor * math.prod(value ** POWERS[name] for name, value in sizes.items()) / 1e4
-    return ["CPU", engine, loop, *sizes.values(), ms, spread * ms, 0.5, None]
-
-
-def scans(**same) -> list[list]:
-    """Every size scanned, with the base in all of them."""
-    rows = [row(**same)]
-    rows += [row(**same, **{name: value}) for name, values in SCANS.items() for value in values]
-    return rows
-
-
-def text(rows: list[list]) -> str:
-    return csv_text(COLUMNS, rows)
-
-
-def table(rows: list[list]) -> pd.DataFrame:
-    """As it is read from the file."""
-    return pd.read_csv(io.StringIO(text(rows)))
 
 
 def write(folder, rows: list[list]):
-    (folder / "bench.csv").write_text(text(rows))
+    (folder / "bench.csv").write_text(bench_csv(rows))
     return folder
 
 

@@ -1,0 +1,255 @@
+"""Analyses of networks that `floss train` has trained, and of checkpoints that cannot be used."""
+
+import functools
+import itertools
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from analysis.analyses import COLUMNS, TABLES, TINY, TRANSIENT, contents, done, near, numbers, pick
+from command import inside, job, rows, run_jobs
+from problems import DOUBLE
+from twins import step_twin
+
+from floss import lyapunov_spectrum
+from floss.lyapunov.chain import initial_tangent
+from floss.random import Stream
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.tasks import TASKS
+
+TRAINED = (
+    "scale=smoke",
+    "arch.n=6",
+    "flossing.k=4",
+    "flossing=pre",
+    "train.steps=20",
+    "train.batch=2",
+    "d=4",
+    "seeds=3",
+)
+
+
+@pytest.fixture(scope="module")
+def training_runs(tmp_path_factory) -> dict[str, Path]:
+    """Folders of short training runs, by architecture."""
+    folder = tmp_path_factory.mktemp("trained")
+    vanilla = job(*TRAINED, f"results={folder}")
+    lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
+    for each in (vanilla, lstm):
+        assert set(run_jobs([each]).status.values()) == {"done"}
+    return {"vanilla": vanilla.folder, "lstm": lstm.folder}
+
+
+@pytest.fixture
+def trained(training_runs, tmp_path) -> Path:
+    """A copy of the run of the tanh networks, in run/."""
+    return shutil.copytree(training_runs["vanilla"], tmp_path / "run")
+
+
+@pytest.mark.parametrize(("arch", "first", "task"), [("vanilla", 0, "xor"), ("lstm", 7, "spatial_xor")])
+def test_trained_networks(training_runs, tmp_path, arch, first, task):
+    shutil.copytree(training_runs[arch], tmp_path / "run")
+    folder = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6", "states=2")
+    table = pick(rows(folder / "spectrum.csv"), flossing="before")
+    assert [row["arch"] for row in table] == [arch] * len(table)
+    state = load_checkpoint(tmp_path / "run" / "checkpoint.pt")["training"]
+    x = TASKS[task].sample(torch.arange(3) + first, Stream.EVALUATION, 0, steps=36, batch=1, dtype=DOUBLE)[:, :, 0]
+    for i, which in itertools.product(range(3), (0, 1)):
+        p = {name.removeprefix("parameters."): v[i].double() for name, v in state.items() if name.startswith("par")}
+        size = p["h0"].shape[-1]
+        q0 = initial_tangent(torch.tensor([first + i]), size, size)[0]
+        step = functools.partial(step_twin, arch, p)
+        wanted = lyapunov_spectrum(step, p["h0"][which], x[i], transient=TRANSIENT, q0=q0)
+        assert numbers(pick(table, seed=first + i, state=which), "lambda") == near(wanted)
+
+
+def test_a_checkpoint_and_its_folder_are_the_same(trained, tmp_path):
+    first = [each for each in TINY["condition"] if not each.startswith("arch.")]
+    said = inside(tmp_path, "condition", *first, "checkpoint=run/checkpoint.pt")
+    assert said.stdout.startswith("finished condition of 3 vanilla networks, n=6\n")
+    again = inside(tmp_path, "condition", *first, "checkpoint=run", "arch=vanilla", "seeds=3", "arch.g=1")
+    assert (again.returncode, again.stdout) == (0, said.stdout.replace("finished", "known   "))
+    assert {row["seed"] for row in rows(next(tmp_path.glob("results/*/condition.csv")))} == {"0", "1", "2"}
+
+
+def test_other_weights_are_another_analysis(trained, tmp_path):
+    first = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
+    content = load_checkpoint(trained / "checkpoint.pt")
+    content["training"]["parameters.W"] *= 0.5
+    save_checkpoint(trained / "checkpoint.pt", content)
+    second = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
+    assert first.name != second.name
+    assert contents(first) != contents(second)
+
+
+def test_networks_that_diverged_in_training_are_left_out(trained, tmp_path):
+    wanted = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
+    content = load_checkpoint(trained / "checkpoint.pt")
+    content["training"]["diverged_at"][1] = 5
+    content["training"]["parameters.W"][1] = math.nan
+    save_checkpoint(trained / "checkpoint.pt", content)
+    table = rows(done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6") / "spectrum.csv")
+    assert {row["seed"] for row in table} == {"0", "2"}
+    assert pick(table, seed=2) == pick(rows(wanted / "spectrum.csv"), seed=2)
+
+
+def test_trained_networks_with_other_inputs(trained, tmp_path):
+    found = [
+        contents(done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6", f"input={kind}"))["spectrum.csv"]
+        for kind in ("auto", "bits", "gaussian", "none")
+    ]
+    assert found[0] == found[1]  # those of the task
+    assert len(set(found)) == 3
+
+
+def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path, monkeypatch):
+    run_jobs([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
+    again = job(*TRAINED, f"results={tmp_path / 'trained'}")
+    run_jobs([again])
+    assert len(list(tmp_path.glob("trained/ensembles/*/checkpoint.pt"))) == 2
+    found = done(tmp_path, "spectrum", f"checkpoint={again.folder}", "arch.n=6")
+    wanted = done(tmp_path, "spectrum", f"checkpoint={training_runs['vanilla']}", "arch.n=6")
+    for name in TABLES["spectrum"]:
+        theirs, ours = rows(wanted / f"{name}.csv"), rows(found / f"{name}.csv")
+        assert [row["seed"] for row in ours] == [row["seed"] for row in theirs]
+        for column in COLUMNS[name]:
+            assert numbers(ours, column) == near(numbers(theirs, column), 1e-5), (name, column)
+
+
+def test_an_ensemble_is_not_the_run_of_an_analysis(training_runs, tmp_path):
+    (ensemble,) = (training_runs["vanilla"].parent / "ensembles").glob("xor-*")
+    settings = [each for each in TINY["spectrum"] if not each.startswith("arch.")]
+    said = inside(tmp_path, "spectrum", *settings, f"checkpoint={ensemble}")
+    wanted = f"checkpoint={ensemble}: needs the config.yaml of its run beside it\n"
+    assert (said.returncode, said.stdout, said.stderr) == (2, "", f"floss spectrum: {wanted}")
+    assert not any(tmp_path.iterdir())
+
+
+def truncate(run: Path) -> None:
+    path = run / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_byte(run: Path) -> None:
+    content = bytearray((run / "checkpoint.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (run / "checkpoint.pt").write_bytes(content)
+
+
+def random_bytes(run: Path) -> None:
+    (run / "checkpoint.pt").write_bytes(os.urandom(3000))
+
+
+def empty(run: Path) -> None:
+    (run / "checkpoint.pt").write_bytes(b"")
+
+
+def remove(run: Path) -> None:
+    (run / "checkpoint.pt").unlink()
+
+
+def without_config(run: Path) -> None:
+    (run / "config.yaml").unlink()
+
+
+def of_something_else(run: Path) -> None:
+    save_checkpoint(run / "checkpoint.pt", {"flossing": {"epoch": 3}, "rows": ""})
+
+
+def without_states(run: Path) -> None:
+    content = load_checkpoint(run / "checkpoint.pt")
+    content["training"] = {"epoch": 3, "diverged_at": torch.full((3,), -1)}
+    save_checkpoint(run / "checkpoint.pt", content)
+
+
+def of_fewer_networks(run: Path) -> None:
+    content = load_checkpoint(run / "checkpoint.pt")
+    content["training"]["diverged_at"] = content["training"]["diverged_at"][:2]
+    save_checkpoint(run / "checkpoint.pt", content)
+
+
+def all_diverged(run: Path) -> None:
+    content = load_checkpoint(run / "checkpoint.pt")
+    content["training"]["diverged_at"] += 6
+    save_checkpoint(run / "checkpoint.pt", content)
+
+
+def edit(old: str, new: str) -> Callable[[Path], None]:
+    """Another config.yaml."""
+
+    def change(run: Path) -> None:
+        text = (run / "config.yaml").read_text()
+        assert text.count(old) == 1
+        (run / "config.yaml").write_text(text.replace(old, new))
+
+    return change
+
+
+def whole_config(text: str) -> Callable[[Path], object]:
+    return lambda run: (run / "config.yaml").write_text(text)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (truncate, "this checkpoint is damaged"),
+    "flipped byte": (flip_a_byte, "this checkpoint is damaged"),
+    "random": (random_bytes, "this checkpoint is damaged"),
+    "empty": (empty, "this checkpoint is damaged"),
+    "missing": (remove, "cannot be read: No such file or directory"),
+    "without config": (without_config, "needs the config.yaml of its run beside it"),
+    "of something else": (of_something_else, "is not a checkpoint of floss train"),
+    "without states": (without_states, "its networks are not those of arch=vanilla with 6 units"),
+    "of fewer networks": (of_fewer_networks, ""),
+    "all diverged": (all_diverged, "all of its networks have diverged"),
+    "lstm": (edit("name: vanilla", "name: lstm"), "its networks are not those of arch=lstm with 6 units"),
+    "gru": (edit("name: vanilla", "name: gru"), "its networks are not those of arch=gru with 6 units"),
+    "more units": (edit("'n': 6", "'n': 7"), "its networks are not those of arch=vanilla with 7 units"),
+    "more seeds": (edit("seeds: 3", "seeds: 4"), "its networks are not those of arch=vanilla with 6 units"),
+    "more inputs": (edit("name: xor", "name: spatial_xor"), "its networks are not those of arch=vanilla with 6 units"),
+    "another batch": (edit("batch: 2", "batch: 3"), "its networks are not those of arch=vanilla with 6 units"),
+    "no batch": (edit("batch: 2", "batch: many"), ""),
+    "unknown task": (edit("name: xor", "name: rox"), ""),
+    "no task": (edit("task:", "tusk:"), ""),
+    "no training": (edit("train:", "trian:"), ""),
+    "list": (whole_config("[1, 2]"), "needs the config.yaml of its run beside it"),
+    "not yaml": (whole_config("a: b: c"), "needs the config.yaml of its run beside it"),
+    "empty config": (whole_config(""), "needs the config.yaml of its run beside it"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_checkpoint_that_cannot_be_used_is_answered_in_one_line(trained, tmp_path, name):
+    damage, wanted = DAMAGE[name]
+    damage(trained)
+    settings = [each for each in TINY["spectrum"] if not each.startswith("arch.")]
+    said = inside(tmp_path, "spectrum", *settings, "checkpoint=run")
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
+    assert said.stderr.startswith("floss spectrum: checkpoint=run: ")
+    assert wanted in said.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+AGAINST_CHECKPOINT = {
+    "arch=lstm": "arch=lstm: the networks of the checkpoint have arch=vanilla; leave it out",
+    "arch.n=7": "arch.n=7: the networks of the checkpoint have arch.n=6; leave it out",
+    "arch.g=2": "arch.g=2: the networks of the checkpoint have arch.g=1.0; leave it out",
+    "seeds=2": "seeds=2: the networks of the checkpoint have seeds=3; leave it out",
+    "seed=1": "seed=1: the networks of the checkpoint have seed=0; leave it out",
+    "random_g=true": "random_g=True: the networks of the checkpoint have random_g=False; leave it out",
+    "inputs=2": "inputs=2: the networks of the checkpoint have inputs=its task's; leave it out",
+    "states=3": "states=3: must be at most 2, the initial states of the checkpoint",
+    "k=7": "k=7: must be at most the state size, 6 for arch=vanilla",
+    "flossing.k=7": "flossing.k=7: must be at most the state size, 6 for arch=vanilla",
+}
+
+
+@pytest.mark.parametrize("override", AGAINST_CHECKPOINT)
+def test_what_contradicts_the_checkpoint_is_answered_in_one_line(trained, tmp_path, override):
+    settings = [each for each in TINY["spectrum"] if not each.startswith("arch.")]
+    said = inside(tmp_path, "spectrum", *settings, "checkpoint=run", override)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == f"floss spectrum: {AGAINST_CHECKPOINT[override]}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,0 +1,102 @@
+"""Networks that raise, diverge or do not fit into memory are rows, and take no other with them."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import ENVIRONMENT, TINY, floss, inside, job, jobs, rows, run_jobs
+from sweep.stacked_sweep import SWEEP, by_job, computed, ensembles
+
+from floss.runtime.interrupt import Interrupt
+from floss.sweep import ensemble_run as experiment
+from floss.sweep import run as sweep
+from floss.sweep.networks import network_ids
+from floss.sweep.store import Lease
+
+RAISING = """
+import sys
+from floss.training.training import Training
+from floss.commands.main import main
+
+train = Training.train_epochs
+
+def raising(self, count):
+    if any(network.seed == 1 and network.d == 4 for network in self.networks) and self.epoch >= 10:
+        raise RuntimeError("out of luck,\\nas it \\"happens\\"")
+    return train(self, count)
+
+Training.train_epochs = raising
+sys.argv = ["floss", *sys.argv[1:]]
+main()
+"""
+
+
+def with_a_network_that_raises(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    program = [sys.executable, "-c", RAISING, *arguments]
+    return subprocess.run(program, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def test_a_network_that_raises_takes_no_other_with_it(stacked, tmp_path):
+    done = with_a_network_that_raises(tmp_path, "train", "-m", *SWEEP)
+    assert done.returncode == 1
+    assert "networks 10 done, 2 failed\n" in done.stdout
+    assert 'xor d=4 flossing=none seed=1: RuntimeError: out of luck, as it "happens"' in done.stdout
+    assert "Traceback" not in done.stderr
+    ours, theirs = by_job(tmp_path / "results"), by_job(stacked / "results")
+    for name, (_, summary) in ours.items():
+        for row, wanted in zip(summary, theirs[name][1], strict=True):
+            if row["seed"] == "1" and row["d"] == "4":
+                assert (row["status"], row["final_loss"]) == ("failed", "")
+                assert row["reason"] == 'RuntimeError: out of luck, as it "happens"'
+            else:
+                assert row == wanted
+    # What is left of the attempts to compute them together is gone, but for what failed.
+    left = [row["status"] for folder in ensembles(tmp_path / "results") for row in rows(folder / "summary.csv")]
+    assert Counter(left)["done"] == 10
+    again = floss(tmp_path, "train", "-m", *SWEEP)  # now it does not raise
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.endswith("networks 12 done\n")
+    assert by_job(tmp_path / "results") == theirs
+
+
+def test_the_next_start_repeats_exactly_what_failed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert with_a_network_that_raises(tmp_path, "train", *TINY, "seeds=4", "flossing=pre").returncode == 1
+    seen = computed(monkeypatch)
+    done = inside(tmp_path, "train", *TINY, "seeds=4", "flossing=pre")
+    assert done.returncode == 0
+    assert seen == [network_ids(job(*TINY, "flossing=pre", "seed=1"))]
+
+
+def test_a_diverging_network_in_the_middle_is_a_row(tmp_path):
+    """W of 1e30 at once; the others are as without it."""
+    sane = job(*TINY, "seeds=2", "flossing=none", "arch=linear", f"results={tmp_path / 'a'}")
+    mixed = jobs(*TINY, "seeds=2", "flossing=none", "arch=linear", "arch.g=1,1e30", f"results={tmp_path / 'b'}")
+    run_jobs([sane])
+    run_jobs(mixed)
+    assert len(ensembles(tmp_path / "b")) == 1
+    assert [row["status"] for row in rows(mixed[1].folder / "summary.csv")] == ["diverged"] * 2
+    ours, theirs = (rows(each.folder / "summary.csv") for each in (mixed[0], sane))
+    for row, wanted in zip(ours, theirs, strict=True):
+        assert row["status"] == "done"
+        assert float(row["final_loss"]) == pytest.approx(float(wanted["final_loss"]), rel=1e-4)
+
+
+def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
+    sizes = []
+
+    def scarce(lease: Lease, interrupt: Interrupt, *more: Any) -> None:
+        sizes.append(len(lease.stack.networks))
+        if sizes[-1] > 2:
+            raise MemoryError
+        experiment.compute(lease, interrupt, *more)
+
+    monkeypatch.setattr(sweep, "compute", scarce)
+    one = job(*TINY, "seeds=6", "flossing=none", f"results={tmp_path}")
+    outcome = run_jobs([one])
+    assert set(outcome.status.values()) == {"done"}
+    assert sizes == [6, 3, 2, 1, 3, 2, 1]
+    assert [row["seed"] for row in rows(one.folder / "summary.csv")] == [str(i) for i in range(6)]
