@@ -82,5 +82,6 @@ def _power(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Slope of log y against log x by least squares, and its standard error."""
     u, v = np.log(x), np.log(y)
     u, v = u - u.mean(), v - v.mean()
-    slope = (u @ v) / (u @ u)
-    return float(slope), float(np.sqrt(((v - slope * u) ** 2).sum() / (len(u) - 2) / (u @ u)))
+    square = (u * u).sum()
+    slope = (u * v).sum() / square
+    return float(slope), float(np.sqrt(((v - slope * u) ** 2).sum() / (len(u) - 2) / square))

@@ -48,6 +48,18 @@ def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, 
     return COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
 
 
+def settle(figure: Figure) -> None:
+    """Lay a figure out, and round the places of its axes to a millionth of its size.
+
+    For figures with texts beside the axes at places of the data. Where such a text ends depends on logarithms, whose
+    last digit depends on the processor, and so would every place in the file.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(place, 6) for place in axes.get_position().bounds])
+
+
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png and `stem`.svg, whole or not at all, without dates, and close the figure."""
     paths = []

@@ -35,6 +35,15 @@ def middle(values: Sequence[float] | pd.Series, each: int = 1) -> Sample:
     return Sample(rows, np.median, each * len(rows))
 
 
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's correlation of two sequences of numbers.
+
+    By plain sums, which are the same on every processor; those of a linear algebra library are not.
+    """
+    x, y = x - x.mean(), y - y.mean()
+    return (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())
+
+
 def median(values: np.ndarray) -> float:
     """The median of those values that are numbers; NaN where none is."""
     numbers = values[~np.isnan(values)]

@@ -20,7 +20,7 @@ from floss.figures.spread import HALO, curves, singles
 from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.samples import middle, sample
+from floss.papers.samples import correlation, middle, sample
 
 K = 15
 """Number of flossed exponents in A and B, and of tangent dimensions in A, where the experiment has it."""
@@ -168,7 +168,8 @@ def _by_seed(values: pd.Series) -> Sample:
 
 def _linear(findings: Findings) -> Sample:
     course = _course(findings)
-    fits = [np.corrcoef(course.columns, row)[0, 1] ** 2 for row in course.to_numpy()]
+    times = course.columns.to_numpy(dtype=float)
+    fits = [correlation(times, row) ** 2 for row in course.to_numpy()]
     return _by_seed(pd.Series(fits, course.index))
 
 

@@ -24,7 +24,7 @@ from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import AT_CHANCE, SOLVED
-from floss.papers.samples import median
+from floss.papers.samples import correlation, median
 
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
@@ -144,9 +144,7 @@ def _rises(findings: Findings) -> Sample:
     rows = _by_seed(_solved(findings), "d", "lambda_1")
 
     def statistic(rows: np.ndarray) -> float:
-        d, exponents = (_ranks(column[~np.isnan(column)]) for column in (rows[:, 0], rows[:, 1]))
-        d, exponents = d - d.mean(), exponents - exponents.mean()
-        return (d @ exponents) / np.sqrt((d @ d) * (exponents @ exponents))
+        return correlation(*(_ranks(column[~np.isnan(column)]) for column in (rows[:, 0], rows[:, 1])))
 
     return Sample(rows, statistic, _count(rows))
 

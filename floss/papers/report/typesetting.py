@@ -30,9 +30,9 @@ def _numbers(result: Result) -> list[str]:
     elif largest >= 1e5 or 0 < largest < 1e-3:
         kind, digits = "e", 1
     elif np.isfinite(length) and length > 0:
-        digits = int(np.clip(2 - np.ceil(np.log10(length)), 0, 6))
+        digits = min(max(1 - _exponent(length) + _is_power(length), 0), 6)
     else:
-        digits = int(np.clip(2 - np.floor(np.log10(largest)), 0, 6)) if largest else 0
+        digits = min(max(2 - _exponent(largest), 0), 6) if largest else 0
     bounds = [b for b in (result.claim.criterion.above, result.claim.criterion.below) if np.isfinite(b)]
     for more in range(5):
         texts = [_rounded(number, digits + more, kind) for number in numbers]
@@ -40,6 +40,16 @@ def _numbers(result: Result) -> list[str]:
         if all(np.sign(number - bound) == np.sign(shown - bound) for number, shown in pairs for bound in bounds):
             return texts
     return [_rounded(number, digits, kind) for number in numbers]
+
+
+def _exponent(number: float) -> int:
+    """⌊log₁₀ x⌋ of a positive number, exactly; a logarithm would depend on the processor at powers of ten."""
+    return int(f"{number:.16e}".partition("e")[2])
+
+
+def _is_power(number: float) -> bool:
+    """Whether a positive number is a power of ten, in the digits that it has."""
+    return float(f"{number:.16e}".partition("e")[0]) == 1.0
 
 
 def _rounded(number: float, digits: int, kind: str) -> str:
