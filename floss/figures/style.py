@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from floss.runtime.files import write_whole
 
@@ -57,7 +58,7 @@ def settle(figure: Figure) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        axes.set_position([round(place, 6) for place in axes.get_position().bounds])
+        axes.set_position(Bbox.from_bounds(*(round(place, 6) for place in axes.get_position().bounds)))
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

@@ -48,11 +48,11 @@ def read_experiment(paper: str, file: Traversable, kinds: Sequence[Kind]) -> Exp
     for name, lines in content["runs"].items():
         commands = [word for word in lines if word not in SCALES]
         if len(commands) != 1 or commands[0] not in by_command:
-            allowed = f"one of {', '.join(by_command)}, beside {', '.join(SCALES)}"
-            raise ValueError(f"{file.name}: {name}: has {', '.join(lines)}, and must have {allowed}")
+            kinds_of_run = ", ".join(commands) or "no kind of job"
+            raise ValueError(f"{file.name}: {name}: has {kinds_of_run}, and must have one of {', '.join(by_command)}")
         known: dict[tuple[str, ...], Run] = {}
         for scale in SCALES:
-            overrides = tuple(f"{lines[commands[0]]} {lines.get(scale, '')}".split())
+            overrides = tuple(f"{lines[commands[0]] or ''} {lines.get(scale) or ''}".split())
             run = Run(paper, figure, name, scale, by_command[commands[0]], overrides)
             scales[scale][name] = known.setdefault(overrides, run)
     label = content.get("label", default_label(figure))
