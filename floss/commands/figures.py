@@ -33,8 +33,8 @@ def _draw(config: Any) -> None:
         runs, spoilt = _draw_runs(root)
         drawn, damaged = drawn + runs, damaged + spoilt
     if not drawn and not damaged:
-        what = "finished run" if everything else "complete data of these figures; floss reproduce computes it"
-        raise ConfigError(f"results={root}: there is no {what} in this folder")
+        missing = "finished run" if everything else "complete data of these figures; floss reproduce computes it"
+        raise ConfigError(f"results={root}: there is no {missing} in this folder")
     if damaged:
         sys.exit(1)
 
@@ -85,12 +85,12 @@ def _draw_runs(root: Path) -> tuple[int, int]:
     from floss.papers.tables import ANALYSES
     from floss.sweep.store import ENSEMBLES
 
-    found = {path.parent for name in DRAWN for path in root.rglob(name)}
+    drawable = {path.parent for name in DRAWN for path in root.rglob(name)}
     # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
-    collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
+    collected = {folder for folder in drawable if (folder / "summary.csv").exists()} - {
         p.parent for p in root.rglob("config.yaml")
     }
-    folders = [f for f in found - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
+    folders = [f for f in drawable - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
     damaged = 0
     for folder in sorted(folders):
         try:

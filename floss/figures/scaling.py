@@ -45,9 +45,11 @@ def draw_scaling(table: pd.DataFrame, stem: Path) -> list[Path]:
             panels[0].set_ylabel(f"{_LOOPS[loop]}: ms per network and epoch")
             for panel in panels[len(sizes) :]:
                 panel.set_axis_off()
-        known = dict(item for panel in axes.flat for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True))
-        names = sorted(known, key=lambda name: (name == _ORDERS, _place(name)))
-        figure.legend([known[name] for name in names], names, loc="outside lower center", ncols=6)
+        handle_of = dict(
+            item for panel in axes.flat for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True)
+        )
+        names = sorted(handle_of, key=lambda name: (name == _ORDERS, _place(name)))
+        figure.legend([handle_of[name] for name in names], names, loc="outside lower center", ncols=6)
         settle(figure)
         return save(figure, stem)
 

@@ -50,11 +50,11 @@ def read_experiment(paper: str, file: Traversable, kinds: Sequence[Kind]) -> Exp
         if len(commands) != 1 or commands[0] not in by_command:
             kinds_of_run = ", ".join(commands) or "no kind of job"
             raise ValueError(f"{file.name}: {name}: has {kinds_of_run}, and must have one of {', '.join(by_command)}")
-        known: dict[tuple[str, ...], Run] = {}
+        run_of: dict[tuple[str, ...], Run] = {}
         for scale in SCALES:
             overrides = tuple(f"{lines[commands[0]] or ''} {lines.get(scale) or ''}".split())
             run = Run(paper, figure, name, scale, by_command[commands[0]], overrides)
-            scales[scale][name] = known.setdefault(overrides, run)
+            scales[scale][name] = run_of.setdefault(overrides, run)
     label = content.get("label", default_label(figure))
     return Experiment(figure, label, content["title"], _caption(text), scales)
 

@@ -107,7 +107,7 @@ TRAIN = TrainedNetworks()
 
 
 def expanded(jobs: list[TrainJob]) -> Networks:
-    """The networks of some jobs by their keys; not to be changed, since whoever asks again gets the same."""
+    """The networks of some jobs by their keys; shared by all callers, so not to be changed."""
     return _expanded(tuple(jobs))
 
 

@@ -56,7 +56,7 @@ class Request:
 
 def _together(paper: Paper, several: list[dict[Kind, list[Job]]]) -> dict[Kind, list[Job]]:
     jobs = {kind: [job for each in several for job in each.get(kind, ())] for kind in paper.kinds}
-    return {kind: own for kind, own in jobs.items() if own}
+    return {kind: of_kind for kind, of_kind in jobs.items() if of_kind}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def plan(request: Request) -> Work:
         ConfigError: something cannot be computed here.
     """
     jobs = request.jobs_of_all(**request.settings)
-    return Work(request, {kind: kind.missing(own, request.store) for kind, own in jobs.items()})
+    return Work(request, {kind: kind.missing(of_kind, request.store) for kind, of_kind in jobs.items()})
 
 
 def overview(work: Work) -> str:

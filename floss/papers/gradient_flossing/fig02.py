@@ -70,7 +70,9 @@ def _against_time(axes: Axes, table: pd.DataFrame, styles: Styles) -> None:
     ceilings = []
     for label in variants(table):
         rows, (colour, marker, _) = table[table["variant"] == label], styles[label]
-        by_method = {method: curves(own, "horizon", "log10_condition") for method, own in rows.groupby("method")}
+        by_method = {
+            method: curves(curve_rows, "horizon", "log10_condition") for method, curve_rows in rows.groupby("method")
+        }
         singles(axes, by_method["exact"], colour, marker=marker)
         if "theory" in by_method:
             axes.plot(by_method["theory"].median(axis=1), color=colour, linestyle="--", linewidth=1.2)
@@ -121,10 +123,10 @@ def _against_prediction(axes: Axes, table: pd.DataFrame, styles: Styles) -> None
     """Dots on the diagonal are predicted well; a single dimension has κ₂ = 1 and is left out."""
     rows = table[(table["m"] > 1) & table["method"].isin(["exact", "theory"])]
     pairs = rows.set_index(["variant", "network", "horizon", "m", "method"])["log10_condition"].unstack("method")
-    for label, own in pairs.groupby(level="variant", sort=False):
+    for label, points in pairs.groupby(level="variant", sort=False):
         colour, marker, _ = styles[label]
         look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 2.5, "alpha": 0.5}
-        axes.plot(own["theory"], own["exact"], rasterized=True, **look)
+        axes.plot(points["theory"], points["exact"], rasterized=True, **look)
     largest = float(np.nanmax(pairs.to_numpy(), initial=1.0))
     axes.plot([0, largest], [0, largest], color="black", linewidth=0.8)
     axes.set_xlabel("predicted log₁₀ κ₂")
@@ -139,11 +141,11 @@ def _legend(table: pd.DataFrame, styles: Styles) -> list[Line2D]:
         networks = curves(exact[exact["variant"] == label], "horizon", "log10_condition")
         colour, marker, _ = styles[label]
         handles.append(Line2D([], [], color=colour, marker=marker, label=f"{label} ({count(networks)})"))
-    what = {"-": "computed in float64: networks thin, median thick", "--": "predicted from the exponents (Eq. 10)"}
+    methods = {"-": "computed in float64: networks thin, median thick", "--": "predicted from the exponents (Eq. 10)"}
     if bits := _bits(table):
         few = table[table["method"].str.startswith("bits")]["seed"].nunique()
-        what[":"] = f"computed with {bits} bits per float (n = {few})"
-    return [*handles, *(Line2D([], [], color="0.3", linestyle=dashes, label=text) for dashes, text in what.items())]
+        methods[":"] = f"computed with {bits} bits per float (n = {few})"
+    return [*handles, *(Line2D([], [], color="0.3", linestyle=dashes, label=text) for dashes, text in methods.items())]
 
 
 # --- claims ---

@@ -79,26 +79,26 @@ def better(findings: Findings, task: str, more: str, less: str, first: int = 0) 
     return difference(accuracies(findings[task].summary), more, less, first)
 
 
-def during_at_70(figure: str, place: str, what: str, name: str = "during_at_70") -> Claim:
+def during_at_70(figure: str, place: str, networks: str, name: str = "during_at_70") -> Claim:
     """More than 80 % on temporal XOR over 70 steps."""
     return Claim(
         name=f"{figure}.{name}",
         figure=figure,
         place=place,
-        sentence=f"Flossed before and during training, {what} reach more than 80 % on temporal XOR over 70 steps.",
+        sentence=f"Flossed before and during training, {networks} reach more than 80 % on temporal XOR over 70 steps.",
         statistic=f"mean {ACCURACY}, temporal XOR, d = 70, during",
         criterion=Criterion(above=0.8),
         sample=partial(accuracy, task="temporal", schedule="during", keep=lambda d: d == 70),
     )
 
 
-def chance_at_70(figure: str, place: str, schedule: str, what: str) -> Claim:
+def chance_at_70(figure: str, place: str, schedule: str, networks_stay: str) -> Claim:
     """Chance on temporal XOR over 70 steps."""
     return Claim(
         name=f"{figure}.{schedule}_at_70",
         figure=figure,
         place=place,
-        sentence=f"{what} at chance on temporal XOR over 70 steps.",
+        sentence=f"{networks_stay} at chance on temporal XOR over 70 steps.",
         statistic=f"mean {ACCURACY}, temporal XOR, d = 70, {schedule}",
         criterion=Criterion(below=AT_CHANCE),
         sample=partial(accuracy, task="temporal", schedule=schedule, keep=lambda d: d == 70),

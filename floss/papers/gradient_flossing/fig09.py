@@ -67,10 +67,10 @@ def draw(findings: Findings) -> Figure:
     ]
     with house_style():
         figure, several = plt.subplots(1, 3, figsize=(9.6, 4.0))
-        for axes, (title, measure, origin, what) in zip(several, panels, strict=True):
+        for axes, (title, measure, origin, alignment) in zip(several, panels, strict=True):
             _panel(axes, learning, origin, measure)
             axes.set_title(f"{title}, d = {d} ({len(origin)} of {everyone})")
-            axes.set_xlabel(f"epochs since\n{what}")
+            axes.set_xlabel(f"epochs since\n{alignment}")
             if measure == "accuracy":
                 accuracy_axis(axes)
                 axes.set_ylabel("test accuracy")
@@ -92,9 +92,9 @@ def _panel(axes: Axes, learning: pd.DataFrame, origin: pd.Series, measure: str) 
     floor = FLOOR if measure == "grad_norm_h0" else None
     groups = by_network(learning)
     for place, group in enumerate(groups):
-        own = course(rows[rows["network"] == group.rows["network"].iloc[0]], measure, floor)
+        table = course(rows[rows["network"] == group.rows["network"].iloc[0]], measure, floor)
         looks: dict[str, Any] = {"color": group.colour, "marker": group.marker, "markersize": 3.5, "linewidth": 0.8}
-        axes.plot(own.index, own, alpha=0.8, markevery=(place % _EVERY, _EVERY), **looks)
+        axes.plot(table.index, table, alpha=0.8, markevery=(place % _EVERY, _EVERY), **looks)
         if len(groups) <= _NAMED:
             axes.plot([], [], label=group.label, **looks)
     table = course(rows, measure, floor)

@@ -35,11 +35,11 @@ def draw(findings: Findings, *, latest: bool = False) -> Figure:
     """
     d, training = at_delay(findings["gradient"].training)
     seed, departure = _chosen(training, latest)
-    one = training[training["seed"] == seed]
+    pair = training[training["seed"] == seed]
     when = "does not leave chance" if departure is None else f"leaves chance at epoch {departure}"
     with house_style():
         figure, (upper, lower) = plt.subplots(2, 1, figsize=(8, 6.4), sharex=True, height_ratios=(3, 2))
-        for group in by_schedule(one):
+        for group in by_schedule(pair):
             _singular_values(upper, group.rows, group.label, group.colour)
             lower.plot(group.rows["epoch"], group.rows["accuracy"], color=group.colour, linewidth=1.5)
         rows = mark_schedules(upper, training)

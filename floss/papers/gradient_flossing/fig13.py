@@ -61,8 +61,8 @@ def draw(findings: Findings) -> Figure:
 
 def _with_exponents(summary: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     """The networks with the exponents of their last row in which they are known."""
-    known = training.dropna(subset=list(_EXPONENTS)).sort_values("epoch").groupby("network").last()
-    return summary.assign(**{column: summary["network"].map(known[column]) for column in _EXPONENTS})
+    last = training.dropna(subset=list(_EXPONENTS)).sort_values("epoch").groupby("network").last()
+    return summary.assign(**{column: summary["network"].map(last[column]) for column in _EXPONENTS})
 
 
 def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> None:
@@ -70,14 +70,14 @@ def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> 
     delays, seeds = sorted(summary["d"].unique()), sorted(summary["seed"].unique())
     gap = min(np.diff(delays)) if len(delays) > 1 else 1
     shift = {seed: _WIDTH * gap * ((place + 0.5) / len(seeds) - 0.5) for place, seed in enumerate(seeds)}
-    own = summary[(summary["flossing"] == schedule) & summary[column].notna()]
-    accuracy = own["final_accuracy"]
+    networks = summary[(summary["flossing"] == schedule) & summary[column].notna()]
+    accuracy = networks["final_accuracy"]
     for label, marker, where in (
         (f"accuracy > {100 * SOLVED:g} %", "o", accuracy > SOLVED),
         (f"accuracy ≤ {100 * SOLVED:g} %", "X", accuracy <= SOLVED),
         ("stopped early (diverged)", "s", accuracy.isna()),
     ):
-        rows = own[where]
+        rows = networks[where]
         if rows.empty:
             continue
         colours = [plt.get_cmap(_MAP)(_COLOURS(value)) if value == value else "0.8" for value in rows["final_accuracy"]]

@@ -29,10 +29,10 @@ def draw(findings: Findings) -> Figure:
 
 def _orthogonal_better(findings: Findings) -> Sample:
     orthogonal, gaussian = (findings[name] for name in ("temporal", "fig04/temporal"))
-    own, other = (accuracies(finding.summary) for finding in (orthogonal, gaussian))
+    accuracy, compared = (accuracies(finding.summary) for finding in (orthogonal, gaussian))
     as_long = (orthogonal.scale == "smoke") == (gaussian.scale == "smoke")  # small and paper scale train for all epochs
-    columns = [column for column in own if as_long and column in other]
-    return mean_of((own[columns] - other[columns]).dropna(how="all"), each=2)
+    columns = [column for column in accuracy if as_long and column in compared]
+    return mean_of((accuracy[columns] - compared[columns]).dropna(how="all"), each=2)
 
 
 CLAIMS = [

@@ -116,13 +116,13 @@ def _change(findings: Findings, run: str, later: tuple[int, int], earlier: tuple
     return middle(pd.Series(changes, dtype=float))
 
 
-def _rises(run: str, what: str) -> Claim:
+def _rises(run: str, circumstance: str) -> Claim:
     return Claim(
         name=f"overlap.{run}_rises",
         figure="overlap",
         place="App. D",
         sentence="The overlap of the gradient with the first covariant Lyapunov vector increases when accuracy leaves"
-        f" chance, {what}.",
+        f" chance, {circumstance}.",
         statistic=f"median |cos| in the {AROUND} epochs from the first from which accuracy stays above 60 % on minus"
         f" in the {AROUND} before it, median over networks that have one",
         criterion=Criterion(above=0.0),
@@ -132,13 +132,13 @@ def _rises(run: str, what: str) -> Claim:
     )
 
 
-def _peaks(run: str, what: str) -> Claim:
+def _peaks(run: str, circumstance: str) -> Claim:
     return Claim(
         name=f"overlap.{run}_peaks",
         figure="overlap",
         place="App. D",
         sentence="The overlap of the gradient with the first covariant Lyapunov vector increases around the epoch at"
-        f" which accuracy leaves chance, {what}.",
+        f" which accuracy leaves chance, {circumstance}.",
         statistic="median |cos| in the 150 epochs before the first from which accuracy stays above 60 % minus that 600"
         " to 300 epochs before it, median over networks that have one",
         criterion=Criterion(above=0.0),

@@ -88,8 +88,8 @@ def _exponents(axes: Axes, numbers: Axes, fits: list[Growth]) -> None:
         orders = next(fit.orders for fit in fits if (fit.loop, fit.size) == key)
         axes.plot(orders, row, **looks[-1])
         numbers.text(len(engines), row, f"{orders:.2f}", ha="center", va="center", fontsize=8)
-    for place, (name, own) in enumerate(zip([*engines, "expected"], looks, strict=True)):
-        numbers.plot(place - 0.42, -1, **{**own, "markersize": 5})
+    for place, (name, style) in enumerate(zip([*engines, "expected"], looks, strict=True)):
+        numbers.plot(place - 0.42, -1, **{**style, "markersize": 5})
         numbers.text(place - 0.32, -1, name, va="center", fontweight="bold", fontsize=8)
     numbers.set_xlim(-0.5, len(engines) + 0.5)
     numbers.set_axis_off()
@@ -112,10 +112,12 @@ def _shares(axes: Axes, summary: pd.DataFrame) -> None:
     shares = [flossing_share(rows, count) for count in counts]
     for row, (schedule, share) in enumerate(zip(_FLOSSED, shares, strict=True)):
         colour, _, _ = look(schedule, _FLOSSED)
-        known = share == share
-        axes.barh(row, share if known else 0.0, color=colour, height=0.6, hatch="//" if row else "", edgecolor="white")
-        text = f" {share:.1%}" if known else " nothing was flossed"
-        axes.text(share if known else 0.0, row, text.replace("%", " %"), va="center", fontsize=8)
+        measured = share == share
+        axes.barh(
+            row, share if measured else 0.0, color=colour, height=0.6, hatch="//" if row else "", edgecolor="white"
+        )
+        text = f" {share:.1%}" if measured else " nothing was flossed"
+        axes.text(share if measured else 0.0, row, text.replace("%", " %"), va="center", fontsize=8)
     axes.axvline(PAPERS_SHARE, color="black", linestyle="--", linewidth=1)
     axes.annotate(
         f" paper: {PAPERS_SHARE:.1%}, one episode".replace("%", " %"),

@@ -144,14 +144,14 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
 
 def _section(reproduction: Reproduction, figure: str, results: Sequence[Result], pictures: Path) -> Section:
     paper, findings = reproduction.paper, reproduction.findings(figure)
-    own = [result for result in results if result.claim.figure == figure]
+    claims = [result for result in results if result.claim.figure == figure]
     return Section(
         experiment=paper.experiment(figure),
         findings=findings,
-        claims=list(map(ShownClaim, own)),
+        claims=list(map(ShownClaim, claims)),
         keys=figure_keys(paper.name, figure),
         picture=None if findings is None else embedded(pictures / f"{figure}.svg", pictures / f"{figure}.png"),
-        provenance=_provenance(findings, own, reproduction.results) if findings else None,
+        provenance=_provenance(findings, claims, reproduction.results) if findings else None,
     )
 
 
