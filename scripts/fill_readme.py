@@ -15,7 +15,7 @@ def filled(readme: str, reproduction: Reproduction) -> str:
     """The README with what stands between each pair of marks made anew."""
     for name, text in (
         ("figures", figures_markdown(reproduction)),
-        ("claims", claims_markdown(judged(reproduction))),
+        ("claims", claims_markdown(judged(reproduction), reproduction.paper)),
     ):
         begin, end = f"<!-- {name}: made by scripts/fill_readme.py -->", f"<!-- end of {name} -->"
         found = re.findall(f"{re.escape(begin)}.*?{re.escape(end)}", readme, re.DOTALL)

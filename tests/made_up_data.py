@@ -321,7 +321,8 @@ def make_table1(pick: Pick) -> World:
 
 
 def make_fig15(pick: Pick) -> World:
-    return {}
+    maps = [{"map": number, "difference": 10 ** pick(-16, -2)} for number in range(20)]
+    return {"step": {"maps": maps}}
 
 
 @functools.cache

@@ -45,7 +45,7 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_every_file(wheel):
     sources = [*(ROOT / "floss").rglob("*"), *(ROOT / "conf").rglob("*")]
-    kinds = (".py", ".yaml", ".cpp", ".h", ".css", ".typed")
+    kinds = (".py", ".yaml", ".cpp", ".h", ".css", ".j2", ".typed")
     names = [str(path.relative_to(ROOT)) for path in sources if path.suffix in kinds]
     expected = {f"floss/{name}" if name.startswith("conf/") else name for name in names}
     expected = {re.sub("^floss/commands/hydra_plugin/", "hydra_plugins/floss/", name) for name in expected}

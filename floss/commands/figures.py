@@ -1,63 +1,96 @@
 """`floss figures`: draw from the tables that are there."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from floss.errors import ConfigError, one_line
 from floss.jobs.keys import build
+from floss.jobs.paper import DEFAULT_PAPER, FiguresJob
+
+if TYPE_CHECKING:
+    from floss.papers.findings import Reproduction
 
 
 def run(command: str, arguments: list[str]) -> None:
-    """Draw the figures of the paper and of all finished runs, or those that `fig=` names."""
+    """Draw the figures of every paper and of all finished runs, or those that `paper=` and `fig=` name."""
     from floss.commands.hydra_app import run_hydra
 
-    run_hydra(command, arguments, _draw_all)
+    run_hydra(command, arguments, _draw)
 
 
-def _draw_all(config: Any) -> None:
+def _draw(config: Any) -> None:
     from floss.jobs.compose import plain
-    from floss.jobs.paper import FiguresJob
 
     job = build(FiguresJob, plain(config))
     root = Path(job.results)
     if not root.is_dir():
         raise ConfigError(f"results={root}: must be a folder that exists")
-    drawn, damaged = _draw_paper(root, job.fig)
-    if job.fig is None:
+    everything = job.paper is None and job.fig is None
+    drawn, damaged = _draw_papers(root, job)
+    if everything:
         runs, spoilt = _draw_runs(root)
         drawn, damaged = drawn + runs, damaged + spoilt
     if not drawn and not damaged:
-        what = "finished run" if job.fig is None else "complete data of these figures; floss reproduce computes it"
-        raise ConfigError(f"results={root}: there is no {what} in this folder")
+        missing = "finished run" if everything else "complete data of these figures; floss reproduce computes it"
+        raise ConfigError(f"results={root}: there is no {missing} in this folder")
     if damaged:
         sys.exit(1)
 
 
-def _draw_paper(root: Path, fig: Any) -> tuple[int, int]:
-    """Figures of the paper, from the folder itself or its `paper`: how many were drawn, and could not be."""
-    from floss.papers.draw import draw_figures
-    from floss.papers.experiments import figures, named
-    from floss.papers.findings import REQUESTS, Reproduction
+def _draw_papers(root: Path, job: FiguresJob) -> tuple[int, int]:
+    """Figures of papers, from the folder itself and those in it: how many were drawn, and could not be."""
+    from floss.papers.findings import Reproduction, reproduction_folders
+    from floss.papers.paper import paper_named
 
-    wanted = figures() if fig is None else named(fig)
-    found = [folder for folder in (root, root / "paper") if (folder / REQUESTS).exists()]
-    counts = [draw_figures(Reproduction(folder), wanted) for folder in found]
+    wanted = job.paper or (None if job.fig is None else DEFAULT_PAPER)
+    figures = "all" if job.fig is None else job.fig
+    if wanted is not None:
+        paper_named(wanted).named(figures)  # a wrong name is said whatever the folder holds
+    counts = []
+    for folder, name in reproduction_folders(root).items():
+        if wanted in (None, name):
+            try:
+                paper = paper_named(name)
+            except ConfigError as error:  # of a package that is not installed any more
+                print(f"floss: {folder}: {error}", file=sys.stderr)
+                counts.append((0, 1))
+                continue
+            counts.append(draw_figures(Reproduction(folder, paper), paper.named(figures)))
     return sum(drawn for drawn, _ in counts), sum(damaged for _, damaged in counts)
+
+
+def draw_figures(reproduction: "Reproduction", figures: Sequence[str]) -> tuple[int, int]:
+    """Draw figures of a paper and print the files; how many were drawn, and how many cannot be."""
+    from floss.papers.draw import draw_figure
+
+    drawn = damaged = 0
+    for figure in figures:
+        try:
+            paths = draw_figure(reproduction, figure)
+        except (OSError, ValueError, KeyError) as error:
+            damaged += 1
+            print(f"floss: {reproduction.results}: {figure} cannot be drawn: {one_line(error)}", file=sys.stderr)
+            continue
+        drawn += bool(paths)
+        for path in paths:
+            print(path, flush=True)
+    return drawn, damaged
 
 
 def _draw_runs(root: Path) -> tuple[int, int]:
     """The pictures of finished runs: how many folders were drawn, and could not be."""
     from floss.figures import DRAWN, draw
-    from floss.papers.experiments import ANALYSES
+    from floss.papers.tables import ANALYSES
     from floss.sweep.store import ENSEMBLES
 
-    found = {path.parent for name in DRAWN for path in root.rglob(name)}
+    drawable = {path.parent for name in DRAWN for path in root.rglob(name)}
     # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
-    collected = {folder for folder in found if (folder / "summary.csv").exists()} - {
+    collected = {folder for folder in drawable if (folder / "summary.csv").exists()} - {
         p.parent for p in root.rglob("config.yaml")
     }
-    folders = [f for f in found - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
+    folders = [f for f in drawable - collected if f.resolve().parent.name not in (ENSEMBLES, ANALYSES)]
     damaged = 0
     for folder in sorted(folders):
         try:

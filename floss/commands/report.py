@@ -5,6 +5,7 @@ from typing import Any
 
 from floss.errors import ConfigError
 from floss.jobs.keys import build
+from floss.jobs.paper import ReportJob
 
 
 def run(command: str, arguments: list[str]) -> None:
@@ -17,24 +18,26 @@ def run(command: str, arguments: list[str]) -> None:
 def _write_report(config: Any) -> None:
     from floss.jobs.compose import plain
     from floss.jobs.folders import check_folder
-    from floss.jobs.paper import ReportJob
     from floss.papers.claim import claims_csv
     from floss.papers.draw import FIGURES
-    from floss.papers.findings import REQUESTS, Reproduction
+    from floss.papers.findings import REQUESTS, Reproduction, check_paper
     from floss.papers.judge import judged
+    from floss.papers.paper import paper_named
     from floss.papers.report.page import page
     from floss.papers.report.tables import table
     from floss.runtime.files import write_whole
 
     job = build(ReportJob, plain(config))
-    root, folder = Path(job.results), Path(job.to)
+    paper = paper_named(job.paper)
+    root, folder = Path(job.results or paper.results_folder), Path(job.to or paper.report_folder)
     if not (root / REQUESTS).exists():
         raise ConfigError(f"results={root}: must be a folder of floss reproduce")
-    check_folder(job.to, "to")
-    reproduction = Reproduction(root)
+    check_paper(root, paper)
+    check_folder(str(folder), "to")
+    reproduction = Reproduction(root, paper)
     results = judged(reproduction)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "claims.csv", claims_csv(results).encode())
     write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
-    print(table(results))
+    print(table(results, paper))
     print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")

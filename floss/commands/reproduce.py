@@ -1,9 +1,11 @@
 """`floss reproduce`: compute the data of a paper's figures, and draw them."""
 
 import sys
+from pathlib import Path
 
 from floss.errors import ConfigError
 from floss.jobs.keys import build
+from floss.jobs.paper import ReproduceJob
 
 
 def run(command: str, arguments: list[str]) -> None:
@@ -17,9 +19,42 @@ def run(command: str, arguments: list[str]) -> None:
         raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
     if answered_by_hydra(command, arguments, options):
         return
-    from floss.jobs.paper import ReproduceJob
-    from floss.papers.reproduce import reproduce
-
-    job = build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})
-    if reproduce(job):
+    if reproduce(build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})):
         sys.exit(1)
+
+
+def reproduce(job: ReproduceJob) -> int:
+    """Compute what is missing of some figures and draw them; 1 if a network failed or a figure cannot be drawn, else 0.
+
+    Raises:
+        ConfigError: something cannot be computed here, said before anything is.
+        SystemExit, RunBusyError, OSError: as `Work.compute`.
+    """
+    from floss.commands.figures import draw_figures
+    from floss.jobs.folders import check_folder
+    from floss.papers.findings import Reproduction, check_paper, record_request
+    from floss.papers.paper import paper_named
+    from floss.papers.reproduce import FigureRequest, failures, mend, overview, plan
+    from floss.runtime.device import check_device
+    from floss.runtime.progress import OneBar
+
+    paper = paper_named(job.paper)
+    figures, results = paper.named(job.fig), Path(job.results or paper.results_folder)
+    check_device(job.device)
+    check_folder(str(results))
+    check_paper(results, paper)
+    settings = {"device": job.device, "engine": job.engine, "memory_limit": job.memory_limit}
+    request = FigureRequest(paper, figures, job.scale, results, settings)
+    work = plan(request)
+    record_request(results, paper, figures, job.scale)
+    print(overview(work), flush=True)
+    bar = OneBar(work.seconds)
+    work.compute(bar)
+    bar.bar.close()
+    for line in mend(request):
+        print(f"floss: {line}", file=sys.stderr)
+    _, damaged = draw_figures(Reproduction(results, paper), figures)
+    failed = failures(request)
+    for text in failed:
+        print(text, file=sys.stderr)
+    return int(bool(damaged or failed))

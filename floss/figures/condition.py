@@ -57,14 +57,16 @@ def _against(axes: Axes, table: pd.DataFrame, x: str) -> None:
             curves = rows.pivot_table(index=x, columns="network", values="log10_condition", dropna=False)
             if method == "exact":
                 axes.plot(curves.index, curves.to_numpy(), color=colour, linewidth=0.4, alpha=0.4)
-            what = {"exact": "computed", "theory": "predicted (Eq. 10)"}.get(method, f"{method[5:]} bits per float")
+            method_name = {"exact": "computed", "theory": "predicted (Eq. 10)"}.get(
+                method, f"{method[5:]} bits per float"
+            )
             axes.plot(
                 curves.index,
                 curves.median(axis=1),
                 color=colour,
                 linestyle=dashes,
                 linewidth=width,
-                label=f"{label}: {what}" + (f" ({count(curves)})" if method == "exact" else ""),
+                label=f"{label}: {method_name}" + (f" ({count(curves)})" if method == "exact" else ""),
             )
     for method in precise if x == "horizon" else []:
         _say_where_it_saturates(axes, table, method, x)

@@ -52,17 +52,17 @@ def growth(table: pd.DataFrame) -> list[Growth]:
     Least squares of log ms against the logarithm of the size; one family for each engine, loop and size, the one with
     the most values.
     """
-    found: dict[tuple[str, str, str], Growth] = {}
+    widest: dict[tuple[str, str, str], Growth] = {}
     for size in SIZES:
         others = [name for name in SIZES if name != size]
         for (loop, engine, *fixed), family in table.groupby(["loop", "engine", *others], sort=False):
             fit = _fit(loop, engine, size, dict(zip(others, map(int, fixed), strict=True)), family.sort_values(size))
-            best = found.get((loop, engine, size))
+            best = widest.get((loop, engine, size))
             if fit and (best is None or len(fit.values) > len(best.values)):
-                found[loop, engine, size] = fit
+                widest[loop, engine, size] = fit
     loops, engines = list(dict.fromkeys(table["loop"])), list(dict.fromkeys(table["engine"]))
     places = list(SIZES)
-    return sorted(found.values(), key=lambda g: (loops.index(g.loop), places.index(g.size), engines.index(g.engine)))
+    return sorted(widest.values(), key=lambda g: (loops.index(g.loop), places.index(g.size), engines.index(g.engine)))
 
 
 def _fit(loop: str, engine: str, size: str, fixed: dict[str, int], family: pd.DataFrame) -> Growth | None:
@@ -82,5 +82,6 @@ def _power(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Slope of log y against log x by least squares, and its standard error."""
     u, v = np.log(x), np.log(y)
     u, v = u - u.mean(), v - v.mean()
-    slope = (u @ v) / (u @ u)
-    return float(slope), float(np.sqrt(((v - slope * u) ** 2).sum() / (len(u) - 2) / (u @ u)))
+    square = (u * u).sum()
+    slope = (u * v).sum() / square
+    return float(slope), float(np.sqrt(((v - slope * u) ** 2).sum() / (len(u) - 2) / square))

@@ -55,12 +55,12 @@ def _panel(axes: Axes, runs: Runs, d: int, measure: str) -> None:
         if rows.empty:
             continue
         n = rows.loc[rows[measure].notna(), "network"].nunique()
-        one = Group(f"{group} (n = {n})", rows, *look(group, groups))
-        courses(axes, one, measure)
+        networks = Group(f"{group} (n = {n})", rows, *look(group, groups))
+        courses(axes, networks, measure)
         starts = runs.episodes.get((d, group), ())
         if measure != "accuracy" and runs.judged_by_accuracy:
             continue  # marked once, in the upper panel
-        mark_episodes(axes, starts, place, one.colour)
+        mark_episodes(axes, starts, place, networks.colour)
     if measure == "accuracy":
         axes.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axes.set_ylim(0.4, 1.01)

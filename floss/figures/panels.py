@@ -116,14 +116,14 @@ def against(
     rows = [group.rows.dropna(subset=[measure]) for group in groups]
     places = np.array(sorted({value for each in rows for value in each[x]}))
     gap = min(np.diff(places).min(), np.ptp(places) / 8) if len(places) > 1 else 1
-    for place, (group, own) in enumerate(zip(groups, rows, strict=True)):
-        if own.empty:
+    for place, (group, finite) in enumerate(zip(groups, rows, strict=True)):
+        if finite.empty:
             continue
-        values = own.groupby(x)[measure]
+        values = finite.groupby(x)[measure]
         mean, low, high = values.mean(), *(values.quantile(percentile) for percentile in percentiles)
         shift = step * gap * (place - (len(groups) - 1) / 2)
         axes.fill_between(mean.index, low, high, color=group.colour, alpha=0.15, linewidth=0)
-        axes.plot(own[x] + shift, own[measure], ".", color=group.colour, markersize=4, alpha=0.6)
+        axes.plot(finite[x] + shift, finite[measure], ".", color=group.colour, markersize=4, alpha=0.6)
         axes.plot(
             mean.index,
             mean,
@@ -288,12 +288,12 @@ def accuracy_axis(axes: Axes) -> None:
 
 def legend_below(figure: Figure, panels: Iterable[Axes], *, title: str | None = None, ncols: int = 4) -> None:
     """One legend for all panels, below them, with each label once."""
-    found: dict[str, Any] = {}
+    handle_of: dict[str, Any] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
-        found |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in found}
-    if found:
+        handle_of |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in handle_of}
+    if handle_of:
         legend = figure.legend(
-            found.values(), found.keys(), title=title, loc="outside lower center", ncols=ncols, handlelength=3.2
+            handle_of.values(), handle_of.keys(), title=title, loc="outside lower center", ncols=ncols, handlelength=3.2
         )
         legend.get_title().set_fontsize(8)

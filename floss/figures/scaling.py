@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from floss.figures.growth import SIZES, Growth, cost, growth
-from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, save
+from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, save, settle
 
 _LOOPS = {"train": "training", "floss": "flossing", "spectrum": "spectrum"}
 _NAMES = {"n": "units", "t": "steps", "k": "exponents", "batch": "batch", "networks": "networks"}
@@ -45,9 +45,12 @@ def draw_scaling(table: pd.DataFrame, stem: Path) -> list[Path]:
             panels[0].set_ylabel(f"{_LOOPS[loop]}: ms per network and epoch")
             for panel in panels[len(sizes) :]:
                 panel.set_axis_off()
-        known = dict(item for panel in axes.flat for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True))
-        names = sorted(known, key=lambda name: (name == _ORDERS, _place(name)))
-        figure.legend([known[name] for name in names], names, loc="outside lower center", ncols=6)
+        handle_of = dict(
+            item for panel in axes.flat for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True)
+        )
+        names = sorted(handle_of, key=lambda name: (name == _ORDERS, _place(name)))
+        figure.legend([handle_of[name] for name in names], names, loc="outside lower center", ncols=6)
+        settle(figure)
         return save(figure, stem)
 
 
@@ -119,7 +122,9 @@ def _single(axes: Axes, fit: Growth, table: pd.DataFrame) -> None:
 def _orders(axes: Axes, fits: list[Growth]) -> None:
     """The orders of Table 1, through the last point of the slowest engine."""
     slowest = max(fits, key=lambda fit: fit.ms[-1])
-    x = np.geomspace(slowest.values[0], slowest.values[-1], 50)
+    # A straight line, of one term with the size, needs no vertices, at which its stroke would bend by rounding errors.
+    bends = slowest.loop != "train" and slowest.size in ("n", "k")
+    x = np.geomspace(slowest.values[0], slowest.values[-1], 50 if bends else 2)
     y = np.array([cost(slowest.loop, **{**slowest.fixed, slowest.size: value}) for value in x])
     axes.plot(x, y * slowest.ms[-1] / y[-1], color="0.6", linewidth=1, linestyle=":", zorder=1, label=_ORDERS)
 

@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from floss.runtime.files import write_whole
 
@@ -46,6 +47,18 @@ def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, 
     """Colour, marker and line style of one of several labelled groups."""
     i = SCHEDULES.index(label) if label in SCHEDULES else sorted(labels).index(label)
     return COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
+
+
+def settle(figure: Figure) -> None:
+    """Lay a figure out, and round the places of its axes to a millionth of its size.
+
+    For figures with texts beside the axes at places of the data. Where such a text ends depends on logarithms, whose
+    last digit depends on the processor, and so would every place in the file.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox.from_bounds(*(round(place, 6) for place in axes.get_position().bounds)))
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from floss.jobs.analysis import ConditionJob, SpectrumJob
 from floss.jobs.bench import BenchJob
 from floss.jobs.collect import CollectJob
 from floss.jobs.keys import known_keys
-from floss.jobs.paper import FiguresJob, ReportJob, ReproduceJob
+from floss.jobs.paper import FiguresJob, ReportJob, ReproduceJob, paper_names
 from floss.jobs.train import SbatchJob, TrainJob
 
 
@@ -105,34 +105,38 @@ arch: {architectures}
     ),
     "reproduce": Command(
         ReproduceJob,
-        "compute the data of the paper's figures, and draw them",
-        """compute the data of the paper's figures, and draw them (Engelken 2023)
+        "compute the data of a paper's figures, and draw them",
+        """compute the data of a paper's figures, and draw them
 
-usage: floss reproduce [fig=FIGURE] [scale=paper|small|smoke]
+usage: floss reproduce [paper=PAPER] [fig=FIGURE] [scale=paper|small|smoke]
   floss reproduce fig=4 scale=small
   floss reproduce fig=[4,5,table1]
 Computes what is missing, and says how long that takes before it starts; figures share their networks. Start an
-interrupted command again to go on where it stopped. What a figure needs is in conf/experiment/figNN.yaml.
-Scales: the paper's own grid; 5 networks and fewer delays, trained as long; a few epochs, which show nothing.
+interrupted command again to go on where it stopped. What a figure needs is in conf/experiment/PAPER/FIGURE.yaml.
+Scales: the paper's own grid; fewer networks of a smaller one, trained as long; a few epochs, which show nothing.
+Papers: {papers}
 """,
     ),
     "figures": Command(
         FiguresJob,
-        "draw the figures of the paper and of all finished runs from their CSV files",
-        """draw the figures of the paper and of all finished runs from their CSV files; computes nothing
+        "draw the figures of the papers and of all finished runs from their CSV files",
+        """draw the figures of the papers and of all finished runs from their CSV files; computes nothing
 
-usage: floss figures [fig=FIGURE] [results=FOLDER]
+usage: floss figures [paper=PAPER] [fig=FIGURE] [results=FOLDER]
   floss figures fig=4
-Each figure is drawn from the largest scale of which nothing is missing.
+Each figure is drawn from the largest scale of which nothing is missing. Without paper= and fig=, everything under
+`results` is drawn: all figures of every paper, and every finished run.
+Papers: {papers}
 """,
     ),
     "report": Command(
         ReportJob,
-        "the paper's claims beside what was measured, as a table and as one page",
-        """the paper's claims beside what was measured: a table, claims.csv, and one page with all figures
+        "a paper's claims beside what was measured, as a table and as one page",
+        """a paper's claims beside what was measured: a table, claims.csv, and one page with all figures
 
-usage: floss report [results=FOLDER] [to=FOLDER]
+usage: floss report [paper=PAPER] [results=FOLDER] [to=FOLDER]
 Computes nothing but the bootstrap. The exit status is 0 whatever the verdicts.
+Papers: {papers}
 """,
     ),
     "bench": Command(
@@ -160,9 +164,13 @@ def help_node(command: str) -> dict[str, str]:
         for name, field in known_keys(COMMANDS[command].job).items()
         if name not in _CHOSEN_BY_GROUP
     ]
+    usage = COMMANDS[command].usage
+    for place, names in (("{architectures}", _architectures), ("{papers}", paper_names)):
+        if place in usage:
+            usage = usage.replace(place, ", ".join(names()))
     template = "\n".join(
         [
-            f"floss {command}: {COMMANDS[command].usage.replace('{architectures}', ', '.join(_architectures()))}",
+            f"floss {command}: {usage}",
             "keys:",
             *rows,
             "",

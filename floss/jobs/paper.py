@@ -1,29 +1,55 @@
-"""What `floss reproduce`, `floss figures` and `floss report` ask for."""
+"""The configuration of `floss reproduce`, `floss figures` and `floss report`, and which papers there are."""
 
+import re
 from dataclasses import dataclass
+from importlib import metadata, resources
 from typing import Any
 
 from floss.jobs.keys import Check, key, one_of, optional, real, text
 
-_FIGURE = "all, 1 to 16, table1, overlap, or a list of them"
+DEFAULT_PAPER = "gradient_flossing"
+"""The paper that is meant where `paper=` is not given."""
+ENTRY_POINTS = "floss.papers"
+"""Group of entry points by which an installed package brings a paper: its name, and where its `PAPER` is."""
 
 
-def _figures(value: Any) -> int | str | tuple[int | str, ...]:
-    """Numbers and names of figures; which there are is known where they are looked up."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(one, bool) or not isinstance(one, int | str):
+def paper_names() -> list[str]:
+    """Every value of `paper=`: the folders of conf/experiment, and the papers of installed packages."""
+    folders = [folder.name for folder in resources.files("floss.conf.experiment").iterdir() if folder.is_dir()]
+    names = sorted(name for name in folders if not name.startswith("_"))
+    return list(dict.fromkeys([*names, *(entry.name for entry in metadata.entry_points(group=ENTRY_POINTS))]))
+
+
+def figure_key(figure: str) -> str:
+    """The value of `fig=` that means a figure: 4 for fig04, and otherwise its name."""
+    return str(int(number[1])) if (number := re.fullmatch(r"fig(\d+)", figure)) else figure
+
+
+def figure_keys(paper: str, figure: str) -> str:
+    """The keys that name a figure on a command line."""
+    named = "" if paper == DEFAULT_PAPER else f"paper={paper} "
+    return f"{named}fig={figure_key(figure)}"
+
+
+def _figures(value: Any) -> Any:
+    """Numbers and names of figures; which of them a paper has is known where the paper is read."""
+    for figure in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(figure, bool) or not isinstance(figure, int | float | str):
             raise ValueError
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-_FIGURES = Check(_figures, _FIGURE)
+_FIGURES = Check(_figures, "all, a number, a name, or a list of them")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FiguresJob:
     """All keys of `floss figures`."""
 
-    fig: int | str | tuple[int | str, ...] | None = key(optional(_FIGURES), "draw only these")
+    paper: str | None = key(
+        optional(text()), f"draw only the figures of this paper; null: of every one, or with fig= of {DEFAULT_PAPER}"
+    )
+    fig: int | float | str | tuple[int | float | str, ...] | None = key(optional(_FIGURES), "draw only these figures")
     results: str = key(text(), "folder whose finished runs are drawn, with all folders below it")
 
 
@@ -31,19 +57,27 @@ class FiguresJob:
 class ReproduceJob:
     """All keys of `floss reproduce`."""
 
-    fig: int | str | tuple[int | str, ...] = key(_FIGURES, "figures of the paper")
+    paper: str = key(text(), "which paper")
+    fig: int | float | str | tuple[int | float | str, ...] = key(_FIGURES, "figures of the paper")
     scale: str = key(one_of("paper", "small", "smoke"), "the paper's own grid, fewer networks, or a mere trial")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     engine: str = key(one_of("auto", "torch", "native"), "which implementation of the hot loops")
     memory_limit: float | None = key(
         optional(real(0.0, above=True)), "gigabytes that one ensemble may take; null: half of what is free"
     )
-    results: str = key(text(), "folder of the networks, the analyses and the figures")
+    results: str | None = key(
+        optional(text()),
+        f"folder of networks, analyses and figures; null: results/PAPER, or results/paper of {DEFAULT_PAPER}",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportJob:
     """All keys of `floss report`."""
 
-    results: str = key(text(), "folder of floss reproduce")
-    to: str = key(text(), "folder of claims.csv and report.html")
+    paper: str = key(text(), "which paper")
+    results: str | None = key(optional(text()), "folder of floss reproduce; null: the one that it takes by itself")
+    to: str | None = key(
+        optional(text()),
+        f"folder of claims.csv and report.html; null: that of the reproduction, or results of {DEFAULT_PAPER}",
+    )

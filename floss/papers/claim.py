@@ -5,7 +5,6 @@ interval in which 95 % of its bootstrap replicates lie, and that alone decides: 
 (reproduced), none of it does (not reproduced), or it lies on both sides (not yet enough data).
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +18,6 @@ COLUMNS = ("claim", "figure", "statistic", "criterion", "value", "low", "high", 
 REPRODUCED, NOT_REPRODUCED, NOT_ENOUGH = "reproduced", "not reproduced", "not yet enough data"
 FEWEST = 5
 """Rows of a sample (networks, in most claims) below which there is no verdict."""
-REPLICATES = 2000
 
 
 @dataclass(frozen=True)
@@ -100,45 +98,6 @@ class Result:
         if self.claim.criterion.met(self.low, self.high):
             return REPRODUCED
         return NOT_REPRODUCED if self.claim.criterion.missed(self.low, self.high) else NOT_ENOUGH
-
-
-def judge(claim: Claim, findings: Findings | None) -> Result:
-    """Measure a claim on what was found; without findings there is nothing but the claim."""
-    if findings is None:
-        return Result(claim)
-    value = low = high = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is not a number, and the result says so
-        sample = claim.sample(findings)
-        if len(sample.rows):
-            value = float(sample.statistic(sample.rows))
-            low, high = bootstrap(sample, claim.name)
-    return Result(
-        claim,
-        value=value,
-        low=low,
-        high=high,
-        networks=sample.networks,
-        scales=tuple(dict.fromkeys(finding.scale for finding in findings.values())),
-        commands=tuple(dict.fromkeys(finding.command for finding in findings.values())),
-        units=len(sample.rows),
-    )
-
-
-def bootstrap(sample: Sample, name: str, replicates: int = REPLICATES) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of a statistic over samples of the rows with replacement.
-
-    Percentile bootstrap (Efron 1979); the random numbers depend on the name alone. Replicates that are not a number
-    (no network of a kind was drawn) are left out, and there is no interval where they are more than half of them.
-    """
-    random = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:16], 16))
-    draws = random.integers(len(sample.rows), size=(replicates, len(sample.rows)))
-    values = np.array([sample.statistic(sample.rows[draw]) for draw in draws], dtype=float)
-    values = values[~np.isnan(values)]
-    if len(values) < replicates / 2:
-        return np.nan, np.nan
-    with np.errstate(invalid="ignore"):  # between two infinite replicates
-        low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def claims_csv(results: list[Result]) -> str:

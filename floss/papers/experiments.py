@@ -1,154 +1,80 @@
-"""Which runs each figure of the paper needs: `conf/experiment/NAME.yaml`, one file for each.
+"""Which runs each figure of a paper needs: `FIGURE.yaml`, one file for each, in the folder of the paper's experiments.
 
-A run is a command line of `floss train -m`, `floss spectrum`, `floss condition` or `floss bench`: what all scales
-share, and what a scale adds.
+A run is a command line of one kind of job (`floss train -m`, `floss spectrum`, ...): what all scales share, and what a
+scale adds.
 """
 
-import functools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from importlib import resources
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from itertools import takewhile
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from floss.errors import ConfigError
-from floss.jobs.analysis import AnalysisJob, analysis_job
-from floss.jobs.bench import BenchJob
-from floss.jobs.compose import sweep_jobs
-from floss.jobs.help import COMMANDS
-from floss.jobs.keys import build, suggestion
-from floss.jobs.train import TrainJob, train_job
+from floss.papers.kind import Kind, Run
 
 SCALES = ("paper", "small", "smoke")
 """From the largest to the smallest."""
-ANALYSES = "analyses"
-"""Folder of spectra, condition numbers and timings in a reproduction's folder, beside its ensembles."""
-KINDS = ("train", "spectrum", "condition", "bench")
-Job = TrainJob | AnalysisJob | BenchJob
-
-
-@dataclass(frozen=True)
-class Run:
-    """One command line of an experiment, at one scale."""
-
-    figure: str
-    name: str
-    scale: str
-    command: str
-    overrides: tuple[str, ...]
-
-    @property
-    def line(self) -> str:
-        """What a user types for it."""
-        multirun = ["-m"] if self.command == "train" else []
-        return " ".join(["floss", self.command, *multirun, *self.overrides])
-
-    def jobs(self, results: str | Path, **settings: Any) -> list[Job]:
-        """The jobs of the command line, checked.
-
-        Args:
-            results: their results folder.
-            settings: values of further keys that change no number: device, engine, memory_limit.
-
-        Raises:
-            ConfigError: something that cannot be computed here.
-        """
-        jobs = _jobs(self.command, self.overrides)
-        folder = Path(results) if self.command == "train" else Path(results) / ANALYSES
-        if self.command == "bench":  # timings are of a machine, not of a configuration
-            folder /= f"{self.figure}-{self.name}-{self.scale}"
-        given = {key: value for key, value in settings.items() if hasattr(jobs[0], key)}
-        return [replace(job, results=str(folder), **given) for job in jobs]
-
-
-def folder_of(job: AnalysisJob | BenchJob) -> Path:
-    """Where an analysis or a benchmark puts its tables."""
-    return Path(job.results) if isinstance(job, BenchJob) else job.folder
-
-
-@functools.cache
-def _jobs(command: str, overrides: tuple[str, ...]) -> list[Job]:
-    def make(values: dict[str, Any], keys: list[str]) -> Job:
-        if command == "train":
-            return train_job(values)
-        if command == "bench":
-            return build(BenchJob, values)
-        return analysis_job(COMMANDS[command].job, values, keys)
-
-    return sweep_jobs(command, list(overrides), make)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One figure of the paper."""
+    """The data behind one figure of a paper."""
 
     figure: str
-    """fig01, ..., fig16, table1, or overlap (Appendix D)."""
+    """Name of the file: fig01, ..., fig16, table1, or another word."""
+    label: str
+    """The paper's name for it: Fig. 1, Table 1, App. D."""
     title: str
     """What is to be seen, in our words."""
+    caption: str
+    """The comment with which the file begins, without the label."""
     scales: dict[str, dict[str, Run]]
-    """The runs by scale and name."""
-
-    @property
-    def label(self) -> str:
-        """What the paper calls it."""
-        return label(self.figure)
+    """The runs by scale and name; a run that is the same at a larger scale is that of the larger one."""
 
 
-def label(figure: str) -> str:
-    """What the paper calls a figure: Fig. 4, Table 1, App. D."""
-    if figure == "overlap":
-        return "App. D"
-    kind, number = re.match(r"([a-z]+)(\d+)", figure).groups()  # pyright: ignore[reportOptionalMemberAccess]
-    return f"{'Fig.' if kind == 'fig' else 'Table'} {int(number)}"
-
-
-@functools.cache
-def figures() -> tuple[str, ...]:
-    """Names of all figures, as the files in conf/experiment."""
-    names = [f.name.removesuffix(".yaml") for f in _folder() if f.name.endswith(".yaml")]
-    return tuple(sorted(names, key=lambda name: (not name.startswith("fig"), name != "table1", name)))
-
-
-def _folder() -> Iterator[Any]:
-    return resources.files("floss.conf.experiment.gradient_flossing").iterdir()
-
-
-@functools.cache
-def experiment(figure: str) -> Experiment:
-    """The experiment behind a figure."""
-    content: Any = OmegaConf.to_container(
-        OmegaConf.create((resources.files("floss.conf.experiment.gradient_flossing") / f"{figure}.yaml").read_text())
-    )
-    scales: dict[str, dict[str, Run]] = {scale: {} for scale in SCALES}
-    for name, lines in content["runs"].items():
-        (command,) = (word for word in lines if word in KINDS)
-        for scale in SCALES:
-            overrides = tuple(f"{lines[command]} {lines[scale]}".split())
-            scales[scale][name] = Run(figure, name, scale, command, overrides)
-    return Experiment(figure, content["title"], scales)
-
-
-def named(value: Any) -> tuple[str, ...]:
-    """The figures that `fig=` means: a number, a name, a list of them, or all.
+def read_experiment(paper: str, file: Traversable, kinds: Sequence[Kind]) -> Experiment:
+    """The experiment in a file.
 
     Raises:
-        ConfigError: there is no such figure.
+        ValueError: a run that is of no kind, or of several.
     """
-    if value == "all":
-        return figures()
-    names = []
-    for one in value if isinstance(value, list | tuple) else [value]:
-        name = f"fig{one:02d}" if isinstance(one, int) and not isinstance(one, bool) else str(one)
-        name = f"fig{int(found[1]):02d}" if (found := re.fullmatch(r"fig0?(\d+)", name)) else name
-        if name not in figures():
-            others = [each for each in figures() if not each.startswith("fig")]
-            hint = suggestion(name, [*figures(), "all"])
-            raise ConfigError(f"fig={one}: must be all, 1 to 16, {', '.join(others)}, or a list of them{hint}")
-        names.append(name)
-    if not names:
-        raise ConfigError("fig=[]: must name a figure")
-    return tuple(dict.fromkeys(names))
+    figure, text = file.name.removesuffix(".yaml"), file.read_text(encoding="utf-8")
+    content: Any = OmegaConf.to_container(OmegaConf.create(text))
+    by_command = {kind.command: kind for kind in kinds}
+    scales: dict[str, dict[str, Run]] = {scale: {} for scale in SCALES}
+    for name, lines in content["runs"].items():
+        commands = [word for word in lines if word not in SCALES]
+        if len(commands) != 1 or commands[0] not in by_command:
+            kinds_of_run = ", ".join(commands) or "no kind of job"
+            raise ValueError(f"{file.name}: {name}: has {kinds_of_run}, and must have one of {', '.join(by_command)}")
+        run_of: dict[tuple[str, ...], Run] = {}
+        for scale in SCALES:
+            overrides = tuple(f"{lines[commands[0]] or ''} {lines.get(scale) or ''}".split())
+            run = Run(paper, figure, name, scale, by_command[commands[0]], overrides)
+            scales[scale][name] = run_of.setdefault(overrides, run)
+    label = content.get("label", default_label(figure))
+    return Experiment(figure, label, content["title"], _caption(text), scales)
+
+
+def default_label(figure: str) -> str:
+    """The label of a figure whose file names none: Fig. 4 of fig04, Table 1 of table1."""
+    if not (parts := re.fullmatch(r"([a-z]+?)(\d+)", figure)):
+        return figure.replace("_", " ").capitalize()
+    kind, number = parts.groups()
+    return f"{'Fig.' if kind == 'fig' else kind.capitalize()} {int(number)}"
+
+
+def order(figure: str) -> tuple[int, int, str]:
+    """Sorts figures first, then tables, then all else."""
+    kind, number = re.match(r"(\D*)(\d*)", figure).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    kinds = ("fig", "table")
+    return (kinds.index(kind) if kind in kinds else len(kinds), int(number or 0), figure)
+
+
+def _caption(text: str) -> str:
+    comment = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    caption = re.sub(r"^(Fig\. \d+|Table \d+|Appendix [A-Z]): ", "", " ".join(comment))
+    return caption[:1].upper() + caption[1:] if caption[:1].isascii() else caption

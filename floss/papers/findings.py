@@ -1,62 +1,102 @@
-"""What a results folder holds of the paper: for every run of every figure the rows of its largest complete scale."""
+"""What a results folder holds of a paper: for every run of every figure the rows of its largest complete scale."""
 
 import functools
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from floss.jobs.analysis import AnalysisJob
-from floss.jobs.bench import BenchJob
-from floss.jobs.train import TrainJob
-from floss.papers.experiments import SCALES, Run, experiment, figures
+from floss.errors import ConfigError
+from floss.jobs.paper import DEFAULT_PAPER, paper_names
+from floss.papers.experiments import SCALES
 from floss.papers.finding import Finding, Findings
-from floss.runtime.environment import read_environment
-from floss.runtime.files import csv_text, sealed, write_json
-from floss.sweep.columns import SUMMARY
-from floss.sweep.request import Request
-from floss.sweep.store import DONE, Record, Store
+from floss.papers.kind import Run
+from floss.papers.paper import Paper, paper_named
+from floss.runtime.files import write_json
+from floss.sweep.store import Record, Store
 
 REQUESTS = "reproduction.json"
-"""File that says which figures were asked for, at which scales."""
+"""File that says of which paper a folder is, which figures were asked for, and at which scales."""
 
 
-def record_request(results: Path, asked: Sequence[str], scale: str) -> None:
-    """Note that some figures were asked for at a scale, so that they are looked for."""
-    before = _requests(results)
+def record_request(results: Path, paper: Paper, asked: Sequence[str], scale: str) -> None:
+    """Note that some figures of a paper were asked for at a scale, so that they are looked for.
+
+    Raises:
+        ConfigError: the folder is of another paper.
+    """
+    check_paper(results, paper)
+    before = _requests(results, paper)
     requests = {
         figure: [s for s in SCALES if s in before.get(figure, ()) or (s == scale and figure in asked)]
-        for figure in figures()
+        for figure in paper.figures()
     }
     requests = {figure: scales for figure, scales in requests.items() if scales}
     if requests != before:
         results.mkdir(parents=True, exist_ok=True)
-        write_json(results / REQUESTS, requests)
+        of = {} if paper.name == DEFAULT_PAPER else {"paper": paper.name}
+        write_json(results / REQUESTS, {**of, **requests})
 
 
-def _requests(results: Path) -> dict[str, list[str]]:
+def check_paper(results: Path, paper: Paper) -> None:
+    """Raise a ConfigError where a folder holds the reproduction of another paper."""
+    if (name := paper_of(results)) not in (None, paper.name):
+        raise ConfigError(f"results={results}: holds the figures of paper={name}, and not of paper={paper.name}")
+
+
+def paper_of(results: Path) -> str | None:
+    """Name of the paper whose reproduction a folder holds; None where it holds none, or does not say of which."""
+    content = _read(results)
+    if not isinstance(content, dict):
+        return None
+    return str(content.get("paper", DEFAULT_PAPER))
+
+
+def reproduction_folders(root: Path) -> dict[Path, str]:
+    """A folder and those right below it that hold reproductions, each with the name of its paper."""
+    folders = [folder for folder in (root, *sorted(root.iterdir())) if (folder / REQUESTS).exists()]
+    return {folder: paper_of(folder) or _by_folder(folder) for folder in folders}
+
+
+def _by_folder(folder: Path) -> str:
+    """The paper of a folder whose record is damaged: the one whose own folder has that name."""
+    papers = map(paper_named, paper_names())
+    return next((p.name for p in papers if Path(p.results_folder).name == folder.resolve().name), DEFAULT_PAPER)
+
+
+def _read(results: Path) -> Any:
+    """The content of the record; None where there is none, and a text where it is damaged."""
     try:
         text = (results / REQUESTS).read_bytes()
     except OSError:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return "damaged"
+
+
+def _requests(results: Path, paper: Paper) -> dict[str, list[str]]:
+    content = _read(results)
+    if content is None:
         return {}
     try:
-        content = json.loads(text)
-        return {figure: [scale for scale in SCALES if scale in asked] for figure, asked in content.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {figure: list(SCALES) for figure in figures()}  # damaged: looking for all of it loses nothing
+        asked = {figure: scales for figure, scales in content.items() if figure != "paper"}
+        return {figure: [scale for scale in SCALES if scale in scales] for figure, scales in asked.items()}
+    except (TypeError, AttributeError):
+        return {figure: list(SCALES) for figure in paper.figures()}  # looking for all of it loses nothing
 
 
 class Reproduction:
-    """The data of the paper's figures in a results folder. Reads, and never computes."""
+    """The data of a paper's figures in a results folder. Reads, and never computes."""
 
-    def __init__(self, results: str | Path) -> None:
-        """Nothing is read yet."""
+    def __init__(self, results: str | Path, paper: Paper | None = None) -> None:
+        """Nothing is read but the paper's name where it is not given."""
         self.results = Path(results)
+        self.paper = paper or paper_named(paper_of(self.results) or DEFAULT_PAPER)
         self.store = Store(results)
 
-    @functools.cached_property
+    @property
     def records(self) -> dict[str, Record]:
         """Every network of the folder."""
         return self.store.records()
@@ -64,71 +104,33 @@ class Reproduction:
     @functools.cached_property
     def requested(self) -> dict[str, tuple[str, ...]]:
         """The scales at which each figure was asked for, from the largest to the smallest."""
-        asked = _requests(self.results)
-        return {figure: tuple(scale for scale in SCALES if scale in asked.get(figure, ())) for figure in figures()}
+        asked = _requests(self.results, self.paper)
+        return {figure: tuple(asked.get(figure, ())) for figure in self.paper.figures()}
 
     @functools.cache  # noqa: B019  # one reader for one look at a folder
     def findings(self, figure: str) -> Findings | None:
         """The rows behind a figure, each run's at the largest scale that is complete; None where a run has none."""
-        runs, scales = experiment(figure).scales, self.requested[figure]
+        runs, scales = self.paper.experiment(figure).scales, self.requested[figure]
         if not scales:
             return None
-        found = {name: self._largest(tuple(runs[scale][name] for scale in scales)) for name in runs[SCALES[0]]}
-        complete = {name: finding for name, finding in found.items() if finding is not None}
-        return complete if len(complete) == len(found) else None
+        findings = {name: self._largest(tuple(runs[scale][name] for scale in scales)) for name in runs[SCALES[0]]}
+        complete = {name: finding for name, finding in findings.items() if finding is not None}
+        return complete if len(complete) == len(findings) else None
 
     def findings_for(self, figure: str, further: tuple[str, ...] = ()) -> Findings | None:
         """The rows behind a figure, and those behind further ones under `figure/run`; None where any are missing."""
-        found = self.findings(figure)
+        findings = self.findings(figure)
         for other in further:
             more = self.findings(other)
-            if found is None or more is None:
+            if findings is None or more is None:
                 return None
-            found = {**found, **{f"{other}/{name}": finding for name, finding in more.items()}}
-        return found
+            findings = {**findings, **{f"{other}/{name}": finding for name, finding in more.items()}}
+        return findings
 
     def _largest(self, runs: tuple[Run, ...]) -> Finding | None:
-        return next((finding for run in runs if (finding := self.found(run)) is not None), None)
+        return next((finding for run in runs if (finding := self.finding(run)) is not None), None)
 
     @functools.cache  # noqa: B019  # one reader for one look at a folder
-    def found(self, run: Run) -> Finding | None:
+    def finding(self, run: Run) -> Finding | None:
         """The rows of one run; None where any of them is missing or damaged."""
-        jobs = run.jobs(self.results)
-        if isinstance(jobs[0], TrainJob):
-            return self._trained(run, [job for job in jobs if isinstance(job, TrainJob)])
-        (job,) = jobs
-        assert not isinstance(job, TrainJob)
-        return _analysed(run, job)
-
-    def _trained(self, run: Run, jobs: list[TrainJob]) -> Finding | None:
-        records = [self.records.get(key) for key in Request(jobs, self.store).networks]
-        whole = [record for record in records if record is not None and record.status in DONE]
-        if len(whole) < len(records):
-            return None
-        columns, texts = self.store.rows(whole)
-        text = csv_text(SUMMARY, [[record.row.get(column) for column in SUMMARY] for record in whole])
-        folders = tuple(dict.fromkeys(record.folder for record in whole))
-        return Finding(
-            name=run.name,
-            scale=run.scale,
-            command=run.line,
-            summary=pd.read_csv(io.StringIO(text), dtype={"network": str}),
-            texts=(csv_text(columns, []), *texts),
-            environments=tuple(map(read_environment, folders)),
-            folders=folders,
-        )
-
-
-def _analysed(run: Run, job: AnalysisJob | BenchJob) -> Finding | None:
-    folder = Path(job.results) if isinstance(job, BenchJob) else job.folder
-    if not sealed(folder):
-        return None
-    tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    return Finding(
-        name=run.name,
-        scale=run.scale,
-        command=run.line,
-        tables=tables,
-        environments=(read_environment(folder),),
-        folders=(folder,),
-    )
+        return run.kind.find(run, run.jobs(self.results), self.store)

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from floss.papers.claim import Result, claims_csv
-from floss.papers.experiments import figures
 from floss.papers.findings import Reproduction
+from floss.papers.gradient_flossing import PAPER
 from floss.papers.judge import judged
 from floss.runtime.files import sealed
 
 ROOT = Path(__file__).resolve().parents[2]
-PAPER = ROOT / "results/paper"
+FOLDER = ROOT / PAPER.results_folder
 
 
 @pytest.fixture(scope="module")
 def reproduction() -> Reproduction:
-    return Reproduction(PAPER)
+    return Reproduction(FOLDER)
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def test_no_row_is_damaged_and_no_table(reproduction):
     status = Counter(record.status for record in reproduction.records.values())
     assert set(status) <= {"done", "diverged"}
     assert status["done"] > 500
-    analyses = list((PAPER / "analyses").iterdir())
+    analyses = list((FOLDER / "analyses").iterdir())
     assert len(analyses) > 9
     assert all(map(sealed, analyses))
 
 
-@pytest.mark.parametrize("figure", figures())
+@pytest.mark.parametrize("figure", PAPER.figures())
 def test_every_figure_has_its_data_and_its_pictures(reproduction, figure):
     findings = reproduction.findings(figure)
     assert findings is not None
@@ -45,7 +45,7 @@ def test_every_figure_has_its_data_and_its_pictures(reproduction, figure):
     for finding in findings.values():
         assert all(environment["device"] and environment["commit"] for environment in finding.environments)
         assert all((folder / "config.yaml").exists() or figure == "table1" for folder in finding.folders)
-    assert all((PAPER / "figures" / f"{figure}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
+    assert all((FOLDER / "figures" / f"{figure}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
 
 
 def test_claims_are_those_of_the_data(results):

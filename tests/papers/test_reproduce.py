@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from command import expand, floss, inside, rows, start
 
-from floss.papers import mend
 from floss.papers.claim import COLUMNS
-from floss.papers.experiments import SCALES, experiment, figures, label, named
+from floss.papers.experiments import SCALES
 from floss.papers.finding import Finding
 from floss.papers.findings import REQUESTS, Reproduction, record_request
-from floss.papers.judge import all_claims
+from floss.papers.gradient_flossing import PAPER
+from floss.papers.paper import Paper
+from floss.papers.reproduce import FigureRequest, mend
 from floss.sweep.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = "scale=smoke"
+all_claims, experiment, figures, label, named = PAPER.claims, PAPER.experiment, PAPER.figures, PAPER.label, PAPER.named
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def pictures(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "results/paper/figures").iterdir()}
 
 
-def test_a_figure_is_a_file_in_each_of_four_places():
+def test_a_figure_is_a_file_in_each_of_two_places():
     names = {*(f"fig{i:02d}" for i in range(1, 17)), "table1", "overlap"}
     assert set(figures()) == names
     for folder in ("conf/experiment/gradient_flossing", "floss/papers/gradient_flossing"):
@@ -68,15 +70,15 @@ def test_the_smaller_scales_are_parts_of_the_larger(figure, tmp_path):
     scales = experiment(figure).scales
     assert set(scales) == set(SCALES)
     for name, run in scales["small"].items():
-        if run.command == "train" and name in scales["paper"]:
-            small, paper = (expand(one.jobs(tmp_path)) for one in (run, scales["paper"][name]))  # pyright: ignore[reportArgumentType]
+        if run.kind.command == "train" and name in scales["paper"]:
+            small, paper = (expand(one.jobs(tmp_path)) for one in (run, scales["paper"][name]))
             assert set(small) <= set(paper)
             assert all(one.train.epochs == next(iter(paper.values())).train.epochs for one in small.values())
 
 
 def test_the_papers_own_grid(tmp_path):
     jobs = [job for run in experiment("fig04").scales["paper"].values() for job in run.jobs(tmp_path)]
-    networks = expand(jobs)  # pyright: ignore[reportArgumentType]
+    networks = expand(jobs)
     assert len(networks) == 2 * 8 * 3 * 20
     one = next(iter(networks.values()))
     assert (one.train.epochs, one.train.steps, one.train.batch, one.arch.n, one.flossing.k) == (10_000, 300, 16, 80, 75)
@@ -85,7 +87,7 @@ def test_the_papers_own_grid(tmp_path):
 
 def test_figures_share_networks(tmp_path):
     def keys(figure: str, name: str) -> set[str]:
-        return set(expand(experiment(figure).scales["paper"][name].jobs(tmp_path)))  # pyright: ignore[reportArgumentType]
+        return set(expand(experiment(figure).scales["paper"][name].jobs(tmp_path)))
 
     assert keys("fig13", "spatial") <= keys("fig04", "spatial")
     assert keys("fig05", "during") & keys("fig04", "temporal")
@@ -201,12 +203,10 @@ DAMAGES = (
 )
 
 
-def said_by_mending(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def said_by_mending(copy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is said of the files beside the tables of all figures."""
     monkeypatch.chdir(copy)
-    runs = [run for figure in figures() for run in experiment(figure).scales["smoke"].values()]
-    mend.mend("results/paper", [job for run in runs for job in run.jobs("results/paper")])
-    return sorted(capsys.readouterr().err.splitlines())
+    return sorted(mend(FigureRequest(PAPER, figures(), "smoke", Path("results/paper"))))
 
 
 def said_by_fig04(copy: Path) -> list[str]:
@@ -217,7 +217,7 @@ def said_by_fig04(copy: Path) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_config_files_are_written_again_as_they_were(copy, monkeypatch, capsys):
+def test_config_files_are_written_again_as_they_were(copy, monkeypatch):
     """Of all ensembles and analyses; each is damaged in another way, and one is gone."""
     before = {path: path.read_bytes() for path in sorted(copy.glob("results/paper/*/*/config.yaml"))}
     assert len(before) > len(DAMAGES)
@@ -229,17 +229,16 @@ def test_config_files_are_written_again_as_they_were(copy, monkeypatch, capsys):
             damaged.append(path)
     damaged[-1].unlink()
     assert {path.parent.parent.name for path in damaged} == {"ensembles", "analyses"}
-    said = said_by_mending(copy, monkeypatch, capsys)
+    said = said_by_mending(copy, monkeypatch)
     where = [path.relative_to(copy) for path in damaged]
-    assert said == sorted(f"floss: {path} was damaged or missing: written again" for path in where)
+    assert said == sorted(f"{path} was damaged or missing: written again" for path in where)
     assert {path: path.read_bytes() for path in before} == before
-    assert said_by_mending(copy, monkeypatch, capsys) == []
+    assert said_by_mending(copy, monkeypatch) == []
 
 
 def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
     """config.yaml of an ensemble with networks of this figure and of others, and of one without any of this figure."""
-    jobs = [job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]
-    wanted = expand(jobs).keys()  # pyright: ignore[reportArgumentType]
+    wanted = expand([job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]).keys()
     ensembles = Store(copy / "results/paper").ensembles().items()
     keys = {folder: {record.network_id for record in records} for folder, records in ensembles}
     shared = next(folder for folder in keys if keys[folder] & wanted and keys[folder] - wanted)
@@ -260,21 +259,21 @@ def test_networks_of_no_figure_are_not_forgotten(copy, monkeypatch):
     """Where config.yaml cannot be written again, it stays as it is."""
     shared, _ = configs_beside("fig04", copy)
     shared.write_bytes(b"runs: [")
-    monkeypatch.setattr(mend, "figures", lambda: ("fig04",))
+    monkeypatch.setattr(Paper, "figures", lambda paper: ("fig04",))
     assert said_by_fig04(copy) == [
         f"floss: {shared.relative_to(copy)} is damaged or missing, and has networks of no figure: take it from a copy"
     ]
     assert shared.read_bytes() == b"runs: ["
 
 
-def test_a_lost_environment_is_said(copy, monkeypatch, capsys):
+def test_a_lost_environment_is_said(copy, monkeypatch):
     kinds = ("ensembles/*", "analyses/spectrum-*", "analyses/*-smoke")
     paths = [next(copy.glob(f"results/paper/{kind}/environment.json")) for kind in kinds]
     paths[0].unlink()
     paths[1].write_text("{")
     paths[2].write_text("[]")
-    assert said_by_mending(copy, monkeypatch, capsys) == sorted(
-        f"floss: {path.relative_to(copy)} is damaged or missing: "
+    assert said_by_mending(copy, monkeypatch) == sorted(
+        f"{path.relative_to(copy)} is damaged or missing: "
         "the numbers are sound, but only a copy knows where they were computed"
         for path in paths
     )
@@ -289,7 +288,7 @@ def test_a_damaged_record_of_what_was_asked_for_hides_nothing(copy, content):
     assert before is not None
     assert found is not None
     assert {name: one.command for name, one in found.items()} == {name: one.command for name, one in before.items()}
-    record_request(root, ("fig04",), "smoke")
+    record_request(root, PAPER, ("fig04",), "smoke")
     assert set(Reproduction(root).requested) == set(figures())
     assert Reproduction(root).findings("fig12") is not None
 

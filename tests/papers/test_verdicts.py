@@ -16,12 +16,11 @@ from floss.papers.claim import (
     Criterion,
     Result,
     Sample,
-    bootstrap,
-    judge,
 )
-from floss.papers.judge import all_claims
+from floss.papers.gradient_flossing import PAPER
+from floss.papers.judge import bootstrap, judge
 
-CLAIMS = {each.name: each for each in all_claims()}
+CLAIMS = {each.name: each for each in PAPER.claims()}
 
 
 def verdict(low: float, high: float, *, units: int = 10, scales: tuple[str, ...] = ("paper",), **bounds: float) -> str:

@@ -8,9 +8,9 @@ import pytest
 from command import TINY, expand, job
 from sweep.tiny_runs import computed, copied, ensemble, result
 
+from floss.commands.reproduce import reproduce
 from floss.jobs.paper import ReproduceJob
 from floss.jobs.train import TrainJob
-from floss.papers.reproduce import reproduce
 from floss.runtime.locks import exclusive
 from floss.sweep import store
 from floss.sweep.packing import PACKED, unpacked
@@ -140,7 +140,8 @@ def test_a_reproduction_is_packed(tmp_path):
     def whole() -> list[str]:
         return sorted(path.name for path in tmp_path.rglob("metrics.csv*"))
 
-    asked = ReproduceJob(fig=12, scale="smoke", device="auto", engine="auto", memory_limit=None, results=str(tmp_path))
+    machine = {"device": "auto", "engine": "auto", "memory_limit": None}
+    asked = ReproduceJob(paper="gradient_flossing", fig=12, scale="smoke", results=str(tmp_path), **machine)
     assert reproduce(asked) == 0
     assert set(whole()) == {PACKED}
     pictures = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}

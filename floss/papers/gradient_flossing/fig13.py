@@ -1,7 +1,14 @@
-"""Fig. 13: first and tenth Lyapunov exponent of networks trained on the spatial XOR task, against the delay."""
+"""Fig. 13: first and tenth Lyapunov exponent of networks trained on the spatial XOR task, against the delay.
+
+The paper claims: the exponents of networks that have learnt follow the delay.
+"""
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false
+
+from functools import partial
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,10 +21,11 @@ from matplotlib.ticker import PercentFormatter
 
 from floss.figures.panels import CHANCE, TASKS, count, delay_axis, legend_below
 from floss.figures.style import house_style
+from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
+from floss.papers.gradient_flossing.final import AT_CHANCE, SOLVED
+from floss.papers.samples import correlation, median
 
-_SUCCESS = 0.95
-"""Networks whose final accuracy is above this are successful."""
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
 _EXPONENTS = {"lambda_1": "λ₁", "lambda_10": "λ₁₀"}
@@ -53,8 +61,8 @@ def draw(findings: Findings) -> Figure:
 
 def _with_exponents(summary: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     """The networks with the exponents of their last row in which they are known."""
-    known = training.dropna(subset=list(_EXPONENTS)).sort_values("epoch").groupby("network").last()
-    return summary.assign(**{column: summary["network"].map(known[column]) for column in _EXPONENTS})
+    last = training.dropna(subset=list(_EXPONENTS)).sort_values("epoch").groupby("network").last()
+    return summary.assign(**{column: summary["network"].map(last[column]) for column in _EXPONENTS})
 
 
 def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> None:
@@ -62,14 +70,14 @@ def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> 
     delays, seeds = sorted(summary["d"].unique()), sorted(summary["seed"].unique())
     gap = min(np.diff(delays)) if len(delays) > 1 else 1
     shift = {seed: _WIDTH * gap * ((place + 0.5) / len(seeds) - 0.5) for place, seed in enumerate(seeds)}
-    own = summary[(summary["flossing"] == schedule) & summary[column].notna()]
-    accuracy = own["final_accuracy"]
+    networks = summary[(summary["flossing"] == schedule) & summary[column].notna()]
+    accuracy = networks["final_accuracy"]
     for label, marker, where in (
-        (f"accuracy > {100 * _SUCCESS:g} %", "o", accuracy > _SUCCESS),
-        (f"accuracy ≤ {100 * _SUCCESS:g} %", "X", accuracy <= _SUCCESS),
+        (f"accuracy > {100 * SOLVED:g} %", "o", accuracy > SOLVED),
+        (f"accuracy ≤ {100 * SOLVED:g} %", "X", accuracy <= SOLVED),
         ("stopped early (diverged)", "s", accuracy.isna()),
     ):
-        rows = own[where]
+        rows = networks[where]
         if rows.empty:
             continue
         colours = [plt.get_cmap(_MAP)(_COLOURS(value)) if value == value else "0.8" for value in rows["final_accuracy"]]
@@ -80,4 +88,112 @@ def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> 
 
 def _guide(axes: Axes, summary: pd.DataFrame) -> None:
     d = np.linspace(summary["d"].min(), summary["d"].max(), 100)
-    axes.plot(d, -0.2 * np.exp(-0.03 * d), color="black", linestyle="--", linewidth=1, label="−0.2 exp(−0.03 d)")
+    axes.plot(d, fit(d), color="black", linestyle="--", linewidth=1, label="−0.2 exp(−0.03 d)")
+
+
+# --- claims ---
+
+
+def trained(findings: Findings) -> pd.DataFrame:
+    """λ₁ and λ₁₀ at the last epoch at which they were measured, beside the row of summary.csv, by network."""
+    rows = findings["spatial"].training.dropna(subset=["lambda_1"]).sort_values("epoch")
+    last = rows.groupby("network")[["lambda_1", "lambda_10"]].last()
+    return findings["spatial"].summary.set_index("network").join(last)
+
+
+def fit(d: Any) -> Any:
+    """The paper's empirical fit to λ₁ of the delay, in nats per step."""
+    return -0.2 * np.exp(-0.03 * d)
+
+
+def _solved(findings: Findings) -> pd.DataFrame:
+    table = trained(findings)
+    return table[(table["final_accuracy"] > SOLVED) & (table["flossing"] == "during")]
+
+
+def _by_seed(table: pd.DataFrame, *columns: str) -> np.ndarray:
+    """Some columns of the networks of each seed, [seeds, columns, networks]; NaN where a seed has fewer networks."""
+    table = table.dropna(subset=list(columns))
+    groups = [group[list(columns)].to_numpy(dtype=float).T for _, group in table.groupby("seed")]
+    most = max((group.shape[1] for group in groups), default=0)
+    padded = [np.pad(group, ((0, 0), (0, most - group.shape[1])), constant_values=np.nan) for group in groups]
+    return np.array(padded).reshape(len(groups), len(columns), most)
+
+
+def _off_fit(findings: Findings, column: str) -> Sample:
+    table = _solved(findings)
+    rows = _by_seed(table.assign(off=(table[column] / fit(table["d"])).sub(1).abs()), "off")
+    return Sample(rows, median, _count(rows))
+
+
+def _count(rows: np.ndarray) -> int:
+    return int((~np.isnan(rows[:, 0])).sum())
+
+
+def _smaller(findings: Findings) -> Sample:
+    rows = _by_seed(trained(findings), "lambda_1", "final_accuracy")
+
+    def statistic(rows: np.ndarray) -> float:
+        exponents, accuracy = rows[:, 0], rows[:, 1]
+        return median(exponents[accuracy > SOLVED]) - median(exponents[accuracy < AT_CHANCE])
+
+    return Sample(rows, statistic, _count(rows))
+
+
+def _rises(findings: Findings) -> Sample:
+    rows = _by_seed(_solved(findings), "d", "lambda_1")
+
+    def statistic(rows: np.ndarray) -> float:
+        return correlation(*(_ranks(column[~np.isnan(column)]) for column in (rows[:, 0], rows[:, 1])))
+
+    return Sample(rows, statistic, _count(rows))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Their ranks from 1; equal values share their mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
+
+
+CLAIMS = [
+    Claim(
+        name="fig13.lambda1_follows_fit",
+        figure="fig13",
+        place="App. D.3, Fig. 13B",
+        sentence="The first exponent of successful networks is about -0.2 exp(-0.03 d).",
+        statistic="|λ₁ / fit - 1|, λ₁ of the last logged epoch, median over networks with final accuracy > 95 %,"
+        " during",
+        criterion=Criterion(below=0.5),
+        sample=partial(_off_fit, column="lambda_1"),
+    ),
+    Claim(
+        name="fig13.lambda10_follows_fit",
+        figure="fig13",
+        place="App. D.3, Fig. 13D",
+        sentence="The same fit describes the tenth exponent.",
+        statistic="|λ₁₀ / fit - 1|, λ₁₀ of the last logged epoch, median over networks with final accuracy > 95 %,"
+        " during",
+        criterion=Criterion(below=0.5),
+        sample=partial(_off_fit, column="lambda_10"),
+    ),
+    Claim(
+        name="fig13.lambda1_rises_with_delay",
+        figure="fig13",
+        place="App. D.3, Fig. 13B",
+        sentence="The longer the delay, the closer to zero is the first exponent of successful networks.",
+        statistic="Spearman's rank correlation of λ₁ (last logged epoch) with d over networks with final accuracy >"
+        " 95 %, during",
+        criterion=Criterion(above=0.5),
+        sample=_rises,
+    ),
+    Claim(
+        name="fig13.unsuccessful_are_smaller",
+        figure="fig13",
+        place="App. D.3, Fig. 13A, B",
+        sentence="Networks at chance have a much smaller first exponent.",
+        statistic="median λ₁ (last logged epoch) of networks with final accuracy > 95 % minus that of networks below"
+        " 55 %, none and during",
+        criterion=Criterion(above=0.05),
+        sample=_smaller,
+    ),
+]

@@ -15,20 +15,22 @@ def embedded(svg: Path, png: Path) -> tuple[str, tuple[int, int]] | None:
 
     A picture of its own document, rather than part of this one: the identifiers in matplotlib's SVG files clash.
     """
-    found = []
+    pictures = []
     for path, size, kind in ((svg, _svg_size, "svg+xml"), (png, _png_size, "png")):
         with contextlib.suppress(OSError):
             content = path.read_bytes()
             if (pixels := size(content)) is not None:
-                found.append((f"data:image/{kind};base64,{base64.b64encode(content).decode()}", pixels, len(content)))
-    if len(found) == 2 and found[0][2] > LARGEST_SVG:
-        del found[0]
-    return found[0][:2] if found else None
+                pictures.append(
+                    (f"data:image/{kind};base64,{base64.b64encode(content).decode()}", pixels, len(content))
+                )
+    if len(pictures) == 2 and pictures[0][2] > LARGEST_SVG:
+        del pictures[0]
+    return pictures[0][:2] if pictures else None
 
 
 def _svg_size(content: bytes) -> tuple[int, int] | None:
-    found = re.search(rb'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"', content[:4000])
-    return (round(float(found[1]) * 4 / 3), round(float(found[2]) * 4 / 3)) if found else None
+    size = re.search(rb'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"', content[:4000])
+    return (round(float(size[1]) * 4 / 3), round(float(size[2]) * 4 / 3)) if size else None
 
 
 def _png_size(content: bytes) -> tuple[int, int] | None:

@@ -3,43 +3,58 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from floss.papers.report.typesetting import NONE, code, escape, pairs_html, plural
+from floss.papers.report.typesetting import NONE
+from floss.papers.words import plural
 
 Environment = Mapping[str, Any]
 """What environment.json holds."""
 
 
-def machines_html(environments: Sequence[Environment]) -> str:
+@dataclass(frozen=True)
+class Machine:
+    """What environments with the same hardware and software have recorded."""
+
+    facts: list[tuple[str, str]]
+    """Names and values."""
+    commands: list[str]
+    """Command lines that were given, without folders of the machine."""
+
+
+def machines(environments: Sequence[Environment]) -> list[Machine]:
     """What environments have recorded, those with the same hardware and software together."""
     alike: dict[tuple[str, ...], list[Environment]] = {}
     for environment in filter(None, environments):
         kind = tuple(str(environment.get(name)) for name in ("device", "threads", "engine", "system"))
         alike.setdefault((*kind, instructions(environment), software([environment])), []).append(environment)
-    html = "".join(map(_machine_html, alike.values()))
-    if html and all(environments):
-        return html
-    return html + f"<p>No environment is recorded{' for some of them' if html else ''}.</p>\n"
+    return [_machine(several) for several in alike.values()]
 
 
-def _machine_html(environments: Sequence[Environment]) -> str:
+def lost(environments: Sequence[Environment]) -> str:
+    """A sentence that says that environments are not recorded, where any are not."""
+    if all(environments) and environments:
+        return ""
+    return f"No environment is recorded{' for some of them' if any(environments) else ''}."
+
+
+def _machine(environments: Sequence[Environment]) -> Machine:
     first = environments[0]
     threads = first.get("threads")
-    device = f"{first.get('device', NONE)}" + (f", {plural(threads, 'thread')}" if isinstance(threads, int) else "")
-    commands = dict.fromkeys(anonymous(str(e["command"])) for e in environments if e.get("command"))
-    pairs = [
-        ("Device", escape(device)),
-        ("Engine", escape(str(first.get("engine", "torch")))),
-        ("Instructions", escape(instructions(first))),
-        ("System", escape(str(first.get("system", NONE)))),
-        ("Software", escape(software(environments))),
-        ("Source", escape(commits(environments))),
-        ("Date", escape(dates(environments))),
-        ("Command given", "".join(map(code, commands)) or NONE),
+    number = f", {plural(threads, 'thread')}" if isinstance(threads, int) else ""
+    facts = [
+        ("Device", f"{first.get('device', NONE)}{number}"),
+        ("Engine", str(first.get("engine", "torch"))),
+        ("Instructions", instructions(first)),
+        ("System", str(first.get("system", NONE))),
+        ("Software", software(environments)),
+        ("Source", commits(environments)),
+        ("Date", dates(environments)),
     ]
-    return f'<dl class="facts">{pairs_html(pairs)}</dl>\n'
+    commands = dict.fromkeys(anonymous(str(e["command"])) for e in environments if e.get("command"))
+    return Machine(facts, list(commands))
 
 
 def instructions(environment: Environment) -> str:
@@ -55,8 +70,8 @@ def software(environments: Iterable[Environment]) -> str:
     versions: dict[str, list[str]] = {}
     for environment in environments:
         packages = environment.get("packages")
-        own = {"floss": environment.get("floss"), "Python": environment.get("python")}
-        for name, version in {**own, **(packages if isinstance(packages, Mapping) else {})}.items():
+        base = {"floss": environment.get("floss"), "Python": environment.get("python")}
+        for name, version in {**base, **(packages if isinstance(packages, Mapping) else {})}.items():
             if version is not None and str(version) not in versions.setdefault(str(name), []):
                 versions[str(name)].append(str(version))
     return ", ".join(f"{name} {' and '.join(several)}" for name, several in versions.items()) or NONE
@@ -64,8 +79,8 @@ def software(environments: Iterable[Environment]) -> str:
 
 def commits(environments: Iterable[Environment]) -> str:
     """The first digits of every commit."""
-    found = dict.fromkeys(str(e["commit"]) for e in environments if e.get("commit"))
-    short = [f"{commit[:10]}{' with changes' if commit.endswith('+') else ''}" for commit in found]
+    every = dict.fromkeys(str(e["commit"]) for e in environments if e.get("commit"))
+    short = [f"{commit[:10]}{' with changes' if commit.endswith('+') else ''}" for commit in every]
     return f"commit{'s' if len(short) > 1 else ''} {', '.join(short)}" if short else NONE
 
 

@@ -1,4 +1,4 @@
-"""Tables of text: the claims for the terminal, claims and figures for the README."""
+"""Tables of text: the claims for the terminal; claims and figures in Markdown."""
 
 import re
 import textwrap
@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result
-from floss.papers.experiments import experiment, figures, label
+from floss.papers.draw import FIGURES
 from floss.papers.findings import Reproduction
-from floss.papers.report.typesetting import NONE, criterion, measured, plain_in_markdown, plural, typeset
+from floss.papers.paper import Paper
+from floss.papers.report.typesetting import NONE, criterion, measured, plain_in_markdown, typeset
+from floss.papers.words import plural
 
 VERDICTS = {REPRODUCED: ("✓", "yes"), NOT_REPRODUCED: ("✗", "no"), NOT_ENOUGH: ("○", "open")}
 """Symbol and CSS class of each verdict: never by colour alone."""
@@ -16,12 +18,12 @@ WIDTH = 110
 """Characters of a line in the terminal."""
 
 
-def table(results: Sequence[Result]) -> str:
-    """The claims as lines of a terminal: what was measured, and the verdict."""
+def table(results: Sequence[Result], paper: Paper) -> str:
+    """The claims of a paper as lines of a terminal: what was measured, and the verdict."""
     head = ("figure", "claim", "value [95 % interval]", "criterion", "networks", "verdict")
     rows = [
         (
-            label(r.claim.figure),
+            paper.label(r.claim.figure),
             r.claim.name.removeprefix(f"{r.claim.figure}."),
             measured(r),
             criterion(r),
@@ -42,15 +44,15 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def claims_markdown(results: Sequence[Result]) -> str:
-    """The claims in Markdown: how many have each verdict, and a table."""
+def claims_markdown(results: Sequence[Result], paper: Paper) -> str:
+    """The claims of a paper in Markdown: how many have each verdict, and a table."""
     tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results).items())
     lines = [f"**{plural(len(results), 'claim')}: {tally}.**", ""]
     lines += ["| figure | claim (our words) | measured | criterion | networks | verdict |", "|---|---|---|---|---|---|"]
     for r in results:
         claim = f"{r.claim.sentence} ({r.claim.place})" if r.claim.place else r.claim.sentence
         cells = [
-            label(r.claim.figure),
+            paper.label(r.claim.figure),
             claim,
             f"{r.claim.statistic}: {typeset(measured(r))}",
             typeset(str(r.claim.criterion)),
@@ -61,20 +63,26 @@ def claims_markdown(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figures_markdown(reproduction: Reproduction) -> str:
-    """The figures as a table in Markdown: title, and the scale and number of networks that each is drawn from."""
+def figures_markdown(reproduction: Reproduction, pictures: str = "") -> str:
+    """The figures as a table in Markdown: title, and the scale and number of networks that each is drawn from.
+
+    Args:
+        reproduction: whose figures they are.
+        pictures: their folder as seen from where the table stands; that of the paper in the repository if empty.
+    """
+    paper, pictures = reproduction.paper, pictures or f"{reproduction.paper.results_folder}/{FIGURES}"
     lines = ["| figure | shows | data |", "|---|---|---|"]
-    for figure in figures():
-        findings, title = reproduction.findings(figure), experiment(figure).title
+    for figure in paper.figures():
+        findings, title, label = reproduction.findings(figure), paper.experiment(figure).title, paper.label(figure)
         if findings is None:
-            lines.append(f"| {label(figure)} | {title} | none yet |")
+            lines.append(f"| {label} | {title} | none yet |")
             continue
         networks = Counter[str]()
         for finding in findings.values():
             networks[finding.scale] += finding.networks
         scales = [f"{s} scale" + (f", {plural(n, 'network')}" if n else "") for s, n in networks.items()]
         data = "; ".join(scales) or "a drawing"
-        lines.append(f"| [{label(figure)}](results/paper/figures/{figure}.png) | {title} | {data} |")
+        lines.append(f"| [{label}]({pictures}/{figure}.png) | {title} | {data} |")
     return "\n".join(lines) + "\n"
 
 

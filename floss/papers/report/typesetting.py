@@ -1,4 +1,4 @@
-"""Numbers and texts as print has them, and a claim's interval beside its criterion as a drawing."""
+"""Numbers and texts as print has them."""
 
 import html
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from floss.papers.claim import Result
 
@@ -29,9 +30,9 @@ def _numbers(result: Result) -> list[str]:
     elif largest >= 1e5 or 0 < largest < 1e-3:
         kind, digits = "e", 1
     elif np.isfinite(length) and length > 0:
-        digits = int(np.clip(2 - np.ceil(np.log10(length)), 0, 6))
+        digits = min(max(1 - _exponent(length) + _is_power(length), 0), 6)
     else:
-        digits = int(np.clip(2 - np.floor(np.log10(largest)), 0, 6)) if largest else 0
+        digits = min(max(2 - _exponent(largest), 0), 6) if largest else 0
     bounds = [b for b in (result.claim.criterion.above, result.claim.criterion.below) if np.isfinite(b)]
     for more in range(5):
         texts = [_rounded(number, digits + more, kind) for number in numbers]
@@ -39,6 +40,16 @@ def _numbers(result: Result) -> list[str]:
         if all(np.sign(number - bound) == np.sign(shown - bound) for number, shown in pairs for bound in bounds):
             return texts
     return [_rounded(number, digits, kind) for number in numbers]
+
+
+def _exponent(number: float) -> int:
+    """⌊log₁₀ x⌋ of a positive number, exactly; a logarithm would depend on the processor at powers of ten."""
+    return int(f"{number:.16e}".partition("e")[2])
+
+
+def _is_power(number: float) -> bool:
+    """Whether a positive number is a power of ten, in the digits that it has."""
+    return float(f"{number:.16e}".partition("e")[0]) == 1.0
 
 
 def _rounded(number: float, digits: int, kind: str) -> str:
@@ -64,21 +75,10 @@ def measured(result: Result) -> str:
     return f"{value} [{low}, {high}]" if not np.isnan([result.low, result.high]).any() else value
 
 
-def value_html(result: Result) -> str:
-    """The same as HTML."""
-    value, _, interval = typeset(measured(result)).partition(" [")
-    return f'<b>{value}</b> <span class="range">[{interval}</span>' if interval else f"<b>{value}</b>"
-
-
-def formula_html(result: Result) -> str:
-    """The criterion as HTML."""
-    return escape(typeset(str(result.claim.criterion)))
-
-
 def typeset(text: str) -> str:
     """Numbers as print has them: 1.2 × 10⁻⁶, −3, ∞."""
-    text = re.sub(r"(?<![\w.])1e([+-]?\d+)", lambda found: "10" + _power(found[1]), text)
-    text = re.sub(r"(\d)e([+-]?\d+)", lambda found: f"{found[1]} × 10{_power(found[2])}", text)
+    text = re.sub(r"(?<![\w.])1e([+-]?\d+)", lambda match: "10" + _power(match[1]), text)
+    text = re.sub(r"(\d)e([+-]?\d+)", lambda match: f"{match[1]} × 10{_power(match[2])}", text)
     return re.sub(r"-(?=\d|inf)", "−", text).replace("inf", "∞")
 
 
@@ -89,11 +89,6 @@ def _power(digits: str) -> str:
 def plain_in_markdown(text: str) -> str:
     """Text that Markdown leaves as it is, in one cell of a table."""
     return " ".join(re.sub(r"[\\|<*_`]|&(?=#?\w+;)", r"\\\g<0>", text).split())
-
-
-def escape(text: str) -> str:
-    """Any text as HTML, also within quotation marks."""
-    return html.escape(text)
 
 
 _FINER = (
@@ -108,68 +103,14 @@ _FINER = (
 """Minus signs, dashes, apostrophes, and spaces at which no line ends."""
 
 
-def prose(text: str) -> str:
+def prose(text: str) -> Markup:
     """A sentence as HTML, set as in print: λ_i with an index, -1 with a minus sign, d = 70 on one line."""
     for plain, finer in _FINER:
         text = re.sub(plain, finer, text)
-    text = re.sub(r"\|([^|]{1,24})\|", lambda found: "|\u2060" + found[1].replace(" ", "\xa0") + "|", text)
-    return re.sub(r"\b([^\W\d_])_([a-z\d])\b", r"\1<sub>\2</sub>", escape(text))
-
-
-def code(line: str) -> str:
-    """A command line as HTML."""
-    return f"<pre><code>{escape(line)}</code></pre>"
-
-
-def pairs_html(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names and what they have, both HTML, as the inside of a `dl`."""
-    return "".join(f"<div><dt>{name}</dt><dd>{content}</dd></div>" for name, content in pairs)
-
-
-def plural(number: int, noun: str) -> str:
-    """A count: 1 network, 2 networks."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    text = re.sub(r"\|([^|]{1,24})\|", lambda match: "|\u2060" + match[1].replace(" ", "\xa0") + "|", text)
+    return Markup(re.sub(r"\b([^\W\d_])_([a-z\d])\b", r"\1<sub>\2</sub>", html.escape(text)))
 
 
 def listed(values: Iterable[Any]) -> str:
     """What differs of some values, with commas."""
     return ", ".join(dict.fromkeys(str(value) for value in values if value)) or NONE
-
-
-def ruler(result: Result) -> str:
-    """Value and interval beside the values that meet the criterion; nothing where there is no interval."""
-    bounds = result.claim.criterion
-    return drawn_ruler(result.value, result.low, result.high, bounds.above, bounds.below)
-
-
-def drawn_ruler(value: float, low: float, high: float, above: float, below: float) -> str:
-    """The same of any numbers, as SVG without identifiers; logarithmic where the numbers are far apart."""
-    if not np.isfinite([value, low, high]).all():
-        return ""
-    bounds = [bound for bound in (above, below) if np.isfinite(bound)]
-    shown = [value, low, high, *bounds]
-    logarithmic = min(shown) > 0 and max(shown) > 1000 * min(shown)
-    scale = np.log10 if logarithmic else np.asarray
-    ends = [float(scale(min(shown))), float(scale(max(shown)))]
-    margin = 0.18 * (ends[1] - ends[0]) or max(abs(ends[0]), 1.0)
-    left, right = ends[0] - margin, ends[1] + margin
-
-    def x(number: float) -> float:
-        if np.isinf(number):
-            return 0.0 if number < 0 else 320.0
-        return round(320 * (float(scale(number)) - left) / (right - left), 1)
-
-    start, end = x(above), x(below)
-    marks = "".join(
-        f'<path class="bound" d="M{x(bound):g} 2V26"/>'
-        f'<text x="{min(max(x(bound), 16), 304):g}" y="39" text-anchor="middle">{escape(typeset(f"{bound:g}"))}</text>'
-        for bound in bounds
-    )
-    note = '<text class="log" x="319" y="39" text-anchor="end">log</text>' if logarithmic else ""
-    interval = f"M{x(low):g} 14H{x(high):g}M{x(low):g} 9V19M{x(high):g} 9V19"
-    return (
-        '<svg class="ruler" viewBox="0 0 320 42" aria-hidden="true" focusable="false">'
-        f'<rect class="holds" x="{start:g}" y="2" width="{round(end - start, 1):g}" height="24"/>'
-        f'<path class="axis" d="M0 26H320"/>{marks}{note}<path class="interval" d="{interval}"/>'
-        f'<circle class="value" cx="{x(value):g}" cy="14" r="4.5"/></svg>\n'
-    )

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.papers.finding import Finding, Findings
-from floss.papers.gradient_flossing import fig01, fig02, fig06, fig15, fig16, overlap, table1
+from floss.papers.gradient_flossing import fig01, fig02, fig06, fig15, fig16, one_step, overlap, table1
 
 INF, NAN = math.inf, math.nan
 
@@ -112,6 +112,11 @@ def sixth() -> dict[str, Finding]:
     }
 
 
+def fifteenth() -> dict[str, Finding]:
+    tables = one_step.tables(one_step.OneStepJob(seed=15, maps=3, results=""))
+    return {"step": finding(**{name: pd.DataFrame(rows, columns=columns) for name, (columns, rows) in tables.items()})}
+
+
 def sixteenth() -> dict[str, Finding]:
     rows = [
         identity(0) | {"state": state, "step": step, "i": i, "lambda": -i + (state - 1) / step}
@@ -159,7 +164,7 @@ ALL = {
     fig01: first,
     fig02: second,
     fig06: sixth,
-    fig15: dict,
+    fig15: fifteenth,
     fig16: sixteenth,
     table1: cost,
     overlap: appendix,

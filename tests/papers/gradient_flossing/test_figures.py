@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from papers.gradient_flossing.made_up_findings import ALL, usual, written
 
 from floss.figures.style import house_style, save
-from floss.papers.gradient_flossing import fig15
+from floss.papers.gradient_flossing import fig15, one_step
 
 
 @pytest.mark.parametrize("module", ALL, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -34,9 +34,9 @@ def test_areas_are_those_of_the_parallelogram_and_of_the_rectangle():
     # Base 3 and height 2; R = [[3, 1], [0, 2]] whichever way the vectors point.
     for turn in (0.0, 0.3, 2.0, 4.0):
         q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        assert fig15.areas(q @ np.array([[3.0, 1.0], [0.0, 2.0]])) == pytest.approx((6.0, 6.0), rel=1e-14)
-    assert fig15.areas(np.array([[1.0, 0.0], [0.0, -2.0], [2.0, 1.0]])) == pytest.approx((math.sqrt(21),) * 2)
-    assert fig15.areas(np.array([[1.0, 2.0], [2.0, 4.0]])) == pytest.approx((0.0, 0.0), abs=1e-7)
+        assert one_step.areas(q @ np.array([[3.0, 1.0], [0.0, 2.0]])) == pytest.approx((6.0, 6.0), rel=1e-14)
+    assert one_step.areas(np.array([[1.0, 0.0], [0.0, -2.0], [2.0, 1.0]])) == pytest.approx((math.sqrt(21),) * 2)
+    assert one_step.areas(np.array([[1.0, 2.0], [2.0, 4.0]])) == pytest.approx((0.0, 0.0), abs=1e-7)
 
 
 def test_fig15_draws_shapes_of_the_areas_that_it_writes():
@@ -48,7 +48,7 @@ def test_fig15_draws_shapes_of_the_areas_that_it_writes():
 
     shapes = [patch for patch in figure.axes[0].patches if type(patch).__name__ == "Polygon" and not patch.get_hatch()]
     areas = {round(area(np.asarray(patch.get_xy())), 6) for patch in shapes}
-    determinant = round(float(np.linalg.det(fig15.JACOBIAN)), 6)
+    determinant = round(float(np.linalg.det(one_step.JACOBIAN)), 6)
     assert areas == {1.0, determinant}  # the square, the parallelogram and the rectangle
     assert written(figure).count(f"area {determinant:.2f}") == 2
     for name in ("R_{11}", "R_{12}", "R_{22}", "q_{s+1}^1", "q_{s+1}^2"):
