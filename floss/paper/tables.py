@@ -1,4 +1,4 @@
-"""Tables of text: the claims for the terminal, claims and figures for the README."""
+"""Tables of text: the claims for the terminal, claims and figures in Markdown."""
 
 import re
 import textwrap
@@ -61,8 +61,13 @@ def claims_markdown(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figures_markdown(reproduction: Reproduction) -> str:
-    """The figures as a table in Markdown: title, and the scale and number of networks that each is drawn from."""
+def figures_markdown(reproduction: Reproduction, pictures: str) -> str:
+    """The figures as a table in Markdown: title, and the scale and number of networks that each is drawn from.
+
+    Args:
+        reproduction: the data.
+        pictures: address of the folder of figNN.png, as a link of the page has it.
+    """
     lines = ["| figure | shows | data |", "|---|---|---|"]
     for figure in figures():
         findings, title = reproduction.findings(figure), experiment(figure).title
@@ -74,7 +79,7 @@ def figures_markdown(reproduction: Reproduction) -> str:
             networks[finding.scale] += finding.networks
         scales = [f"{s} scale" + (f", {plural(n, 'network')}" if n else "") for s, n in networks.items()]
         data = "; ".join(scales) or "a drawing"
-        lines.append(f"| [{label(figure)}](results/paper/figures/{figure}.png) | {title} | {data} |")
+        lines.append(f"| [{label(figure)}]({pictures}/{figure}.png) | {title} | {data} |")
     return "\n".join(lines) + "\n"
 
 
