@@ -14,7 +14,7 @@ from floss.planner import Networks, Stack, network_bytes, plan
 from floss.store import Store
 
 _MOST_ON_CPU = 128
-"""Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""
+"""Networks in one ensemble on CPUs: more are no faster together (docs/speed.md), but only done together."""
 
 
 def memory_model(networks: Networks) -> Callable[[TrainJob], float]:
