@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DOCS := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format figures report bench install clean
+.PHONY: help demo test test-slow lint format figures report bench docs install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -23,7 +24,7 @@ demo: $(READY) ## train six networks on XOR over 30 steps, with and without flos
 test: $(READY) ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-slow: $(READY) ## run the slow tests
+test-slow: $(DOCS) ## run the slow tests
 	$(BIN)/python -m pytest -q -m slow
 
 lint: $(READY) ## check style, docstrings and types
@@ -44,5 +45,12 @@ report: $(READY) ## the paper's claims beside what was measured: results/claims.
 bench: $(READY) ## time the hot loops beside a plain PyTorch loop, and spectra beside other packages
 	$(BIN)/floss bench
 
+docs: $(DOCS) ## build the documentation site from README.md, docs/ and the docstrings into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean: ## remove the virtual environment and caches; results stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis

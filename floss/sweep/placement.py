@@ -16,7 +16,7 @@ from floss.training.engines import BuildError, find
 from floss.training.engines.torch_engine import TorchEngine
 
 _MOST_ON_CPU = 128
-"""Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""
+"""Networks in one ensemble on CPUs: more are no faster together (docs/speed.md), but only done together."""
 
 
 def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:

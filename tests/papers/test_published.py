@@ -1,6 +1,5 @@
 """What is committed of the reproduction is whole, and is what the code as it is now makes of it."""
 
-import importlib
 import subprocess
 import sys
 from collections import Counter
@@ -50,18 +49,6 @@ def test_every_figure_has_its_data_and_its_pictures(reproduction, figure):
 
 def test_claims_are_those_of_the_data(results):
     assert (ROOT / "results/claims.csv").read_text() == claims_csv(results)
-
-
-def test_the_readme_shows_them(reproduction):
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        filled = importlib.import_module("fill_readme").filled
-    finally:
-        sys.path.pop(0)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert filled(readme, reproduction) == readme
-    with pytest.raises(SystemExit, match="must have the marks"):
-        filled(readme.replace("<!-- end of claims -->", ""), reproduction)
 
 
 def test_a_script_without_floss_finds_the_same_values():

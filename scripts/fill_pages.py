@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Fills the generated parts of the pages from the tables under results/: `.venv/bin/python scripts/fill_pages.py`.
+
+A generated part stands between two marks, `<!-- NAME: made by scripts/fill_pages.py -->` and `<!-- end of NAME -->`.
+Nothing is computed but the bootstrap intervals of the claims, whose random numbers are fixed.
+"""
+
+# pandas' own annotations leave scalars and columns apart only at run time.
+# pyright: reportAttributeAccessIssue=false, reportReturnType=false
+
+import functools
+import json
+import re
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from floss.papers.claim import REPRODUCED, Result
+from floss.papers.findings import Reproduction
+from floss.papers.gradient_flossing import PAPER
+from floss.papers.judge import judged
+from floss.papers.report.tables import VERDICTS, claims_markdown, counts, figures_markdown
+from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
+from floss.training.schedule import flossing_steps
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+
+
+@functools.cache
+def reproduction() -> Reproduction:
+    """The committed data of the paper's figures."""
+    return Reproduction(RESULTS / "paper")
+
+
+@functools.cache
+def results() -> tuple[Result, ...]:
+    """Every claim of the paper beside the committed data."""
+    return tuple(judged(reproduction()))
+
+
+def headline() -> str:
+    """How many claims have each verdict, and the accuracy with each schedule where only flossing in training helps."""
+    by_name = {result.claim.name: result for result in results()}
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results()).items())
+    lines = [
+        f"{drawn()} Of {len(results())} claims of the paper, each judged by a criterion, **{tally}**. The main one,"
+        " temporal XOR over d = 70 steps:",
+        "",
+        "| flossing | networks | mean final accuracy [95 % interval] |",
+        "|---|---|---|",
+    ]
+    for schedule, words in (("none", "never"), ("pre", "before training"), ("during", "before and during training")):
+        result = by_name[f"fig04.{schedule}_at_70"]
+        lines.append(f"| {words} | {result.networks} | {typeset(measured(result))} |")
+    return "\n".join(lines) + "\n"
+
+
+def drawn() -> str:
+    """How many figures there are, and which of them have fewer networks than the paper."""
+    findings = {figure: reproduction().findings(figure) for figure in PAPER.figures()}
+    missing = [PAPER.label(figure) for figure, found in findings.items() if found is None]
+    scales = {figure: {each.scale for each in found.values()} for figure, found in findings.items() if found}
+    small = [PAPER.label(figure) for figure, of_runs in scales.items() if of_runs != {"paper"}]
+    text = f"{len(findings) - len(missing)} figures and tables"
+    text += f" at the paper's own grid, but for {', '.join(small)}" if small else " at the paper's own grid"
+    return f"{text}; without data: {', '.join(missing)}." if missing else f"{text}."
+
+
+def claims() -> str:
+    """All claims as one table."""
+    return claims_markdown(results(), PAPER)
+
+
+def figure_list() -> str:
+    """The figures, what they show, and how many networks they are of."""
+    return figures_markdown(reproduction(), pictures="paper/figures")
+
+
+def gallery() -> str:
+    """Every figure with its title."""
+    parts = []
+    for figure in PAPER.figures():
+        title, name = PAPER.experiment(figure).title, PAPER.label(figure)
+        parts.append(f"## {name}\n\n{title}.\n\n![{name}: {title}](../results/paper/figures/{figure}.png)\n")
+    return "\n".join(parts)
+
+
+def tried() -> str:
+    """The claims that did not come out, or not yet, with what else was tried."""
+    lines = []
+    for result in results():
+        if result.verdict == REPRODUCED or not result.claim.tried:
+            continue
+        mark = VERDICTS[result.verdict][0]
+        claim = f"{result.claim.sentence} Measured: {typeset(measured(result))}, criterion"
+        criterion = typeset(str(result.claim.criterion))
+        text = plain_in_markdown(f"{claim} {criterion}. {result.claim.tried}")
+        lines.append(f"- {mark} **{PAPER.label(result.claim.figure)}**: {text}")
+    return "\n".join(lines) + "\n"
+
+
+def flossing_lengths() -> str:
+    """Final accuracies on temporal XOR over 70 steps, by schedule and length T_f of the flossing runs."""
+    rows = []
+    for folder in sorted((RESULTS / "xor_d70").glob("xor-*")):
+        config = OmegaConf.load(folder / "config.yaml")
+        steps = flossing_steps(config.d) if config.flossing.steps is None else config.flossing.steps
+        episodes, schedule = list(config.flossing.at), config.flossing.name
+        accuracies = sorted(pd.read_csv(folder / "summary.csv")["final_accuracy"])
+        rows.append((steps if episodes else None, episodes, schedule, accuracies))
+    rows.sort(key=lambda row: (-(row[0] or 1000), len(row[1])))
+    lines = ["| flossing | episodes before epoch | T_f | accuracy of the networks, sorted | median | above 0.9 |"]
+    lines.append("|---|---|---|---|---|---|")
+    for steps, episodes, schedule, accuracies in rows:
+        shown = " ".join(f"{accuracy:.3f}".lstrip("0") for accuracy in accuracies)
+        solved = f"{sum(accuracy > 0.9 for accuracy in accuracies)} of {len(accuracies)}"
+        cells = [f"`{schedule}`", ", ".join(map(str, episodes)) or "–", str(steps or "–"), shown]
+        lines.append(f"| {' | '.join([*cells, f'{statistics.median(accuracies):.2f}', solved])} |")
+    return "\n".join(lines) + "\n"
+
+
+@functools.cache
+def machine() -> Mapping[str, Any]:
+    """The machine of the committed timings."""
+    return json.loads((RESULTS / "bench/environment.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def bench() -> pd.DataFrame:
+    """The committed timings of that machine at the sizes of the reference protocol, without the scans over sizes."""
+    table = pd.read_csv(RESULTS / "bench/bench.csv")
+    return table[table["peak_mb"].notna() & (table["device"] == machine()["device"])]
+
+
+def milliseconds(engine: str, loop: str, networks: int, **sizes: int) -> float:
+    """Median time of one network and epoch."""
+    table = bench()
+    wanted = {"engine": engine, "loop": loop, "networks": networks, **sizes}
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    (value,) = table["ms_per_network_epoch"]
+    return float(value)
+
+
+def digits(value: float) -> str:
+    """Three significant digits of a large number, two of a small one."""
+    return f"{value:.1f}" if value >= 1.2 else f"{value:.2f}"
+
+
+def speed() -> str:
+    """How much faster the native engine is than what a user would write."""
+
+    def faster(loop: str, peer: str, networks: int) -> float:
+        return milliseconds(peer, loop, networks) / milliseconds("native", loop, 32)
+
+    plain = [f"{faster(loop, 'torch-single', 1):.0f}" for loop in ("train", "floss")]
+    jax = [f"{faster(loop, 'jax', 32):.1f}" for loop in ("train", "floss")]
+    cores = f"{machine()['threads']} {machine()['device']} cores"
+    return (
+        f"On {cores}, with 32 networks stacked, the native engine trains tanh networks {plain[0]} times as fast as a"
+        f" plain PyTorch loop and {jax[0]} times as fast as JAX, and flosses them {plain[1]} and {jax[1]} times as"
+        " fast.\n"
+    )
+
+
+def loops() -> str:
+    """Both hot loops with every engine."""
+    sizes = sorted(bench().loc[bench()["engine"] == "native", "networks"].unique())
+    lines = [f"| engine | loop | {' | '.join(f'R = {size}' for size in sizes)} |", f"|---|---|{'---|' * len(sizes)}"]
+    names = {"torch-single": "plain PyTorch loop", "jax": "JAX", "torch": "`engine=torch`", "native": "`engine=native`"}
+    for loop, words in (("train", "training"), ("floss", "flossing")):
+        for engine, name in names.items():
+            measured_sizes = sizes[:1] if engine == "torch-single" else sizes
+            cells = [digits(milliseconds(engine, loop, size)) for size in measured_sizes]
+            cells += ["–"] * (len(sizes) - len(cells))
+            lines.append(f"| {name} | {words} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spectra() -> str:
+    """Lyapunov spectra beside other packages."""
+    lines = ["| N, k | networks | clvlib | lyapax | `floss` | clvlib / `floss` | lyapax / `floss` |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    table = bench()[bench()["loop"] == "spectrum"]
+    for n, k, networks in table[["n", "k", "networks"]].drop_duplicates().itertuples(index=False):
+        sizes = {"n": n, "k": k}
+        ours, lyapax = (milliseconds(engine, "spectrum", networks, **sizes) for engine in ("floss", "lyapax"))
+        clvlib = milliseconds("clvlib", "spectrum", networks, **sizes) if networks == 1 else None
+        cells = [f"{n}, {k}", str(networks), "–" if clvlib is None else f"{clvlib:.1f}", f"{lyapax:.1f}", f"{ours:.1f}"]
+        cells += ["–" if clvlib is None else f"{digits(clvlib / ours)}×", f"{digits(lyapax / ours)}×"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"headline": headline, "speed": speed},
+    "results/README.md": {
+        "figures": figure_list,
+        "claims": claims,
+        "tried": tried,
+        "flossing lengths": flossing_lengths,
+    },
+    "docs/gallery.md": {"gallery": gallery},
+    "docs/speed.md": {"loops": loops, "spectra": spectra},
+}
+"""The generated parts of each page, by the name in their marks."""
+
+
+def filled(page: str, text: str) -> str:
+    """A page with what stands between each pair of marks made anew."""
+    for name, make in PAGES[page].items():
+        begin, end = f"<!-- {name}: made by scripts/fill_pages.py -->", f"<!-- end of {name} -->"
+        parts = re.findall(f"{re.escape(begin)}.*?{re.escape(end)}", text, re.DOTALL)
+        if len(parts) != 1:
+            raise SystemExit(f"{page}: must have the marks {begin} and {end} once")
+        text = text.replace(parts[0], f"{begin}\n\n{make()}\n{end}")
+    return text
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(filled(page, path.read_text(encoding="utf-8")), encoding="utf-8")

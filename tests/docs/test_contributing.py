@@ -1,0 +1,81 @@
+"""What CONTRIBUTING.md shows works: its cell and its task train, its figure is drawn and judged, its release agrees."""
+
+import re
+import tomllib
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from command import TINY, inside, jobs
+from docs.pages import blocks, read
+
+from floss.networks import CELLS
+from floss.papers.finding import Finding
+from floss.papers.judge import judge
+from floss.tasks import TASKS
+
+PAGE = "CONTRIBUTING.md"
+
+
+def shown(name: str) -> dict[str, Any]:
+    """The names of the Python block that defines this one."""
+    (text,) = (b.text for b in blocks(PAGE, "python") if re.search(f"^(def )?{name}\\b", b.text, re.MULTILINE))
+    names: dict[str, Any] = {}
+    exec(text, names)  # noqa: S102
+    return names
+
+
+def test_its_cell_and_its_task_train(tmp_path, monkeypatch):
+    cell, task = shown("CELL")["CELL"], shown("TASK")["TASK"]
+    monkeypatch.setitem(CELLS, cell.name, cell)
+    monkeypatch.setitem(TASKS, task.name, task)
+    names = (f"arch.name={cell.name}", f"task.name={task.name}")
+    done = inside(tmp_path, "train", *TINY, *names, "flossing=pre")
+    assert done.returncode == 0, done.stderr
+    (summary,) = tmp_path.glob("results/and-*/summary.csv")
+    (row,) = pd.read_csv(summary).to_dict("records")
+    assert (row["task"], row["arch"], row["flossing"], row["status"]) == ("and", "logistic", "pre", "done")
+    assert 0 <= row["final_accuracy"] <= 1
+
+
+def test_its_figure_is_drawn_and_judged(tmp_path):
+    (text,) = (block.text for block in blocks(PAGE, "yaml"))
+    runs, names = yaml.safe_load(text)["runs"], shown("CLAIMS")
+    findings = {}
+    for name, lines in runs.items():
+        for scale in ("paper", "small"):
+            assert jobs(*f"{lines['train']} {lines[scale]}".split())
+        words = f"{lines['train']} {lines['smoke']}".split()
+        sizes = [override for override in TINY if "." in override]
+        tiny = [*sizes, "train.epochs=2", "flossing.epochs=1", f"results={name}"]
+        done = inside(tmp_path, "train", "-m", *words, *tiny)
+        assert done.returncode == 0, done.stderr
+        summary = pd.concat([pd.read_csv(path) for path in tmp_path.glob(f"{name}/ensembles/*/summary.csv")])
+        findings[name] = Finding(name=name, scale="smoke", command="", summary=summary)
+    assert len(names["draw"](findings).axes[0].lines) == 2
+    for claim in names["CLAIMS"]:
+        assert 0 < judge(claim, findings).value < 1
+
+
+def test_its_entry_points_name_groups_that_exist():
+    groups = [tomllib.loads(block.text)["project"]["entry-points"] for block in blocks(PAGE, "toml")]
+    assert [list(group) for group in groups] == [["floss.cells"], ["floss.tasks"]]
+    assert list(groups[0]["floss.cells"]) == [shown("CELL")["CELL"].name]
+    assert list(groups[1]["floss.tasks"]) == [shown("TASK")["TASK"].name]
+
+
+def test_the_release_has_one_version_and_one_date():
+    version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    cited = yaml.safe_load(read("CITATION.cff"))
+    first = re.search(r"^## (\S+) \((\S+)\)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert first is not None
+    assert first.groups() == (version, str(cited["date-released"]))
+    assert str(cited["version"]) == version
+
+
+@pytest.mark.parametrize("name", ["CELL", "TASK", "CLAIMS"])
+def test_its_examples_are_short(name):
+    (text,) = (b.text for b in blocks(PAGE, "python") if re.search(f"^{name}\\b", b.text, re.MULTILINE))
+    code = [line for line in text.splitlines() if line.strip() and not line.startswith(('"', "import", "from"))]
+    assert len(code) <= (10 if name != "CLAIMS" else 20)
