@@ -1,5 +1,6 @@
 """The QR chain: tangent vectors evolved by D and orthonormalised, the bare kernel under every spectrum (Eqs. 6, 7)."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,8 +11,10 @@ from floss import random
 from floss.lyapunov.jacobian import Step, advance, check_sizes, count_steps
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, tangent_qr
 from floss.lyapunov.qr import qr
-from floss.lyapunov.spectrum import _bound, _longest_interval
 from floss.random import Stream
+
+_PILOT = 200
+"""Steps of the short run that chooses an adaptive orthonormalisation interval."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def checked_chain(
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
     chain = Chain(h0.contiguous(), q, inputs, total, 1, transient)
     return replace(
-        chain, t_ons=_longest_interval(caller, step, chain, _bound(h0.dtype)) if isinstance(t_ons, str) else t_ons
+        chain,
+        t_ons=longest_interval(caller, step, chain, condition_bound(h0.dtype)) if isinstance(t_ons, str) else t_ons,
     )
 
 
@@ -128,3 +132,23 @@ def initial_tangent(seeds: Tensor, n: int, k: int, dtype: torch.dtype = torch.fl
     """Each network's random orthonormal Q₀ [R, n, k], from its own seed; the first columns do not depend on k."""
     columns = random.normal(seeds, Stream.TANGENT, k * n, dtype=torch.float64).reshape(len(seeds), k, n)
     return qr(columns.mT)[0].to(dtype)
+
+
+def condition_bound(dtype: torch.dtype) -> float:
+    """Largest condition number of one orthonormalisation interval that leaves half of the digits: 0.1/√ε."""
+    return 0.1 / torch.finfo(dtype).eps ** 0.5
+
+
+def longest_interval(caller: str, step: Step, chain: Chain, bound: float) -> int:
+    """The longest interval over which the condition number R_11/R_kk stays below the bound, by a short run."""
+    with torch.no_grad():
+        growth, _, _ = qr_chain(step, replace(chain, steps=min(chain.steps, _PILOT), t_ons=1, transient=0))
+    check_finite(caller, growth.sum(0))
+    total = torch.cat((torch.zeros_like(growth[:1]), growth.cumsum(0)))
+    length = 1
+    while 2 * (length + 1) <= len(growth):
+        over = total[length + 1 :] - total[: -length - 1]
+        if float((over.amax(-1) - over.amin(-1)).amax()) > math.log(bound):
+            break
+        length += 1
+    return length

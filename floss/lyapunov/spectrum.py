@@ -1,18 +1,12 @@
 """Lyapunov spectra of any one-step map, differentiable: tangent vectors, orthonormalised by QR (Eqs. 6, 7, 27)."""
 
-import math
-from dataclasses import replace
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain, check_finite, checked_chain, qr_chain, run_exponents
+from floss.lyapunov.chain import check_finite, checked_chain, condition_bound, longest_interval, run_exponents
 from floss.lyapunov.jacobian import Step
-
-_PILOT = 200
-"""Steps of the short run that chooses an adaptive orthonormalisation interval."""
 
 
 def lyapunov_spectrum(
@@ -95,26 +89,8 @@ def adaptive_t_ons(
 
     Source: Eq. 28 and Appendix J of Engelken 2023.
     """
-    bound = _bound(h0.dtype) if condition is None else condition
+    bound = condition_bound(h0.dtype) if condition is None else condition
     if not bound > 1.0:
         raise ValueError(f"adaptive_t_ons: condition={condition} must be above 1")
     chain = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
-    return _longest_interval("adaptive_t_ons", step, chain, bound)
-
-
-def _bound(dtype: torch.dtype) -> float:
-    return 0.1 / torch.finfo(dtype).eps ** 0.5
-
-
-def _longest_interval(caller: str, step: Step, chain: Chain, bound: float) -> int:
-    with torch.no_grad():
-        growth, _, _ = qr_chain(step, replace(chain, steps=min(chain.steps, _PILOT), t_ons=1, transient=0))
-    check_finite(caller, growth.sum(0))
-    total = torch.cat((torch.zeros_like(growth[:1]), growth.cumsum(0)))
-    length = 1
-    while 2 * (length + 1) <= len(growth):
-        over = total[length + 1 :] - total[: -length - 1]
-        if float((over.amax(-1) - over.amin(-1)).amax()) > math.log(bound):
-            break
-        length += 1
-    return length
+    return longest_interval("adaptive_t_ons", step, chain, bound)
