@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floss.errors import CheckpointError, RunBusyError
-from floss.runtime import files as results
+from floss.runtime import environment as runtime_environment
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.environment import environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
@@ -205,7 +205,7 @@ def test_an_error_inside_gives_the_folder_back(tmp_path):
 
 def test_a_dead_owner_blocks_nobody(tmp_path):
     program = (
-        "import os, sys; from pathlib import Path; from floss.runtime.files import exclusive\n"
+        "import os, sys; from pathlib import Path; from floss.runtime.locks import exclusive\n"
         "with exclusive(Path(sys.argv[1])): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == 9
@@ -232,5 +232,5 @@ def test_the_environment_says_what_made_the_numbers_and_nothing_private(monkeypa
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "floss" / "runtime" / "files.py"))
+    monkeypatch.setattr(runtime_environment, "__file__", str(tmp_path / "floss" / "runtime" / "environment.py"))
     assert environment("cpu")["commit"] is None

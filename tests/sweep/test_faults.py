@@ -103,7 +103,7 @@ def counted(path, content):
     write_whole(path, content)
     dies("after")
 
-for module in ("results", "checkpoint", "experiment", "store", "views"):
+for module in ("runtime.files", "runtime.checkpoint", "sweep.ensemble_run", "sweep.store", "sweep.folders"):
     __import__(f"floss.{module}")
     if hasattr(sys.modules[f"floss.{module}"], "write_whole"):
         sys.modules[f"floss.{module}"].write_whole = counted

@@ -1031,7 +1031,13 @@ def test_a_full_disk_leaves_what_was_whole(tmp_path, monkeypatch, undisturbed, f
         write_whole(path, content)
 
     with monkeypatch.context() as patch:
-        for module in ("results", "experiment", "checkpoint", "store", "views"):
+        for module in (
+            "runtime.files",
+            "sweep.ensemble_run",
+            "runtime.checkpoint",
+            "sweep.store",
+            "sweep.folders",
+        ):
             patch.setattr(f"floss.{module}.write_whole", full)
         with pytest.raises(OSError, match="No space left"):
             sweep.run([one])
