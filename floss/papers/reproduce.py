@@ -4,8 +4,6 @@ Networks are found by what they compute, wherever they lie in the results folder
 again after an interruption, it goes on.
 """
 
-import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -155,15 +153,9 @@ def _analyse(job: Analysis, bar: OneBar, seconds: float) -> None:
     """One analysis or benchmark; its own bar is folded into the one over all."""
     with bar.share(seconds)(total=1) as share:
         if isinstance(job, BenchJob):
-            from floss.bench.command import measure
+            from floss.bench.measurement import measure
 
-            share.set_description_str("timing")
-            with (
-                open(os.devnull, "w") as nowhere,
-                contextlib.redirect_stdout(nowhere),
-                contextlib.redirect_stderr(nowhere),
-            ):
-                measure(job)
+            measure(job, bar=share.phases)
             return
         share.set_description_str(f"{job.kind} of {job.seeds} {job.arch.name} networks")
         share.set_postfix_str("")
@@ -176,10 +168,9 @@ def _analyse(job: Analysis, bar: OneBar, seconds: float) -> None:
 def _seconds(job: Analysis) -> float:
     """About how long an analysis takes, by a small part of it."""
     if isinstance(job, BenchJob):
-        from floss.bench.command import contenders, scans
+        from floss.bench.measurement import expected_seconds
 
-        loops = len(contenders(job, ["native", "torch"], [])) + len(scans(job, ["native", "torch"]))
-        return loops * (job.repeats + 3) * max(job.seconds, 0.02)
+        return expected_seconds(job)
     networks = networks_of(job, device_of(job.device), states=getattr(job, "states", 1))
     variants, seconds = 0, 0.0
     if job.flossing.epochs:

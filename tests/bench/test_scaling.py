@@ -9,7 +9,7 @@ import pytest
 from command import inside
 from figures.test_figures import drawn_twice, texts
 
-from floss.bench.command import COLUMNS
+from floss.bench.measurement import COLUMNS
 from floss.figures import draw
 from floss.figures.growth import cost, growth
 from floss.runtime.files import csv_text
