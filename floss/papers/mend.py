@@ -15,7 +15,7 @@ import yaml
 from floss.errors import ConfigError
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.hashing import hashed_values
-from floss.jobs.train import TrainJob, config_yaml, train_job
+from floss.jobs.train import DERIVED, TrainJob, config_yaml, train_job
 from floss.papers.experiments import SCALES, Job, experiment, figures, folder_of
 from floss.runtime.environment import read_environment
 from floss.runtime.files import write_whole
@@ -63,7 +63,7 @@ def _described(folder: Path) -> set[str]:
     elsewhere = {"device": "auto", "engine": "auto", "results": str(folder)}  # it may come from another machine
     try:
         runs = [{**run, **elsewhere} for run in _config(folder)["runs"]]
-        return set(expand([train_job({key: run[key] for key in run if key != "label"}) for run in runs]))
+        return set(expand([train_job({key: run[key] for key in run if key not in DERIVED}) for run in runs]))
     except (KeyError, TypeError, ConfigError):
         return set()
 

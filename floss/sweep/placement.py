@@ -25,10 +25,10 @@ def memory_model(networks: Networks) -> Callable[[TrainJob], float]:
     Raises:
         ConfigError: an engine that cannot be used, or a network that does not fit into memory alone.
     """
-    native: dict[tuple[str, str, str], bool] = {}
+    native: dict[tuple[str, str, str, str], bool] = {}
 
     def bytes_of(one: TrainJob) -> float:
-        place = (one.arch.name, one.engine, one.device)
+        place = (one.arch.name, one.task.name, one.engine, one.device)
         if place not in native:
             native[place] = place_of(one)[1].name == "native"
         return network_bytes(one, native=native[place])
@@ -75,6 +75,6 @@ def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
     """
     device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
     try:
-        return device, find(job.engine, arch=job.arch.name, device=device)
+        return device, find(job.engine, arch=job.arch.name, task=job.task.name, device=device)
     except BuildError as error:
         raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None

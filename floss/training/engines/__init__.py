@@ -10,6 +10,7 @@ import sys
 from floss.training.engines.build import BuildError, compiler, library
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
+from floss.training.engines.operators import TASK_NUMBERS
 from floss.training.engines.torch_engine import TorchEngine
 
 ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
@@ -22,7 +23,7 @@ def available(device: str) -> list[str]:
     return ["torch", "native"] if _native_reason() is None else ["torch"]
 
 
-def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
+def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[TorchEngine]:
     """The engine of this name; of `auto` the fastest that works here, with a warning where it could be faster.
 
     Raises:
@@ -34,7 +35,7 @@ def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
         return GraphEngine
     if name != "auto":
         return ENGINES[name]
-    if arch != "vanilla":
+    if arch != "vanilla" or task not in TASK_NUMBERS:
         return TorchEngine
     reason = _native_reason()
     if reason is None:
