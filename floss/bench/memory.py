@@ -1,6 +1,7 @@
 """The memory that a contender takes; on the CPU measured in a process of its own, whose main function is here."""
 
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -25,6 +26,7 @@ def peak_megabytes(contender: Contender, device: str) -> float:
     What JAX takes for compiling is a part of it.
     """
     if device == "cuda":
+        gc.collect()  # ensembles that were measured before, which refer to themselves
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         epochs_of(contender, device)(_EPOCHS[device])

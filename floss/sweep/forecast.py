@@ -1,5 +1,6 @@
 """`floss plan`: what a command would compute, in which ensembles, and about how long that takes here."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -84,6 +85,7 @@ class Rates:
         # The networks that are flossed first: they tell both rates.
         ordered = sorted(stack.networks.items(), key=lambda item: -flossing_epochs(item[1]))
         few = Stack(dict(ordered[:_PROBED]))
+        gc.collect()  # the ensemble before, which refers to itself
         training = train_ensemble(few, device, engine)
         ones = list(few.networks.values())
         train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, ones))
@@ -97,8 +99,9 @@ class Rates:
 
 
 def _timed(run: Callable[[], object]) -> float:
-    """The shortest time of a few runs, after one that warms up."""
-    run()
+    """The shortest time of a few runs, after those that warm up: on a GPU the fourth captures a graph."""
+    for _ in range(5 if torch.cuda.is_available() else 1):
+        run()
     best, begin = float("inf"), time.perf_counter()
     for _ in range(6):
         start = time.perf_counter()

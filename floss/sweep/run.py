@@ -5,6 +5,7 @@ raises is tried again in halves, so that one network never takes others with it.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import sys
@@ -178,7 +179,8 @@ class _Sweep:
         with self.store.claim(stack) as claim:
             if claim is None:
                 return
-            stack, error = claim.stack, None
+            stack, reason = claim.stack, None
+            gc.collect()  # the ensemble before, which refers to itself: a GPU has no room for both
             try:
                 label_of_bar = f"{label}{len(stack.networks)} networks, "
                 compute(claim, self.interrupt, label_of_bar, self.bar_of(stack))
@@ -187,16 +189,15 @@ class _Sweep:
             except SystemExit:
                 print(f"floss: stopped; start the same command again to go on: {claim.folder}", file=sys.stderr)
                 raise
-            except Exception as raised:
-                error = raised
-            if error is not None and len(stack.networks) == 1:
+            except Exception as error:  # not kept: the networks would stay in memory with its traceback
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            if reason is not None and len(stack.networks) == 1:
                 write_summary(claim, {key: {"status": "failed", "reason": reason} for key in stack.networks}, {})
                 self.failed |= set(stack.networks)
                 return
-        if error is not None:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
-            print(f"floss: {len(stack.networks)} networks fail together, trying halves: {reason}", file=sys.stderr)
+        if reason is not None:
+            together = f"{len(stack.networks)} networks fail together"
+            print(f"floss: {together}, trying halves: {reason[:100]}", file=sys.stderr)
             for half in stack.halves():
                 self.run_stack(replace(half, origin=claim.folder.name), label)
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
@@ -22,6 +23,8 @@ from floss.sweep.folders import write_selection
 from floss.sweep.networks import expand, network_keys
 from floss.sweep.run import run
 from floss.sweep.store import Claim, Store
+from floss.training import engines
+from floss.training.training import Training
 
 SWEEP = (*TINY, "d=2,4", "flossing=none,pre", "seeds=3")
 CLOCK = ("seconds", "floss_seconds")
@@ -278,6 +281,34 @@ def test_a_network_that_raises_takes_no_other_with_it(stacked, tmp_path):
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.endswith("networks 12 done\n")
     assert by_job(tmp_path / "results") == theirs
+
+
+@pytest.mark.parametrize("engine", ["torch", "graph"])
+def test_networks_leave_the_memory_before_the_next_ones_come(engine, tmp_path, monkeypatch):
+    """So that halves of an ensemble that did not fit have the room of all of it."""
+    made: list[weakref.ref[Training]] = []
+    left: list[int] = []
+    make, train = experiment.train_ensemble, Training.train_epochs
+
+    def watched(*arguments: Any) -> Training:
+        left.append(sum(ref() is not None for ref in made))
+        training = make(*arguments)
+        made.append(weakref.ref(training))
+        return training
+
+    def fails(self: Training, count: int) -> Any:
+        tick = train(self, count)
+        if len(self.networks) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return tick
+
+    monkeypatch.setattr(experiment, "train_ensemble", watched)
+    monkeypatch.setattr(experiment, "place_of", lambda job: ("cpu", engines.ENGINES[engine]))
+    monkeypatch.setattr(Training, "train_epochs", fails)
+    done = inside(tmp_path, "train", *TINY, "flossing=none", "seeds=4", "engine=torch")
+    assert done.returncode == 0, done.stderr
+    assert len(left) == 7
+    assert set(left) == {0}
 
 
 def test_the_next_start_repeats_exactly_what_failed(tmp_path, monkeypatch):
