@@ -5,7 +5,7 @@ READY := .venv/.ready
 DOCS := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format figures report bench docs install clean
+.PHONY: help demo test test-slow gpu lint format figures report bench docs install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,9 @@ test: $(READY) ## run the tests, but for the slow ones
 
 test-slow: $(DOCS) ## run the slow tests
 	$(BIN)/python -m pytest -q -m slow
+
+gpu: ## on a machine with a CUDA card: the tests that need one, then floss bench; WHEELS=folder for what is missing
+	$(PYTHON) scripts/gpu.py $(if $(WHEELS),--wheels '$(WHEELS)')
 
 lint: $(READY) ## check style, docstrings and types
 	$(BIN)/ruff check .

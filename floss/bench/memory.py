@@ -1,14 +1,41 @@
-"""Run a contender in a process of its own and print how much memory it added, in MB; used by `floss bench`."""
+"""The memory that a contender takes; on the CPU measured in a process of its own, whose main function is here."""
 
 import dataclasses
+import gc
 import json
+import os
 import re
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from floss.bench import peers
-from floss.bench.command import Contender, epochs_of
+from floss.bench.contenders import Contender
+from floss.bench.loops import epochs_of
+
+_EPOCHS = {"cpu": 3, "cuda": 5}
+"""Epochs that are run; on a GPU so many that the epoch is captured in a CUDA graph, and replayed."""
+
+
+def peak_megabytes(contender: Contender, device: str) -> float:
+    """Memory that the contender adds to a process that has run a tiny one before, at its peak over a few epochs.
+
+    What JAX takes for compiling is a part of it.
+    """
+    if device == "cuda":
+        gc.collect()  # ensembles that were measured before, which refer to themselves
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        epochs_of(contender, device)(_EPOCHS[device])
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    command = [sys.executable, "-m", "floss.bench.memory", json.dumps(dataclasses.asdict(contender))]
+    # Nothing is timed here: threads that wait leave their core to the process beside.
+    calm = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=calm)
+    return float(done.stdout)
 
 
 def peak_kilobytes() -> int:
@@ -20,13 +47,13 @@ def peak_kilobytes() -> int:
 
 
 def main() -> None:
-    """Three epochs of the contender that the first argument describes."""
+    """Run the contender that the first argument describes and print how much memory it added, in MB."""
     contender = Contender(**json.loads(sys.argv[1]))
     peers.load(contender.engine)
     # What libraries load and hold at their first use is not the contender's: a tiny one runs before it.
     epochs_of(dataclasses.replace(contender, n=2, k=1, t=20, batch=1, networks=1), "cpu")(2)
     before = peak_kilobytes()
-    epochs_of(contender, "cpu")(3)
+    epochs_of(contender, "cpu")(_EPOCHS["cpu"])
     print((peak_kilobytes() - before) / 1024)
 
 

@@ -1,34 +1,68 @@
-"""`floss bench`: measure beside what a user would pick instead."""
+"""`floss bench`: measure beside what a user would pick instead, and show the tables."""
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from floss.errors import ConfigError
-from floss.jobs.keys import build
+if TYPE_CHECKING:
+    from floss.bench.measurement import Row
 
 
 def run(command: str, arguments: list[str]) -> None:
-    """Measure, and write the tables."""
+    """Measure, print the tables, and draw how the cost grows."""
     from floss.commands.hydra_app import run_hydra
 
-    run_hydra(command, arguments, _measure)
+    run_hydra(command, arguments, _bench)
 
 
-def _measure(config: Any) -> None:
-    from omegaconf import OmegaConf
+def _bench(config: Any) -> None:
+    from floss.bench import peers
+    from floss.bench.measurement import measure
+    from floss.figures import draw
+    from floss.jobs.bench import bench_job
+    from floss.jobs.compose import plain
+    from floss.runtime.device import device_of
+    from floss.runtime.free_memory import fits_in_memory
 
-    from floss.bench.command import measure
-    from floss.jobs.bench import BenchJob
-    from floss.jobs.folders import check_folder
-    from floss.runtime.device import check_device
+    job = bench_job(plain(config))
+    if device_of(job.device) == "cpu" and (line := peers.missing_line(peers.installed())):
+        print(line, file=sys.stderr)
+    with fits_in_memory(f"networks={list(job.networks)}, n={job.n}, steps={job.steps}, batch={job.batch}"):
+        measurement = measure(job)
+    for agreement in measurement.agreements:
+        print(agreement)
+    _print_comparison([row for row in measurement.rows if row.peak_mb is not None])
+    _print_growth(measurement.table)
+    print(f"table    {measurement.table}")
+    for path in draw(measurement.folder):
+        print(f"picture  {path}")
 
-    job = build(BenchJob, OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
-    if job.k > job.n:
-        raise ConfigError(f"k={job.k}: must be at most n={job.n}")
-    check_device(job.device)
-    check_folder(job.results)
-    try:
-        Path(job.results).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"results={job.results}: cannot be made: {error.strerror}") from None
-    measure(job)
+
+def _print_comparison(rows: "list[Row]") -> None:
+    print("loop     engine          N    k    R  ms/network/epoch  spread  faster  of matmul  peak MB")
+    first: dict[tuple[Any, ...], float] = {}
+    for row in rows:
+        ms = row.ms_per_network_epoch
+        faster = f"{first.setdefault((row.loop, row.n, row.k), ms) / ms:.1f}x"  # than the first of the loop and sizes
+        print(
+            f"{row.loop:8} {row.engine:12} {row.n:4} {row.k:4} {row.networks:4} {ms:17.2f} {row.spread:7.2f} "
+            f"{faster:>7} {row.share_of_matmul_rate:10.0%} {row.peak_mb:8.0f}"
+        )
+
+
+def _print_growth(table: Path) -> None:
+    """Exponents from the table, as anybody can fit them again."""
+    import pandas as pd
+
+    from floss.figures.growth import ORDERS, SIZES, growth
+
+    fits = growth(pd.read_csv(table))
+    if fits:
+        print("ms/network/epoch grows as a power of one size (± standard error); beside it what Table 1's orders give")
+        print("loop     engine       size         values    exponent  Table 1")
+    for g in fits:
+        values = f"{g.values[0]}..{g.values[-1]}"
+        exponent = f"{g.exponent:.2f} ± {g.error:.2f}"
+        print(
+            f"{g.loop:8} {g.engine:12} {SIZES[g.size]:4} {values:>14} {exponent:>11}  {g.orders:4.2f}  {ORDERS[g.loop]}"
+        )

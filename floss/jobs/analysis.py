@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from floss.errors import ConfigError
+from floss.jobs import extensions
 from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
@@ -115,8 +116,7 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     job = build(config, values)
     from floss.networks import CELLS
 
-    if job.arch.name not in CELLS:
-        raise ConfigError(f"arch.name={job.arch.name}: must be one of {', '.join(CELLS)}; choose it by arch=")
+    extensions.check("arch", job.arch.name)
     check_cell(job.arch)
     size = CELLS[job.arch.name].state_size(job.arch.n)
     own: list[tuple[str, tuple[int, ...]]] = [("flossing.k", job.flossing.k)] if job.flossing.epochs else []
@@ -162,18 +162,17 @@ def checkpoint_digest(path: str) -> str:
 
 def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[str]) -> dict[str, Any]:
     """The values of an analysis with the networks of a training run's configuration in place of fresh ones."""
-    from floss.tasks import TASKS
-
     checkpoint_digest(path)
     beside = checkpoint_file(path).with_name("config.yaml")
     try:
         run: Any = OmegaConf.to_container(OmegaConf.load(beside))
         theirs = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
         arch = dict(theirs["arch"])
-        one_of(*TASKS).convert(run["task"]["name"])
+        task = text().convert(run["task"]["name"])
         whole(1).convert(run["train"]["batch"])
     except (OSError, KeyError, TypeError, ValueError, YAMLError):
         raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
+    extensions.check("task", task)
     for name in explicit:
         group, _, part = name.partition(".")
         ours = values[group].get(part or "name") if group == "arch" else values.get(group)

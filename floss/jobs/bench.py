@@ -1,9 +1,13 @@
 """What `floss bench` asks for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from floss.jobs.keys import Check, key, list_of, one_of, real, text, whole
+from floss.errors import ConfigError
+from floss.jobs.folders import check_folder
+from floss.jobs.keys import Check, build, key, list_of, one_of, optional, real, text, whole
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -20,6 +24,9 @@ class BenchJob:
     networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R to measure")
     repeats: int = key(whole(3), "timed rounds, every contender once in each")
     seconds: float = key(real(0.0, above=True), "least time of one contender in one round")
+    epochs: int | None = key(
+        optional(whole(1)), "epochs of training or flossing of one contender in one round; null: as `seconds` has it"
+    )
     n: int = key(whole(1), "number of units N")
     k: int = key(whole(1), "number of flossed Lyapunov exponents")
     steps: int = key(whole(2), "time steps T of one training sequence")
@@ -40,3 +47,23 @@ class BenchJob:
     scaling_networks: int = key(whole(1), "ensemble size R of the scans, which are of our own engines")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     results: str = key(text(), "folder of bench.csv, environment.json and the picture")
+
+
+def bench_job(values: Mapping[str, Any]) -> BenchJob:
+    """A job from the composed configuration, with everything checked that can be without computing.
+
+    Raises:
+        ConfigError: a wrong key or value, values that do not go together, or a folder that cannot be made.
+    """
+    from floss.runtime.device import check_device  # torch takes a second, which --help does not need
+
+    job = build(BenchJob, values)
+    if job.k > job.n:
+        raise ConfigError(f"k={job.k}: must be at most n={job.n}")
+    check_device(job.device)
+    check_folder(job.results)
+    try:
+        Path(job.results).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"results={job.results}: cannot be made: {error.strerror}") from None
+    return job

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from floss.errors import ConfigError
+from floss.jobs import extensions
 from floss.jobs.help import COMMANDS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
 
@@ -50,6 +51,12 @@ for _kind, _name, _class, _more in (
 ):
     _plugin = {"_target_": f"{PLUGINS}.{_class}", **_more}
     ConfigStore.instance().store(group=f"hydra/{_kind}", name=_name, node=_plugin, provider="floss")
+
+
+# What another package adds is an option like a file of conf/; its own defaults come when it is asked for.
+for _key in extensions.GROUPS:
+    for _name in extensions.added(_key):
+        ConfigStore.instance().store(_name, extensions.values(_key, _name, load=False), group=_key, provider="floss")
 
 
 _GROUPS = ("task", "arch", "flossing", "scale")
@@ -87,7 +94,21 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS)
             )
     if any(override.lstrip("+").startswith("hydra.mode") for override in options.overrides):
         raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
+    _store_extensions(options.overrides)
     return options
+
+
+def _store_extensions(overrides: list[str]) -> None:
+    """Let Hydra know the own defaults of what other packages add and the overrides name.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        for name in set(re.findall(r"\w+", value)) if key in extensions.GROUPS else ():
+            if name in extensions.added(key):
+                ConfigStore.instance().store(name, extensions.values(key, name, load=True), group=key, provider="floss")
 
 
 def selection(command: str, overrides: list[str]) -> dict[str, Any]:
@@ -119,6 +140,7 @@ def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any
     Raises:
         ConfigError: for the first job that is wrong.
     """
+    _store_extensions(overrides)
     with as_config_errors(command):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
         composer = Composer(command)

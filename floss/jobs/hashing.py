@@ -5,6 +5,8 @@ import hashlib
 import json
 from typing import Any
 
+from floss.jobs import extensions
+
 SCHEMA = 1
 """Raised whenever the same configuration would compute something else than before."""
 
@@ -16,7 +18,10 @@ def config_hash(job: Any, **further: Any) -> str:
 
 
 def hashed_values(job: Any) -> dict[str, Any]:
-    """Every key that the numbers depend on with its value, and the version of what they mean."""
+    """Every key that the numbers depend on with its value, and the version of what they mean.
+
+    With an architecture or a task of another package, also the package's name and version.
+    """
 
     def hashed(config: Any) -> dict[str, Any]:
         out = {}
@@ -28,4 +33,11 @@ def hashed_values(job: Any) -> dict[str, Any]:
                 out[field.name] = value
         return out
 
-    return {"schema": SCHEMA, **hashed(job)}
+    return {"schema": SCHEMA, **hashed(job), **packages(job)}
+
+
+def packages(job: Any) -> dict[str, Any]:
+    """`{"packages": {"arch": "my-package 1.0"}}`: whose architecture and task a job has, where they are not floss's."""
+    chosen = {key: getattr(job, key).name for key in extensions.GROUPS if hasattr(job, key)}
+    others = extensions.packages(chosen)
+    return {"packages": others} if others else {}

@@ -1,8 +1,8 @@
 """The commands: their keys, and their help texts, made from the same table of keys that checks the values."""
 
 from dataclasses import dataclass
-from importlib import resources
 
+from floss.jobs import extensions
 from floss.jobs.analysis import ConditionJob, SpectrumJob
 from floss.jobs.bench import BenchJob
 from floss.jobs.collect import CollectJob
@@ -185,5 +185,4 @@ def help_node(command: str) -> dict[str, str]:
 
 
 def _architectures() -> list[str]:
-    folder = resources.files("floss.conf.arch")
-    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+    return sorted([*extensions.shipped("arch"), *extensions.added("arch")])

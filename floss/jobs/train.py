@@ -16,8 +16,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from floss.errors import ConfigError
+from floss.jobs import extensions
 from floss.jobs.folders import check_folder
-from floss.jobs.hashing import config_hash
+from floss.jobs.hashing import config_hash, packages
 from floss.jobs.keys import build, key, list_of, one_of, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
 
@@ -150,6 +151,10 @@ class TrainJob:
         return Path(self.results) / f"{prefix}-{config_hash(self)}"
 
 
+DERIVED = ("label", "packages")
+"""What config.yaml holds beside the keys, and follows from them."""
+
+
 def config_yaml(job: Any) -> str:
     """The resolved configuration, which makes the same run again."""
     return OmegaConf.to_yaml(OmegaConf.create(config_values(job)))
@@ -157,7 +162,7 @@ def config_yaml(job: Any) -> str:
 
 def config_values(job: Any) -> dict[str, Any]:
     """The resolved configuration as plain nested values; a training run's has the `label` of its rows as well."""
-    values = json.loads(json.dumps(dataclasses.asdict(job)))
+    values = {**json.loads(json.dumps(dataclasses.asdict(job))), **packages(job)}
     return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values
 
 
@@ -190,17 +195,15 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
 
 def _check_names(job: TrainJob) -> None:
     from floss.networks import CELLS
-    from floss.tasks import TASKS
 
-    for name, value, allowed in (("task", job.task.name, TASKS), ("arch", job.arch.name, CELLS)):
-        if value not in allowed:
-            raise ConfigError(f"{name}.name={value}: must be one of {', '.join(allowed)}; choose it by {name}=")
+    extensions.check("task", job.task.name)
+    extensions.check("arch", job.arch.name)
     if job.task.delay != job.d:
         raise ConfigError(f"task.delay={job.task.delay}: must equal d={job.d}; set the delay by d= alone")
     if job.arch.init == "orthogonal" and job.arch.mean != 0.0:
         raise ConfigError(f"arch.mean={job.arch.mean:g}: must be 0 with arch.init=orthogonal, which has no mean")
     check_cell(job.arch)
-    if "svd" in job.diagnostics and job.arch.name == "lru":
+    if "svd" in job.diagnostics and "W" not in CELLS[job.arch.name].flossed:
         raise ConfigError("diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru has none")
 
 
@@ -219,6 +222,8 @@ def _check_engine(job: TrainJob) -> None:
         return
     if job.arch.name != "vanilla":
         raise ConfigError(f"engine=native: is for arch=vanilla, and arch={job.arch.name}; engine=torch has all of them")
+    if extensions.package("task", job.task.name):
+        raise ConfigError(f"engine=native: is for floss's own tasks, and task={job.task.name}; engine=torch has all")
     if job.device == "cuda":
         raise ConfigError("engine=native: is for device=cpu, and device=cuda")
 

@@ -4,7 +4,9 @@ R networks are stacked along the first axis of every tensor. A cell holds no par
 stacked tensors, in which U [R, N], c [R] are the readout and h0 [R, B, n] the trained initial states.
 """
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -27,6 +29,8 @@ class Cell(ABC):
     """Value of `arch=`."""
     flossed: ClassVar[tuple[str, ...]]
     """Parameters that flossing changes; the task trains all of them."""
+    defaults: ClassVar[Mapping[str, float | str]] = {}
+    """Values of keys `arch.*`, for a cell of another package; those of floss have a file of them in `conf/arch`."""
 
     @abstractmethod
     def state_size(self, n: int) -> int:
@@ -38,7 +42,12 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, parameters: Parameters) -> Step:
-        """One-step map of the networks, for `floss.lyapunov_spectrum`; brings its own `advance`."""
+        """One-step map of the networks, for `floss.lyapunov_spectrum`.
+
+        States are [R, N] or [R, B, N], inputs [R, S] or [R, B, S]. A function `step(h, x=None)` is enough: its Jacobian
+        then comes from automatic differentiation, and its time loop from this class. A map that brings `advance` and
+        `unroll` is faster.
+        """
 
     def features(self, parameters: Parameters, h: Float[Tensor, "R *T n"], x: Tensor) -> Float[Tensor, "R *T N"]:  # noqa: ARG002
         """What the readout sees of a state: the state itself, unless the architecture says otherwise."""
@@ -112,10 +121,20 @@ class Cell(ABC):
         The architectures without a hand-written time loop leave the backward pass to automatic differentiation.
         """
         step: Any = self.step(parameters)
-        seen = self.features(parameters, step.unroll(parameters["h0"], x), x)
+        states = step.unroll if hasattr(step, "unroll") else functools.partial(_states, step)
+        seen = self.features(parameters, states(parameters["h0"], x), x)
         R, T, B, _ = x.shape
         y = seen.reshape(R, T * B, -1) @ parameters["U"][:, :, None] + parameters["c"][:, None, None]
         return y.reshape(R, T, B)
+
+
+def _states(step: Step, h: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
+    """The states after each of T steps."""
+    states = []
+    for now in x.unbind(1):
+        h = step(h, now)
+        states.append(h)
+    return torch.stack(states, 1)
 
 
 class Draw:

@@ -3,8 +3,6 @@
 Torch is imported where something is computed, since drawing and reporting need none of it.
 """
 
-import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,19 +71,15 @@ def _timings_folder(run: Run, results: Path) -> Path:
 
 
 def _timings_seconds(job: BenchJob) -> float:
-    from floss.bench.command import contenders, scans
+    from floss.bench.measurement import expected_seconds
 
-    loops = len(contenders(job, ["native", "torch"], [])) + len(scans(job, ["native", "torch"]))
-    return loops * (job.repeats + 3) * max(job.seconds, 0.02)
+    return expected_seconds(job)
 
 
 def _time(job: BenchJob, share: Share) -> None:
-    from floss.bench.command import measure
+    from floss.bench.measurement import measure
 
-    share.set_description_str("timing")
-    # `measure` prints tables and bars of its own. Both redirections go as soon as it returns rows instead.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        measure(job)
+    measure(job, bar=share.phases)
 
 
 SPECTRUM = analysis_kind(SpectrumJob, _spectra_seconds, _spectra)

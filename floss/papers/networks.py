@@ -12,7 +12,7 @@ import pandas as pd
 
 from floss.errors import ConfigError
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import TrainJob, train_job
+from floss.jobs.train import DERIVED, TrainJob, train_job
 from floss.papers.finding import Finding
 from floss.papers.kind import Kind, Missing, Run
 from floss.papers.mend import check_environment, read_config, write_config
@@ -135,7 +135,7 @@ def _described(folder: Path) -> set[str]:
     elsewhere = {"device": "auto", "engine": "auto", "results": str(folder)}  # it may come from another machine
     try:
         runs = [{**run, **elsewhere} for run in read_config(folder)["runs"]]
-        jobs = [train_job({key: run[key] for key in run if key != "label"}) for run in runs]
+        jobs = [train_job({key: run[key] for key in run if key not in DERIVED}) for run in runs]
         return set(Request(jobs).networks) if jobs else set()
     except (KeyError, TypeError, ConfigError):
         return set()

@@ -32,5 +32,6 @@ def device_of(wanted: str, *, auto: str = "cuda") -> str:
 
 
 def free_gpu_memory() -> float:
-    """Bytes that this process may still take of the GPU's memory."""
-    return float(torch.cuda.mem_get_info()[0])
+    """Bytes that this process may still take of the GPU's memory: what is free, and what torch keeps unused."""
+    free, _ = torch.cuda.mem_get_info()
+    return float(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())

@@ -1,5 +1,6 @@
 """`floss plan`: what a command would compute, in which ensembles, and about how long that takes here."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -85,6 +86,7 @@ class Rates:
         # The networks that are flossed first: they tell both rates.
         ordered = sorted(stack.networks.items(), key=lambda item: -item[1].flossing_epochs)
         few = Stack(dict(ordered[:_PROBED]))
+        gc.collect()  # the ensemble before, which refers to itself
         training, networks = training_of(few, device, engine), list(few.networks.values())
         train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, networks))
         flossed = [i for i, network in enumerate(networks) if network.flossing_epochs]
@@ -97,8 +99,9 @@ class Rates:
 
 
 def _timed(run: Callable[[], object]) -> float:
-    """The shortest time of a few runs, after one that warms up."""
-    run()
+    """The shortest time of a few runs, after those that warm up: on a GPU the fourth captures a graph."""
+    for _ in range(5 if torch.cuda.is_available() else 1):
+        run()
     best, begin = float("inf"), time.perf_counter()
     for _ in range(6):
         start = time.perf_counter()

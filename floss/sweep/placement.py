@@ -25,10 +25,10 @@ def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:
     Raises:
         ConfigError: an engine that cannot be used, or a network that does not fit into memory alone.
     """
-    native: dict[tuple[str, str, str], bool] = {}
+    native: dict[tuple[str, str, str, str], bool] = {}
 
     def bytes_of(network: TrainJob) -> float:
-        place = (network.arch.name, network.engine, network.device)
+        place = (network.arch.name, network.task.name, network.engine, network.device)
         if place not in native:
             native[place] = place_of(network)[1].name == "native"
         return network_bytes(network, native=native[place])
@@ -78,6 +78,6 @@ def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
     """
     device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
     try:
-        return device, find(job.engine, arch=job.arch.name, device=device)
+        return device, find(job.engine, arch=job.arch.name, task=job.task.name, device=device)
     except BuildError as error:
         raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None

@@ -5,6 +5,7 @@ tried again in halves, so that one network never takes others with it.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import time
@@ -164,7 +165,8 @@ class _Sweep:
         with self.store.lease(stack) as lease:
             if lease is None:
                 return
-            stack, error = lease.stack, None
+            stack, reason = lease.stack, None
+            gc.collect()  # the ensemble before, which refers to itself: a GPU has no room for both
             try:
                 compute(lease, self.interrupt, f"{label}{len(stack.networks)} networks, ", self.bar_of(stack))
             except (OSError, ConfigError):
@@ -172,15 +174,14 @@ class _Sweep:
             except SystemExit:
                 LOGGER.warning("stopped; start the same command again to go on: %s", lease.folder)
                 raise
-            except Exception as raised:
-                error = raised
-            if error is not None and len(stack.networks) == 1:
-                reason = _reason(error, 300)
+            except Exception as error:  # not kept: the networks would stay in memory with its traceback
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            if reason is not None and len(stack.networks) == 1:
                 lease.write_summary({i: {"status": "failed", "reason": reason} for i in stack.networks}, {})
                 self.failed |= set(stack.networks)
                 return
-        if error is not None:
-            LOGGER.warning("%d networks fail together, trying halves: %s", len(stack.networks), _reason(error, 100))
+        if reason is not None:
+            LOGGER.warning("%d networks fail together, trying halves: %s", len(stack.networks), reason[:100])
             for half in stack.halves():
                 self.run_stack(replace(half, origin=lease.folder.name), label)
 
@@ -193,7 +194,3 @@ class _Sweep:
         time.sleep(_WAIT)
         if self.interrupt.signal:
             raise SystemExit(self.interrupt.status)
-
-
-def _reason(error: Exception, longest: int) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:longest]

@@ -5,21 +5,27 @@ import math
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from command import floss, rows
+from command import floss, inside, rows
 
-from floss.bench import command, jax_peer, peers, spectrum
-from floss.bench.command import Contender, contenders, flop, gradient_differences, measure, peak_megabytes, scans
+from floss.bench import agreement, jax_peer, loops, memory, peers, rounds, spectrum
+from floss.bench.contenders import Contender, compared, flop, scanned
+from floss.bench.measurement import COLUMNS, Measurement, expected_seconds, measure
+from floss.bench.memory import peak_megabytes
 from floss.errors import ConfigError
 from floss.jobs.bench import BenchJob
 from floss.jobs.keys import build
+from floss.runtime.files import format_value, sealed
 from floss.training import engines
 
-COLUMNS = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
+HEADER = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
 SIZES = {"n": 8, "k": 4, "steps": 20, "flossing_steps": 25, "batch": 2}
 SPECTRUM = {"spectrum_sizes": ((6, 6), (8, 3)), "spectrum_steps": 30, "spectrum_networks": (1, 2)}
 SCALING: dict[str, Any] = {
@@ -62,9 +68,21 @@ def with_jax():
 
 
 def bench(folder: object = "nowhere", **different: Any) -> BenchJob:
-    keys: dict[str, Any] = {"networks": (1, 3), "repeats": 3, "seconds": 1e-3, "device": "cpu", "results": str(folder)}
-    keys |= SIZES | SPECTRUM | SCALING | different
-    return BenchJob(**keys)
+    return BenchJob(**keys_of(results=str(folder), **different))
+
+
+def keys_of(**different: Any) -> dict[str, Any]:
+    keys: dict[str, Any] = {"networks": (1, 3), "repeats": 3, "seconds": 1e-3, "epochs": None, "device": "cpu"}
+    return keys | SIZES | SPECTRUM | SCALING | different
+
+
+def floss_bench(folder: Path, **different: Any) -> "subprocess.CompletedProcess[str]":
+    """`floss bench` with results in `bench` in the folder."""
+    values = {name: "null" if value is None else value for name, value in keys_of(**different).items()}
+    overrides = [f"{name}={json.dumps(value) if value != 'null' else value}" for name, value in values.items()]
+    done = inside(folder, "bench", *overrides, f"results={folder / 'bench'}")
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 SAME = [{}, {"k": 8}, {"k": 1}, {"batch": 1}, {"steps": 45}, {"n": 80, "k": 75, "steps": 60}]
@@ -72,27 +90,28 @@ SAME = [{}, {"k": 8}, {"k": 1}, {"batch": 1}, {"steps": 45}, {"n": 80, "k": 75, 
 
 @pytest.mark.parametrize("different", SAME)
 def test_the_plain_loop_computes_our_gradients(different):
-    found = gradient_differences(bench(**different), "cpu", engines.available("cpu"), [])
-    assert {engine for engine, _ in found} == set(engines.available("cpu"))
-    for which, difference in found.items():
-        assert difference < 1e-9, which
+    found = agreement.gradient_agreements(bench(**different), "cpu", engines.available("cpu"), [])
+    assert {each.engine for each in found} == set(engines.available("cpu"))
+    for each in found:
+        assert each.difference < 1e-9, each
 
 
 @pytest.mark.usefixtures("with_jax")
 @pytest.mark.parametrize("different", SAME)
 def test_jax_computes_our_gradients(different):
-    found = gradient_differences(bench(**different), "cpu", [], ["jax", "clvlib"])
-    assert set(found) == {("jax", "train"), ("jax", "floss")}
-    for which, difference in found.items():
-        assert difference < 1e-9, which
+    found = agreement.gradient_agreements(bench(**different), "cpu", [], ["jax", "clvlib"])
+    assert [(each.engine, each.problem) for each in found] == [("jax", "train"), ("jax", "floss")]
+    for each in found:
+        assert each.difference < 1e-9, each
 
 
 @pytest.mark.parametrize("loop", ["task_loss", "flossing_loss"])
 def test_a_peer_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop):
-    honest = getattr(command.torch_single, loop)
-    monkeypatch.setattr(command.torch_single, loop, lambda *arguments: 1.001 * honest(*arguments))
+    honest = getattr(agreement.torch_single, loop)
+    monkeypatch.setattr(agreement.torch_single, loop, lambda *arguments: 1.001 * honest(*arguments))
     name = "train" if loop == "task_loss" else "floss"
-    with pytest.raises(RuntimeError, match=f"and torch-single do not compute the same gradient of {name}"):
+    said = rf"^not the same gradients of {name}: (torch|jax) and torch-single differ by 1\.0e-03"
+    with pytest.raises(RuntimeError, match=said):
         measure(bench(tmp_path))
     assert not any(tmp_path.iterdir())
 
@@ -104,7 +123,7 @@ def test_jax_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop
     honest = getattr(jax_peer, loop)
     monkeypatch.setattr(jax_peer, loop, lambda *arguments: wrong * honest(*arguments))
     name = "train" if loop == "task_loss" else "floss"
-    with pytest.raises(RuntimeError, match=f"jax and torch-single do not compute the same gradient of {name}"):
+    with pytest.raises(RuntimeError, match=f"^not the same gradients of {name}: jax and torch-single differ by "):
         measure(bench(tmp_path))
     assert not any(tmp_path.iterdir())
 
@@ -113,7 +132,7 @@ def test_jax_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop
 @pytest.mark.parametrize("networks", [1, 2, 3])
 def test_epochs_of_jax_take_the_first_steps_of_adam(networks):
     """Which are as long as the learning rate in each coordinate whose gradient is not tiny."""
-    start = command.training_of(Contender("jax", "train", 8, 4, 20, 2, networks), "cpu").parameters
+    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, networks), "cpu").parameters
     epochs = {
         "train": jax_peer.training_epoch(start, 20, 2, 18),
         "floss": jax_peer.flossing_epoch(start, torch.eye(8)[:, :4].repeat(networks, 1, 1), 25, 13),
@@ -134,7 +153,7 @@ def test_epochs_of_jax_take_the_first_steps_of_adam(networks):
 @pytest.mark.usefixtures("with_jax")
 def test_jax_networks_differ_in_their_data():
     """The same network three times: fresh bits for each, and at each epoch."""
-    start = command.training_of(Contender("jax", "train", 8, 4, 20, 2, 1), "cpu").parameters
+    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, 1), "cpu").parameters
     epoch = jax_peer.training_epoch({name: p.repeat(3, *[1] * (p.ndim - 1)) for name, p in start.items()}, 20, 2, 18)
     for _ in range(2):
         W = np.array(epoch()["W"])
@@ -148,7 +167,8 @@ def test_jax_has_the_threads_of_torch_and_spreads_the_networks_over_them(threads
     program = (
         f"import torch; torch.set_num_threads({threads})\n"
         "from floss.bench import jax_peer\n"
-        "from floss.bench.command import Contender, training_of\n"
+        "from floss.bench.contenders import Contender\n"
+        "from floss.bench.loops import training_of\n"
         "for networks in (2, 3):\n"
         "    p = training_of(Contender('jax', 'train', 8, 4, 20, 2, networks), 'cpu').parameters\n"
         "    print(len(jax_peer.training_epoch(p, 20, 2, 18)()['W'].devices()))\n"
@@ -167,24 +187,24 @@ def test_flop_of_the_reference_protocol():
 
 
 def test_every_loop_has_the_plain_contender_and_every_size():
-    loops = [
+    trained = [
         Contender(engine, loop, 8, 4, t, batch, networks)
         for loop, t, batch in (("train", 20, 2), ("floss", 25, 1))
         for engine, networks in (("torch-single", 1), ("torch", 1), ("torch", 3), ("native", 1), ("native", 3))
     ]
     spectra = [Contender("floss", "spectrum", *size, 30, 1, r) for size in ((6, 6), (8, 3)) for r in (1, 2)]
-    assert contenders(bench(), ["torch", "native"], []) == loops + spectra
+    assert compared(bench(), ["torch", "native"], []) == trained + spectra
 
 
 def test_jax_is_measured_at_every_size_and_clvlib_one_network_at_a_time():
-    found = contenders(bench(spectrum_sizes=((6, 2),)), ["torch"], ["jax", "clvlib", "lyapax"])
+    found = compared(bench(spectrum_sizes=((6, 2),)), ["torch"], ["jax", "clvlib", "lyapax"])
     expected = [("torch-single", 1), ("jax", 1), ("jax", 3), ("torch", 1), ("torch", 3)] * 2
     expected += [("clvlib", 1), ("lyapax", 1), ("floss", 1), ("lyapax", 2), ("floss", 2)]
     assert [(c.engine, c.networks) for c in found] == expected
 
 
 def test_scans_change_one_size_at_a_time():
-    found = scans(bench(**SCANS), ["torch"])
+    found = scanned(bench(**SCANS), ["torch"])
     train = [Contender("torch", "train", n, 4, 20, 2, 3) for n in (5, 6, 7)]
     floss = [Contender("torch", "floss", n, 4, 25, 1, 3) for n in (5, 6, 7)]
     floss += [Contender("torch", "floss", 8, k, 25, 1, 3) for k in (1, 2, 3, 8)]
@@ -192,15 +212,16 @@ def test_scans_change_one_size_at_a_time():
     floss += [Contender("torch", "floss", 8, 4, t, 1, 3) for t in (20, 25, 30)]
     train += [Contender("torch", "train", 8, 4, 20, batch, 3) for batch in (1, 4)]  # batch=2 is there already
     assert sorted(map(str, found)) == sorted(map(str, train + floss))
-    assert scans(bench(), ["torch"]) == []
-    assert {c.k for c in scans(bench(**SCALING | {"scaling_n": (3, 9)}), ["torch"])} == {3}
+    assert scanned(bench(), ["torch"]) == []
+    assert {c.k for c in scanned(bench(**SCALING | {"scaling_n": (3, 9)}), ["torch"])} == {3}
 
 
 @pytest.mark.usefixtures("no_peers", "only_torch")
-def test_the_table(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)  # a process for each, tested below
-    path = measure(bench(tmp_path / "bench", **SCANS))
-    assert path.read_text().splitlines()[0] == COLUMNS
+def test_the_table(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)  # a process for each, tested below
+    done = floss_bench(tmp_path, **SCANS)
+    path = tmp_path / "bench" / "bench.csv"
+    assert path.read_text().splitlines()[0] == HEADER == ",".join(COLUMNS)
     table = rows(path)
     shape = [(r["loop"], r["engine"], r["networks"], r["t"], r["batch"], r["n"], r["k"]) for r in table]
     compared = [
@@ -220,12 +241,17 @@ def test_the_table(monkeypatch, tmp_path, capsys):
     environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
     assert min(environment["matmul_gflops"], environment["matmul_gflops_float64"]) > 0
     assert {row["device"] for row in table} == {environment["device"]}
-    screen = capsys.readouterr()
-    assert f"table    {path}" in screen.out
-    assert f"picture  {path.with_name('scaling.png')}" in screen.out
-    grown = re.findall(r"^(train|floss) +torch +(\w+) +\d+\.\.\d+ +-?\d+\.\d\d ± \d+\.\d\d", screen.out, re.MULTILINE)
+    said = [line for line in done.stdout.splitlines() if line.startswith(("gradients", "table", "picture"))]
+    assert said[-3:] == [f"table    {path}"] + [
+        f"picture  {path.with_name(f'scaling.{kind}')}" for kind in ("png", "svg")
+    ]
+    form = r"gradients of (train|floss): torch and torch-single differ by \d\.\de-\d\d \(float64\)"
+    assert [re.fullmatch(form, line)[1] for line in said[:-3]] == ["train", "floss"]  # pyright: ignore[reportOptionalSubscript]
+    shown = [line.split()[:5] for line in done.stdout.splitlines() if line.startswith(("train", "floss", "spectrum"))]
+    assert shown[:10] == [[r["loop"], r["engine"], r["n"], r["k"], r["networks"]] for r in table[:10]]
+    grown = re.findall(r"^(train|floss) +torch +(\w+) +\d+\.\.\d+ +-?\d+\.\d\d ± \d+\.\d\d", done.stdout, re.MULTILINE)
     assert grown == [("train", "N"), ("train", "B"), ("floss", "N"), ("floss", "T"), ("floss", "k")]
-    assert screen.err.splitlines()[0] == (
+    assert done.stderr.splitlines()[0] == (
         "floss bench: jax, clvlib and lyapax are not installed; pip install 'floss[bench]' adds them"
     )
     files = ["SHA256SUMS", "bench.csv", "environment.json", "scaling.png", "scaling.svg"]
@@ -233,11 +259,12 @@ def test_the_table(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("no_peers")
-def test_every_engine_is_in_the_table_and_nothing_is_drawn_where_nothing_varies(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)
-    path = measure(bench(tmp_path / "bench", spectrum_sizes=((6, 4),)))
+def test_every_engine_is_in_the_table_and_nothing_is_drawn_where_nothing_varies(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)
+    done = floss_bench(tmp_path, spectrum_sizes=((6, 4),))
+    path = tmp_path / "bench" / "bench.csv"
     assert {row["engine"] for row in rows(path)} == {"torch-single", "floss", *engines.available("cpu")}
-    assert "picture" not in capsys.readouterr().out
+    assert "picture" not in done.stdout
     assert not path.with_name("scaling.png").exists()
 
 
@@ -262,22 +289,22 @@ def test_a_peer_computes_our_exponents(peer, n, k):
     assert spectrum.exponent_difference(peer, n, k, 100, "cpu") < 1e-10
 
 
-def test_every_peer_is_in_the_table(monkeypatch, tmp_path, capsys):
+def test_every_peer_is_in_the_table(monkeypatch, tmp_path):
     packages = {package for packages in peers.PEERS.values() for package in packages}
     for package in packages:
         pytest.importorskip(package)
-    monkeypatch.setattr(command, "peak_megabytes", lambda *arguments: 1.25)
-    path = measure(bench(tmp_path / "bench", spectrum_sizes=((6, 4),)))
+    monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)
+    done = floss_bench(tmp_path, spectrum_sizes=((6, 4),))
+    path = tmp_path / "bench" / "bench.csv"
     engines = [(row["engine"], row["networks"]) for row in rows(path) if row["loop"] == "spectrum"]
     assert engines == [("clvlib", "1"), ("lyapax", "1"), ("floss", "1"), ("lyapax", "2"), ("floss", "2")]
     loops = [(row["loop"], row["networks"]) for row in rows(path) if row["engine"] == "jax"]
     assert loops == [("train", "1"), ("train", "3"), ("floss", "1"), ("floss", "3")]
     environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
     assert packages <= set(environment["packages"])
-    screen = capsys.readouterr()
-    assert "exponents of N = 6, k = 4: lyapax and floss differ by" in screen.out
-    assert "gradients of floss: jax and torch-single differ by" in screen.out
-    assert "not installed" not in screen.err
+    assert "exponents of N = 6, k = 4: lyapax and floss differ by" in done.stdout
+    assert "gradients of floss: jax and torch-single differ by" in done.stdout
+    assert "not installed" not in done.stderr
 
 
 @pytest.mark.parametrize("wrong", [lambda exponents: exponents * 1.001, lambda exponents: exponents * math.nan])
@@ -289,9 +316,9 @@ def test_a_peer_with_other_exponents_is_refused(monkeypatch, tmp_path, wrong):
         return run if engine == "floss" else lambda: wrong(run())
 
     monkeypatch.setattr(peers, "installed", lambda: ["lyapax"])
-    monkeypatch.setattr(command, "gradient_differences", lambda *arguments: {})
+    monkeypatch.setattr(agreement, "gradient_agreements", lambda *arguments: [])
     monkeypatch.setattr(spectrum, "run_of", run_of)
-    with pytest.raises(RuntimeError, match="lyapax does not compute the exponents of N = 6, k = 6"):
+    with pytest.raises(RuntimeError, match=r"^not the same exponents of N = 6, k = 6: lyapax and floss differ by "):
         measure(bench(tmp_path))
     assert not any(tmp_path.iterdir())
 
@@ -326,10 +353,12 @@ def test_our_spectra_are_those_of_the_networks_one_by_one():
         ("scaling_flossing_steps", [12]),
         ("scaling_batch", [4, 4]),
         ("scaling_networks", 0),
+        ("epochs", 0),
+        ("epochs", 1.5),
     ],
 )
 def test_keys_of_spectra_and_scans(key, value):
-    good = {"networks": [1], "repeats": 3, "seconds": 1, "device": "cpu", "results": "results", **SIZES}
+    good = {"networks": [1], "repeats": 3, "seconds": 1, "epochs": None, "device": "cpu", "results": "results", **SIZES}
     good |= {"spectrum_sizes": [[8, 3], [6, 6]], "spectrum_steps": 30, "spectrum_networks": [1]}
     good |= {name: list(value) if isinstance(value, tuple) else value for name, value in SCALING.items()}
     assert build(BenchJob, good).spectrum_sizes == ((6, 6), (8, 3))
@@ -349,3 +378,53 @@ def test_the_memory_of_a_spectrum(engine):
     for package in peers.PEERS.get(engine, ()):
         pytest.importorskip(package)
     assert 0 <= peak_megabytes(Contender(engine, "spectrum", 6, 4, 30, 1, 1), "cpu") < 1000
+
+
+@pytest.mark.usefixtures("no_peers", "only_torch")
+def test_measuring_prints_nothing_and_draws_nothing_and_tells_a_bar_how_far_it_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)
+    phases: list[list[Any]] = []
+
+    class Bar(nullcontext[Any]):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(self)
+
+        def set_description_str(self, text: str) -> None:
+            phases.append([text, None, 0])
+
+        def reset(self, total: int) -> None:
+            phases[-1][1] = total
+
+        def update(self) -> None:
+            phases[-1][2] += 1
+
+    measurement = measure(bench(tmp_path, **SCANS), bar=Bar)
+    assert capsys.readouterr() == ("", "")
+    assert phases == [["preparing", 25, 25], ["rounds", 3, 3], ["memory", 10, 10]]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["SHA256SUMS", "bench.csv", "environment.json"]
+    assert sealed(tmp_path)
+    assert measurement == Measurement(tmp_path, measurement.rows, measurement.agreements)
+    written = [tuple(row.values()) for row in rows(measurement.table)]
+    assert written == [tuple(map(format_value, astuple(row))) for row in measurement.rows]
+    assert [(each.problem, each.engine) for each in measurement.agreements] == [("train", "torch"), ("floss", "torch")]
+
+
+@pytest.mark.parametrize("loop", ["train", "floss", "spectrum"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_epochs_of_a_round(monkeypatch, loop, device):
+    """So many as the job says, of training and flossing; before them those in which an engine settles."""
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(rounds, "matmul_rate", lambda *arguments: lambda: 1.0)
+    ran: list[int] = []
+    monkeypatch.setattr(rounds, "epochs_of", lambda contender, device: ran.append)
+    settling = 5 if device == "cuda" else 1
+    contender, once = Contender("floss", loop, 6, 4, 30, 1, 1), bench(epochs=7, seconds=1e-9)
+    times, rates = rounds.timed_rounds(once, [contender], device, lambda title, items: items)
+    assert ran == ([settling, 1, 1, 1, 1] if loop == "spectrum" else [settling, *(1, 7) * 3])
+    assert (len(times), len(times[0]), rates) == (1, 3, [(1.0, 1.0)] * 3)
+
+
+def test_how_long_it_takes_grows_with_rounds_and_contenders():
+    few, many, long = (expected_seconds(bench(**keys)) for keys in ({}, SCANS, {"repeats": 9}))
+    assert 0 < few < many
+    assert long == pytest.approx(2 * few)

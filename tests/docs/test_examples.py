@@ -4,9 +4,9 @@ import re
 
 import pytest
 import torch
-from matplotlib.figure import Figure
 from docs.pages import PAGES, blocks
 from docs.reader import QUICK, Reader, UnknownLineError, lines_of, quickened
+from matplotlib.figure import Figure
 
 from floss.commands.main import COMMANDS
 
@@ -21,7 +21,7 @@ def quickly(monkeypatch):
 
     Nobody looks at either here, and they would take most of the time.
     """
-    monkeypatch.setattr("floss.bench.command.peak_megabytes", lambda *_: 1.25)
+    monkeypatch.setattr("floss.bench.memory.peak_megabytes", lambda *_: 1.25)
     smallest = b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"/>'
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: file.write(smallest))
 

@@ -126,7 +126,17 @@ def test_every_key_has_a_meaning():
 
 @pytest.mark.parametrize(("key", "value"), [("networks", [0]), ("networks", 8), ("repeats", 2), ("seconds", 0)])
 def test_keys_of_bench(key, value):
-    good = {"networks": [1], "repeats": 3, "seconds": 1, "n": 8, "k": 4, "steps": 20, "flossing_steps": 55, "batch": 2}
+    good = {
+        "networks": [1],
+        "repeats": 3,
+        "seconds": 1,
+        "epochs": None,
+        "n": 8,
+        "k": 4,
+        "steps": 20,
+        "flossing_steps": 55,
+        "batch": 2,
+    }
     good |= {"spectrum_sizes": [[8, 4]], "spectrum_steps": 100, "spectrum_networks": [1], "device": "cpu"}
     good |= {f"scaling_{name}": [] for name in ("n", "k", "steps", "flossing_steps", "batch")}
     good |= {"scaling_networks": 8, "results": "results"}

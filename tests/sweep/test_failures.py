@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
 from floss.sweep.networks import network_ids
 from floss.sweep.store import Lease
+from floss.training import engines
+from floss.training.training import Training
 
 RAISING = """
 import sys
@@ -100,3 +103,31 @@ def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
     assert set(outcome.status.values()) == {"done"}
     assert sizes == [6, 3, 2, 1, 3, 2, 1]
     assert [row["seed"] for row in rows(one.folder / "summary.csv")] == [str(i) for i in range(6)]
+
+
+@pytest.mark.parametrize("engine", ["torch", "graph"])
+def test_networks_leave_the_memory_before_the_next_ones_come(engine, tmp_path, monkeypatch):
+    """So that halves of an ensemble that did not fit have the room of all of it."""
+    made: list[weakref.ref[Training]] = []
+    left: list[int] = []
+    make, train = experiment.training_of, Training.train_epochs
+
+    def watched(*arguments: Any) -> Training:
+        left.append(sum(ref() is not None for ref in made))
+        training = make(*arguments)
+        made.append(weakref.ref(training))
+        return training
+
+    def fails(self: Training, count: int) -> Any:
+        tick = train(self, count)
+        if len(self.networks) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return tick
+
+    monkeypatch.setattr(experiment, "training_of", watched)
+    monkeypatch.setattr(experiment, "place_of", lambda job: ("cpu", engines.ENGINES[engine]))
+    monkeypatch.setattr(Training, "train_epochs", fails)
+    done = inside(tmp_path, "train", *TINY, "flossing=none", "seeds=4", "engine=torch")
+    assert done.returncode == 0, done.stderr
+    assert len(left) == 7
+    assert set(left) == {0}

@@ -10,6 +10,7 @@ import logging
 from floss.training.engines.build import BuildError, compiler
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
+from floss.training.engines.operators import TASK_NUMBERS
 from floss.training.engines.processor import lower_capability
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
@@ -27,7 +28,7 @@ def available(device: str) -> list[str]:
     return ["torch", "native"] if _native_reason() is None else ["torch"]
 
 
-def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
+def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[TorchEngine]:
     """The engine of this name; of `auto` the fastest that works here, with a warning where it could be faster.
 
     Raises:
@@ -40,7 +41,7 @@ def find(name: str, *, arch: str, device: str) -> type[TorchEngine]:
         return GraphEngine
     if name != "auto":
         return ENGINES[name]
-    if arch != "vanilla":
+    if arch != "vanilla" or task not in TASK_NUMBERS:
         return TorchEngine
     reason = _native_reason()
     if reason is None:

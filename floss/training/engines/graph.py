@@ -34,8 +34,7 @@ class GraphEngine(TorchEngine):
     def __init__(self, ensemble: Ensemble) -> None:
         """For the networks of `ensemble`, which the epochs change in place."""
         super().__init__(ensemble)
-        # One block of memory for all graphs: they run one after the other, and leave nothing in it.
-        self._pool = torch.cuda.graph_pool_handle() if ensemble.seeds.is_cuda else None
+        self._captures = Captures() if ensemble.seeds.is_cuda else None
         self._training: TrainingEpoch | None = None
         self._flossing: dict[tuple[int, ...], FlossingEpoch] = {}
 
@@ -45,7 +44,7 @@ class GraphEngine(TorchEngine):
 
     def train(self, epoch: int, count: int) -> tuple[Bool[Tensor, "R"], Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         if self._training is None:
-            self._training = TrainingEpoch(self.ensemble, self._pool)
+            self._training = TrainingEpoch(self.ensemble, self._captures)
         loss, accuracy = self._training.run(epoch, count)
         return self.ensemble.alive, loss, accuracy if self.ensemble.task.binary else None
 
@@ -54,7 +53,7 @@ class GraphEngine(TorchEngine):
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
         key = tuple(index.tolist())
         if key not in self._flossing:
-            self._flossing[key] = FlossingEpoch(self.ensemble, self.select(index), self._pool)
+            self._flossing[key] = FlossingEpoch(self.ensemble, self.select(index), self._captures)
         loss, lambda_1 = self._flossing[key].run(life, count, epoch)
         return self.ensemble.alive[index], loss, lambda_1
 
@@ -62,13 +61,13 @@ class GraphEngine(TorchEngine):
 class TrainingEpoch:
     """The next training epoch of all networks, and which one it is."""
 
-    def __init__(self, ensemble: Ensemble, pool: Any) -> None:
-        """For graphs in the memory `pool`."""
+    def __init__(self, ensemble: Ensemble, captures: "Captures | None") -> None:
+        """`captures` is None where nothing is captured."""
         self.engine = TorchEngine(ensemble)  # whose workspace nobody else may take away
         self.now = torch.zeros_like(ensemble.seeds)
         self.loss = ensemble.target.new_zeros(len(ensemble.networks))
         self.accuracy = torch.zeros_like(self.loss)
-        self.once = Replayed(self._once, ensemble.seeds.device, pool)
+        self.once = Replayed(self._once, "training", captures)
 
     def run(self, epoch: int, count: int) -> tuple[Tensor, Tensor]:
         """`count` epochs from `epoch` on; loss and accuracy of the last one."""
@@ -88,13 +87,13 @@ class TrainingEpoch:
 class FlossingEpoch:
     """The next flossing epoch of some networks, and which one it is for each of them."""
 
-    def __init__(self, ensemble: Ensemble, selection: Selection, pool: Any) -> None:
-        """For graphs in the memory `pool`."""
+    def __init__(self, ensemble: Ensemble, selection: Selection, captures: "Captures | None") -> None:
+        """`captures` is None where nothing is captured."""
         self.ensemble, self.engine, self.selection = ensemble, TorchEngine(ensemble), selection
         self.life, self.epoch = torch.zeros_like(selection.seeds), torch.zeros_like(selection.seeds[0])
         self.unsure = torch.zeros_like(selection.seeds, dtype=torch.bool)
         self.loss, self.lambda_1 = torch.zeros_like(selection.target), torch.zeros_like(selection.target)
-        self.once = Replayed(self._once, selection.seeds.device, pool)
+        self.once = Replayed(self._once, "flossing", captures)
 
     def run(self, life: Int64[Tensor, "m"], count: int, epoch: int) -> tuple[Tensor, Tensor]:
         """`count` epochs, from number `life` of each network on; loss and largest exponent of the last one."""
@@ -122,39 +121,61 @@ class FlossingEpoch:
         self.life += ~self.unsure
 
 
+class Captures:
+    """What the graphs of an engine share: memory, a stream, and what cannot be captured here."""
+
+    def __init__(self) -> None:
+        """Nothing is captured yet."""
+        # One block of memory for all graphs: they run one after the other, and leave nothing in it. Its parts belong to
+        # a stream, so it is shared by captures on the same stream alone; and what libraries keep for a stream, such as
+        # the workspaces of cuBLAS, they take in the calls before a capture, and not from that memory.
+        self.pool: Any = torch.cuda.graph_pool_handle()
+        self.stream = torch.cuda.Stream()
+        self.refused: set[str] = set()
+        """Loops that go without a graph, since a capture has failed."""
+
+
 class Replayed:
     """A function without arguments that works in place: on a GPU captured in a graph, after some calls without."""
 
-    def __init__(self, function: Callable[[], None], device: torch.device, pool: Any = None) -> None:
-        """Nothing is called yet."""
-        self.function, self.pool = function, pool
-        self.waits = _WARM_UP if device.type == "cuda" else None
+    def __init__(self, function: Callable[[], None], loop: str, captures: Captures | None) -> None:
+        """Nothing is called yet; without `captures` the function, an epoch of `loop`, is called as it is."""
+        self.function, self.loop, self.captures = function, loop, captures
+        self.waits = _WARM_UP
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
         """Once more."""
-        if self.graph is None and self.waits == 0:
-            self.graph = self._captured()
+        if self.captures is not None and not self.waits and self.graph is None:
+            self.graph = self._captured(self.captures)
         if self.graph is not None:
             self.graph.replay()
-        elif self.waits is None:
+        elif self.captures is None or not self.waits:
             self.function()
         else:
             self.waits -= 1
-            aside = torch.cuda.Stream()  # a capture wants what it uses to have been on another stream than the default
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                self.function()
-            torch.cuda.current_stream().wait_stream(aside)
+            self._warm_up(self.captures.stream)
 
-    def _captured(self) -> "torch.cuda.CUDAGraph | None":
+    def _warm_up(self, aside: torch.cuda.Stream) -> None:
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            self.function()
+        torch.cuda.current_stream().wait_stream(aside)
+
+    def _captured(self, captures: Captures) -> "torch.cuda.CUDAGraph | None":
+        if self.loop in captures.refused:
+            return None
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self.pool):
+            # The outer block brings the stream back where a capture fails, which torch.cuda.graph then does not.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, pool=captures.pool, stream=captures.stream),
+            ):
                 self.function()
         except RuntimeError as error:
-            self.waits = None
+            captures.refused.add(self.loop)
             reason = " ".join(str(error).split())[:200]
-            LOGGER.warning("an epoch goes without a CUDA graph, which is slower: %s", reason)
+            LOGGER.warning("%s goes without a CUDA graph, which is slower: %s", self.loop, reason)
             return None
         return graph

@@ -37,6 +37,8 @@ class NativeEngine(TorchEngine):
         library()
         if ensemble.cell.name != "vanilla" or ensemble.seeds.device.type != "cpu":
             raise ValueError("engine=native is for arch=vanilla on the CPU")
+        if ensemble.task.name not in operators.TASK_NUMBERS:
+            raise ValueError(f"engine=native does not have the task {ensemble.task.name}")
 
     @classmethod
     def environment(cls) -> dict[str, str]:

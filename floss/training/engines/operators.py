@@ -20,7 +20,7 @@ from floss.training.engines.shared_library import library
 
 NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
 FLOSSED = NAMES[:3]
-_TASKS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
+TASK_NUMBERS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
 _GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
 
 
@@ -60,7 +60,7 @@ def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Ten
         inputs=parameters[1].shape[-1],
         batch=batch,
         steps=steps,
-        task=_TASKS[task],
+        task=TASK_NUMBERS[task],
         uniform=not TASKS[task].binary,
         binary=TASKS[task].binary,
         parameters=_pointers(parameters),

@@ -4,8 +4,8 @@ No GPU is needed: the epochs run on torch's device `meta`, where looking at a nu
 a graph.
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -246,19 +246,20 @@ class FakeCuda:
 
     def __init__(self, function: Callable[[], None], breaks: bool) -> None:
         self.function, self.breaks, self.capturing, self.replays = function, breaks, False, 0
+        self.current = FakeStream()
 
     def CUDAGraph(self) -> "FakeCuda":  # noqa: N802
         return self
 
-    def graph(self, graph: Any, pool: Any) -> Any:
-        self.pool, fake = pool, self
+    def graph(self, graph: Any, pool: Any, stream: Any) -> Any:
+        self.captured_in, fake = (pool, stream), self
 
         class Capture:
             def __enter__(self) -> None:
-                fake.capturing = True
+                fake.capturing, fake.current = True, stream
 
             def __exit__(self, *error: object) -> None:
-                fake.capturing = False
+                fake.capturing = False  # and the stream stays, as with torch.cuda.graph where a capture fails
 
         return Capture()
 
@@ -266,34 +267,83 @@ class FakeCuda:
         self.replays += 1
         self.function()
 
-    Stream = stream = staticmethod(lambda *_: FakeStream())
-    current_stream = staticmethod(lambda: FakeStream())
+    def graph_pool_handle(self) -> str:
+        return "pool"
+
+    def Stream(self) -> "FakeStream":  # noqa: N802
+        return FakeStream()
+
+    def current_stream(self) -> "FakeStream":
+        return self.current
+
+    @contextmanager
+    def stream(self, stream: "FakeStream") -> Iterator[None]:
+        before, self.current = self.current, stream
+        try:
+            yield
+        finally:
+            self.current = before
 
 
-class FakeStream(nullcontext[None]):
-    def wait_stream(self, other: Any) -> None:
-        assert isinstance(other, FakeStream)
+class FakeStream:
+    """Knows what it waits for."""
+
+    def __init__(self) -> None:
+        self.behind: list[FakeStream] = []
+
+    def wait_stream(self, other: "FakeStream") -> None:
+        self.behind.append(other)
 
 
 @pytest.mark.parametrize("breaks", [False, True])
 def test_every_call_is_one_epoch_whether_warming_up_captured_or_replayed(breaks, monkeypatch, capsys):
-    epochs = []
+    epochs: list[FakeStream] = []
 
     def function() -> None:
         if not cuda.capturing:  # a capture computes nothing
-            epochs.append(None)
+            epochs.append(cuda.current)
         elif breaks:
             raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
     cuda = FakeCuda(function, breaks)
     monkeypatch.setattr(torch, "cuda", cuda)
-    replayed = Replayed(function, torch.device("cuda"), "pool")
+    default, captures = cuda.current, graph.Captures()
+    replayed = Replayed(function, "flossing", captures)
     for count in range(1, 11):
         replayed()
         assert len(epochs) == count
-    assert cuda.pool == "pool"
+        assert cuda.current is default
+    assert cuda.captured_in == ("pool", captures.stream)
     assert cuda.replays == (0 if breaks else 10 - graph._WARM_UP)
+    assert epochs == [captures.stream] * graph._WARM_UP + [default] * (10 - graph._WARM_UP)
+    assert vars(captures.stream) == {"behind": [default] * graph._WARM_UP}
+    assert default.behind == [captures.stream] * graph._WARM_UP
     said = (
-        "floss: an epoch goes without a CUDA graph, which is slower: operation not permitted when stream is capturing\n"
+        "floss: flossing goes without a CUDA graph, which is slower: operation not permitted when stream is capturing\n"
     )
     assert capsys.readouterr().err == (said if breaks else "")
+    assert captures.refused == ({"flossing"} if breaks else set())
+
+
+def test_a_capture_that_failed_is_not_tried_again_in_the_same_loop(monkeypatch, capsys):
+    captured: list[str] = []
+
+    def function_of(loop: str) -> Callable[[], None]:
+        def function() -> None:
+            if cuda.capturing:
+                captured.append(loop)
+                if loop == "flossing":
+                    raise RuntimeError("no")
+
+        return function
+
+    cuda = FakeCuda(lambda: None, breaks=False)
+    monkeypatch.setattr(torch, "cuda", cuda)
+    captures = graph.Captures()
+    for loop in ("flossing", "training", "flossing"):
+        replayed = Replayed(function_of(loop), loop, captures)
+        for _ in range(graph._WARM_UP + 2):
+            replayed()
+    assert captured == ["flossing", "training"]
+    assert cuda.replays == 2
+    assert capsys.readouterr().err == "floss: flossing goes without a CUDA graph, which is slower: no\n"

@@ -1,0 +1,109 @@
+"""Before anything is timed: engines and peers compute the same gradients and the same exponents, in float64."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from floss.bench import jax_peer, spectrum, torch_single
+from floss.bench.contenders import Contender, contender
+from floss.bench.loops import training_of
+from floss.jobs.bench import BenchJob
+from floss.training.schedule import transient_steps
+
+_BOUNDS = {"gradients": 1e-8, "exponents": 1e-6}
+"""Largest relative difference of two computations of the same in float64; a run adds up many rounding errors."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two implementations differ in float64."""
+
+    quantity: str
+    """`gradients` or `exponents`."""
+    problem: str
+    """The loop, or the sizes of the spectrum."""
+    engine: str
+    reference: str
+    difference: float
+    """Relative, the largest over parameters or exponents; NaN where a number is."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.quantity} of {self.problem}: {self.engine} and {self.reference} differ by "
+            f"{self.difference:.1e} (float64)"
+        )
+
+
+def checked_agreements(job: BenchJob, device: str, engines: Sequence[str], peers: Sequence[str]) -> list[Agreement]:
+    """The gradients of both loops and the exponents of all sizes, engine by engine.
+
+    Raises:
+        RuntimeError: two of them differ by more than rounding errors.
+    """
+    agreements = [*gradient_agreements(job, device, engines, peers), *exponent_agreements(job, device, peers)]
+    for agreement in agreements:
+        if not agreement.difference <= _BOUNDS[agreement.quantity]:
+            raise RuntimeError(f"not the same {agreement}")
+    return agreements
+
+
+def gradient_agreements(job: BenchJob, device: str, engines: Sequence[str], peers: Sequence[str]) -> list[Agreement]:
+    """Of the gradients of both loops with those of the plain loop."""
+    return [
+        Agreement("gradients", loop, engine, "torch-single", difference(contender(job, engine, loop, 2), device))
+        for engine in (*(peer for peer in peers if peer == "jax"), *engines)
+        for loop, difference in (("train", _task_difference), ("floss", _flossing_difference))
+    ]
+
+
+def exponent_agreements(job: BenchJob, device: str, peers: Sequence[str]) -> list[Agreement]:
+    """Of the peers' exponents with ours."""
+    return [
+        Agreement(
+            "exponents",
+            f"N = {n}, k = {k}",
+            peer,
+            "floss",
+            spectrum.exponent_difference(peer, n, k, job.spectrum_steps, device),
+        )
+        for peer in spectrum.PEERS
+        if peer in peers
+        for n, k in job.spectrum_sizes
+    ]
+
+
+def _task_difference(contender: Contender, device: str) -> float:
+    training = training_of(contender, device, torch.float64)
+    p, d = training.parameters, contender.d
+    x = torch.randint(0, 2, (2, contender.t, contender.batch, 1), device=device).double()
+    if contender.engine == "jax":
+        gradient = jax_peer.gradients(jax_peer.task_loss, p, x, last=d)
+    else:
+        gradient = training.engine.task_gradient(p, x, training.d)[2]
+    return _difference(gradient, p, lambda network: torch_single.task_loss(network, x[1], d))
+
+
+def _flossing_difference(contender: Contender, device: str) -> float:
+    training = training_of(contender, device, torch.float64)
+    p, q0, transient = training.parameters, training.q0, transient_steps(contender.t)
+    x = torch.randint(0, 2, (2, contender.t, 1), device=device).double()
+    if contender.engine == "jax":
+        gradient = jax_peer.gradients(jax_peer.flossing_loss, p, x, q0, last=transient)
+        gradient = {name: gradient[name] for name in training.cell.flossed}
+    else:
+        gradient = training.engine.flossing_gradient(
+            p, x, q0, k=training.k, target=training.target, t_ons=1, transient=transient
+        )[2]
+    return _difference(gradient, p, lambda network: torch_single.flossing_loss(network, x[1], q0[1], transient))
+
+
+def _difference(
+    gradient: dict[str, Tensor], parameters: dict[str, Tensor], loss: Callable[[dict[str, Tensor]], Tensor]
+) -> float:
+    """Of the gradient of the second network from that of its `loss`; NaN where that is what it holds."""
+    leaves = {name: value[1].clone().requires_grad_() for name, value in parameters.items()}
+    expected = torch.autograd.grad(loss(leaves), [leaves[name] for name in gradient])
+    relative = [(g[1] - e).norm() / e.norm() for g, e in zip(gradient.values(), expected, strict=True)]
+    return float(torch.stack(relative).max())

@@ -1,0 +1,63 @@
+"""A contender as a function that runs epochs."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from floss.bench import jax_peer, spectrum, torch_single
+from floss.bench.contenders import Contender
+from floss.training import engines
+from floss.training.ensemble import Network, Protocol
+from floss.training.schedule import transient_steps
+from floss.training.training import Training
+
+Epochs = Callable[[int], Any]
+"""Runs so many epochs; those of the loop `spectrum` are whole spectra."""
+
+
+def training_of(contender: Contender, device: str, dtype: torch.dtype = torch.float32) -> Training:
+    """An ensemble of the reference protocol at the sizes of a contender; the torch engine stands in for a peer's."""
+    c = contender
+    network = Network(seed=0, d=c.d, episodes=(0,), k=c.k)
+    protocol = Protocol(n=c.n, batch=c.batch, epochs=10**9, flossing_epochs=10**9, dtype=dtype)
+    if c.loop == "train":
+        protocol = dataclasses.replace(protocol, steps=c.t)
+    else:
+        network = dataclasses.replace(network, flossing_steps=c.t)
+    networks = [dataclasses.replace(network, seed=seed) for seed in range(c.networks)]
+    return Training(networks, protocol, device, engine=engines.ENGINES.get(c.engine, engines.ENGINES["torch"]))
+
+
+def epochs_of(contender: Contender, device: str) -> Epochs:
+    """A function that runs epochs of a contender."""
+    c = contender
+    if c.loop == "spectrum":
+        return _repeated(spectrum.run_of(c.engine, spectrum.networks_of(c.n, c.networks, device), c.k, c.t))
+    training, transient = training_of(c, device), transient_steps(c.t)
+    p, q0 = training.parameters, training.q0
+    if c.engine == "jax":
+        train = c.loop == "train"
+        return _repeated(
+            jax_peer.training_epoch(p, c.t, c.batch, c.d) if train else jax_peer.flossing_epoch(p, q0, c.t, transient)
+        )
+    if c.engine == "torch-single":
+        first = {name: value[0] for name, value in p.items()}
+        loop = (
+            torch_single.TrainingLoop(first, c.t, c.batch, c.d)
+            if c.loop == "train"
+            else torch_single.FlossingLoop(first, q0[0], c.t, transient)
+        )
+        return _repeated(loop.epoch)
+    if c.loop == "train":
+        return training.train_epochs
+    return lambda count: training.floss_epochs(training.alive, count)
+
+
+def _repeated(epoch: Callable[[], Any]) -> Epochs:
+    def epochs(count: int) -> None:
+        for _ in range(count):
+            epoch()
+
+    return epochs
