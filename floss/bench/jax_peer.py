@@ -108,8 +108,8 @@ def gradients(loss: Callable[..., Any], parameters: dict[str, Tensor], *data: Te
     jax = load()
     with jax.enable_x64(True):
         arrays = jax.device_put(({name: p.numpy() for name, p in parameters.items()}, *(x.numpy() for x in data)))
-        found = jax.jit(jax.vmap(jax.grad(lambda *arguments: loss(*arguments, last))))(*arrays)
-    return {name: torch.tensor(np.asarray(g)) for name, g in found.items()}
+        stacked = jax.jit(jax.vmap(jax.grad(lambda *arguments: loss(*arguments, last))))(*arrays)
+    return {name: torch.tensor(np.asarray(g)) for name, g in stacked.items()}
 
 
 def _compiled(
@@ -122,7 +122,7 @@ def _compiled(
     jax = load()
     networks = len(parameters["W"])
 
-    def one(state: dict[str, Any], fixed: Parameters) -> dict[str, Any]:
+    def network_epoch(state: dict[str, Any], fixed: Parameters) -> dict[str, Any]:
         key, fresh = jax.random.split(state["key"])
         x = jax.random.bernoulli(fresh, 0.5, shape).astype("float32")
         g = gradient(state["parameters"], fixed, x)
@@ -138,7 +138,7 @@ def _compiled(
         return {"parameters": p, "mean": mean, "square": square, "epochs": epochs, "key": key}
 
     def all_of_a_device(state: dict[str, Any], fixed: Parameters) -> dict[str, Any]:
-        return jax.lax.map(lambda network: one(*network), (state, fixed))
+        return jax.lax.map(lambda network: network_epoch(*network), (state, fixed))
 
     devices = jax.devices("cpu")
     devices = devices[: max(n for n in range(1, len(devices) + 1) if networks % n == 0)]

@@ -23,22 +23,22 @@ def load(engine: str) -> None:
 
 def installed() -> list[str]:
     """The peers that can be imported here."""
-    found = []
+    peers = []
     for peer in PEERS:
         with contextlib.suppress(ImportError):
             load(peer)
-            found.append(peer)
-    return found
+            peers.append(peer)
+    return peers
 
 
-def missing_line(found: Iterable[str]) -> str:
-    """What to tell a person where not all peers are installed; empty where they are."""
-    missing = [peer for peer in PEERS if peer not in found]
+def missing_line(peers: Iterable[str]) -> str:
+    """The line for a person where not all of the peers are installed; empty where they are."""
+    missing = [peer for peer in PEERS if peer not in peers]
     verb = "is" if len(missing) == 1 else "are"
     names = " and ".join(filter(None, [", ".join(missing[:-1]), *missing[-1:]]))
     return f"floss bench: {names} {verb} not installed; pip install 'floss[bench]' adds them" if missing else ""
 
 
-def versions(found: Iterable[str]) -> dict[str, str]:
+def versions(peers: Iterable[str]) -> dict[str, str]:
     """Versions of all packages of some peers."""
-    return {package: metadata.version(package) for peer in found for package in PEERS[peer]}
+    return {package: metadata.version(package) for peer in peers for package in PEERS[peer]}

@@ -73,7 +73,7 @@ def _clvlib(p: Parameters, k: int, steps: int) -> Run:
     integrators.tqdm = functools.partial(tqdm, disable=True)
     times = np.arange(steps + 1.0)
 
-    def one(W: np.ndarray, b: np.ndarray, h0: np.ndarray) -> np.ndarray:
+    def spectrum(W: np.ndarray, b: np.ndarray, h0: np.ndarray) -> np.ndarray:
         def step(_: float, h: np.ndarray) -> np.ndarray:
             return W @ np.tanh(h) + b
 
@@ -85,7 +85,7 @@ def _clvlib(p: Parameters, k: int, steps: int) -> Run:
         return np.sort(exponents)[::-1]
 
     networks = list(zip(*_arrays(p), strict=True))
-    return lambda: np.stack([one(*network) for network in networks])
+    return lambda: np.stack([spectrum(*network) for network in networks])
 
 
 def _lyapax(p: Parameters, k: int, steps: int) -> Run:
@@ -94,7 +94,7 @@ def _lyapax(p: Parameters, k: int, steps: int) -> Run:
 
     jax.config.update("jax_enable_x64", True)
 
-    def one(network: tuple[Any, Any, Any]) -> Any:
+    def spectrum(network: tuple[Any, Any, Any]) -> Any:
         W, b, h0 = network
         start = lyapax.LyapunovCheckpoint(
             state=h0,
@@ -109,7 +109,7 @@ def _lyapax(p: Parameters, k: int, steps: int) -> Run:
         return result.exponents
 
     networks = jax.device_put(_arrays(p), jax.devices("cpu")[0])
-    ways = [jax.jit(functools.partial(jax.lax.map, one)), jax.jit(jax.vmap(one))]
+    ways = [jax.jit(functools.partial(jax.lax.map, spectrum)), jax.jit(jax.vmap(spectrum))]
     ways = ways[: len(networks[0])]  # one network needs neither
     runs = [functools.partial(lambda way: np.asarray(way(networks)), way) for way in ways]
     return min(runs, key=_seconds) if len(runs) > 1 else _warm(runs[0])

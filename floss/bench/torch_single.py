@@ -48,8 +48,8 @@ class TrainingLoop:
 
     def epoch(self) -> None:
         """One epoch on fresh data."""
-        some = self.parameters["W"]
-        x = torch.randint(0, 2, self.shape, device=some.device).to(some.dtype)
+        weights = self.parameters["W"]
+        x = torch.randint(0, 2, self.shape, device=weights.device).to(weights.dtype)
         self.optimizer.zero_grad()
         task_loss(self.parameters, x, self.d).backward()
         for p in self.parameters.values():

@@ -91,8 +91,8 @@ def values(key: str, name: str, *, load: bool) -> dict[str, Any]:
     Raises:
         ConfigError: with `load`, where the value cannot be used.
     """
-    own = _loaded(key, name).defaults if load and key == "arch" else {}
-    return {**_values(key), **own, "name": name}
+    defaults = _loaded(key, name).defaults if load and key == "arch" else {}
+    return {**_values(key), **defaults, "name": name}
 
 
 def _loaded(key: str, name: str) -> Any:
@@ -104,20 +104,20 @@ def _loaded(key: str, name: str) -> Any:
     if others:
         origins = " and ".join(map(_origin, (entry, *others)))
         raise ConfigError(f"{key}={name}: {origins} register the same name; remove all but one")
-    what = f"{key}={name}: {entry.value} of {origin}"
+    subject = f"{key}={name}: {entry.value} of {origin}"
     try:
-        thing = entry.load()
+        value = entry.load()
     except Exception as error:  # whatever the package does when it is imported
-        raise ConfigError(f"{what} cannot be imported: {type(error).__name__}: {one_line(error, 200)}") from None
+        raise ConfigError(f"{subject} cannot be imported: {type(error).__name__}: {one_line(error, 200)}") from None
     module, _, kind = group.kind.rpartition(".")
-    if not isinstance(thing, getattr(import_module(module), kind)):
-        raise ConfigError(f"{what} must be a {group.kind}, and is a {type(thing).__name__}")
-    if thing.name != name:
-        raise ConfigError(f"{what} has the name {thing.name}, which must be that of its entry point")
-    unknown = sorted(set(getattr(thing, "defaults", {})) - (_values(key).keys() - {"name"}))
+    if not isinstance(value, getattr(import_module(module), kind)):
+        raise ConfigError(f"{subject} must be a {group.kind}, and is a {type(value).__name__}")
+    if value.name != name:
+        raise ConfigError(f"{subject} has the name {value.name}, which must be that of its entry point")
+    unknown = sorted(set(getattr(value, "defaults", {})) - (_values(key).keys() - {"name"}))
     if unknown:
-        raise ConfigError(f"{what} has a default for {key}.{unknown[0]}, and there is no such key")
-    return thing
+        raise ConfigError(f"{subject} has a default for {key}.{unknown[0]}, and there is no such key")
+    return value
 
 
 @functools.cache
@@ -129,11 +129,11 @@ def _values(key: str) -> dict[str, Any]:
 @functools.cache
 def _registered(key: str) -> dict[str, tuple[EntryPoint, ...]]:
     """All entry points of a key by name."""
-    found: dict[str, tuple[EntryPoint, ...]] = {}
+    by_name: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=GROUPS[key].entry_points):
         if entry.name.isidentifier():
-            found[entry.name] = (*found.get(entry.name, ()), entry)
-    return found
+            by_name[entry.name] = (*by_name.get(entry.name, ()), entry)
+    return by_name
 
 
 def _origin(entry: EntryPoint) -> str:
