@@ -127,7 +127,7 @@ def mend(request: FigureRequest) -> list[str]:
     lines = []
     for kind, jobs in request.jobs_of_all().items():
         of_paper = functools.partial(request.jobs_of_paper, kind)
-        lines += kind.mend(jobs, Store(request.results), of_paper)
+        lines += kind.mend(jobs, request.store, of_paper)
     return lines
 
 
