@@ -5,7 +5,12 @@ for users; nor `floss.lyapunov.jacobian`, through which every step of a map goes
 again.
 """
 
+import sys
+from collections.abc import Iterator
+
+import pytest
 import torch
+from hydra.core.config_store import ConfigStore
 from jaxtyping import install_import_hook
 
 # The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
@@ -34,9 +39,27 @@ CHECKED = (
 
 install_import_hook(CHECKED, "beartype.beartype")
 
+from floss.jobs import extensions  # noqa: E402
+from floss.networks import CELLS  # noqa: E402
 from floss.runtime.messages import show_messages  # noqa: E402
+from floss.tasks import TASKS  # noqa: E402
 from floss.training import engines  # noqa: E402
 
 show_messages()
 
 engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What this process learns of other packages is forgotten after the test."""
+    extensions._registered.cache_clear()
+    yield
+    extensions._registered.cache_clear()
+    for key in extensions.GROUPS:
+        ConfigStore.instance().repo.pop(key, None)
+    for table in (CELLS, TASKS):
+        for name in [name for name, thing in table.items() if not type(thing).__module__.startswith("floss.")]:
+            del table[name]
+    for name in [name for name in sys.modules if name.startswith(("floss_example", "broken", "my_"))]:
+        del sys.modules[name]

@@ -9,29 +9,44 @@ import pytest
 import yaml
 from command import TINY, inside, jobs
 from docs.pages import blocks, read
+from other_packages import install
 
-from floss.networks import CELLS
+from floss.jobs import extensions
 from floss.papers.finding import Finding
 from floss.papers.judge import judge
-from floss.tasks import TASKS
 
 PAGE = "CONTRIBUTING.md"
 
 
+def text_of(name: str) -> str:
+    """The Python block that defines a name."""
+    (text,) = (b.text for b in blocks(PAGE, "python") if re.search(f"^(def )?{name}\\b", b.text, re.MULTILINE))
+    return text
+
+
+def entry_points() -> list[tuple[str, dict[str, str]]]:
+    """Group and entries of each pyproject.toml of the page."""
+    groups = [tomllib.loads(block.text)["project"]["entry-points"] for block in blocks(PAGE, "toml")]
+    return [entry for group in groups for entry in group.items()]
+
+
 def shown(name: str) -> dict[str, Any]:
     """The names of the Python block that defines this one."""
-    (text,) = (b.text for b in blocks(PAGE, "python") if re.search(f"^(def )?{name}\\b", b.text, re.MULTILINE))
     names: dict[str, Any] = {}
-    exec(text, names)  # noqa: S102
+    exec(text_of(name), names)  # noqa: S102
     return names
 
 
-def test_its_cell_and_its_task_train(tmp_path, monkeypatch):
-    cell, task = shown("CELL")["CELL"], shown("TASK")["TASK"]
-    monkeypatch.setitem(CELLS, cell.name, cell)
-    monkeypatch.setitem(TASKS, task.name, task)
-    names = (f"arch.name={cell.name}", f"task.name={task.name}")
-    done = inside(tmp_path, "train", *TINY, *names, "flossing=pre")
+@pytest.mark.usefixtures("forgotten")
+def test_its_cell_and_its_task_train_from_a_package_of_their_own(tmp_path, monkeypatch):
+    """The files of the page, installed with the entry points of the page."""
+    for kind, (group, entries) in zip(("CELL", "TASK"), entry_points(), strict=True):
+        ((name, target),) = entries.items()
+        module = target.partition(":")[0].replace(".", "_")
+        lines = f"[{group}]\n{name} = {module}:{kind}\n"
+        install(tmp_path / "site", text_of(kind), lines, name=module)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    done = inside(tmp_path, "train", *TINY, "arch=logistic", "task=and", "flossing=pre")
     assert done.returncode == 0, done.stderr
     (summary,) = tmp_path.glob("results/and-*/summary.csv")
     (row,) = pd.read_csv(summary).to_dict("records")
@@ -59,10 +74,9 @@ def test_its_figure_is_drawn_and_judged(tmp_path):
 
 
 def test_its_entry_points_name_groups_that_exist():
-    groups = [tomllib.loads(block.text)["project"]["entry-points"] for block in blocks(PAGE, "toml")]
-    assert [list(group) for group in groups] == [["floss.cells"], ["floss.tasks"]]
-    assert list(groups[0]["floss.cells"]) == [shown("CELL")["CELL"].name]
-    assert list(groups[1]["floss.tasks"]) == [shown("TASK")["TASK"].name]
+    (cells, cell), (tasks, task) = entry_points()
+    assert (cells, tasks) == tuple(group.entry_points for group in extensions.GROUPS.values())
+    assert [*cell, *task] == [shown("CELL")["CELL"].name, shown("TASK")["TASK"].name]
 
 
 def test_the_release_has_one_version_and_one_date():

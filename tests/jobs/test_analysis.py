@@ -62,7 +62,7 @@ WRONG_ANALYSES = {
     "spectrum arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",
     "spectrum arch=lru arch.init=orthogonal": "arch.init and mean: must be gaussian and 0 for arch=lru",
     "spectrum arch=rnn": "arch=rnn: must be one of gru, linear, lru, lstm, relu, vanilla",
-    "spectrum arch.name=rnn": "arch.name=rnn: must be one of vanilla, relu, linear, lstm, gru, lru; choose it by arch=",
+    "spectrum arch.name=rnn": "arch.name=rnn: must be one of gru, linear, lru, lstm, relu, vanilla; choose it by arch=",
     "spectrum horizons=3": "horizons: there is no such key",
     "spectrum flossing.kk=3": "flossing.kk: there is no such key; did you mean flossing.k?",
     "spectrum flossing=pre": "flossing: this is a group of keys, not a value",

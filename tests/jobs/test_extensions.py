@@ -1,18 +1,16 @@
 """Architectures and tasks of other installed packages work as our own do, and broken ones are named in one line."""
 
-import importlib
 import shutil
 import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from command import ENVIRONMENT, TINY, files, floss, inside, job, rows
-from hydra.core.config_store import ConfigStore
+from other_packages import install
 
 from floss.errors import ConfigError
 from floss.jobs import extensions
@@ -50,34 +48,9 @@ def site(wheel, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def forgotten() -> Iterator[None]:
-    """What this process learns of other packages is forgotten after the test."""
-    extensions._registered.cache_clear()
-    yield
-    extensions._registered.cache_clear()
-    for key in extensions.GROUPS:
-        ConfigStore.instance().repo.pop(key, None)
-    for table in (CELLS, TASKS):
-        for name in [name for name, thing in table.items() if not type(thing).__module__.startswith("floss.")]:
-            del table[name]
-    for name in [name for name in sys.modules if name.startswith(("floss_example", "broken"))]:
-        del sys.modules[name]
-
-
-@pytest.fixture
 def installed(site, forgotten, monkeypatch) -> None:
     """The example package can be imported in this process."""
     monkeypatch.syspath_prepend(str(site))
-
-
-def install(folder: Path, source: str, entries: str, name: str = "broken", version: str = "1.0") -> None:
-    """A package of one module, as an installer leaves it."""
-    metadata = folder / f"{name}-{version}.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (metadata / "entry_points.txt").write_text(entries)
-    (folder / f"{name}.py").write_text(source)
-    importlib.invalidate_caches()
 
 
 # --- they work as our own do ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ WRONG = {
     "arch.init=orthogonal arch.mean=-0.1": "arch.mean=-0.1: must be 0 with arch.init=orthogonal, which has no mean",
     "arch=rnn": "arch=rnn: must be one of gru, linear, lru, lstm, relu, vanilla",
     "arch=lsmt": "arch=lsmt: must be one of gru, linear, lru, lstm, relu, vanilla; did you mean lstm?",
-    "arch.name=rnn": "arch.name=rnn: must be one of vanilla, relu, linear, lstm, gru, lru; choose it by arch=",
+    "arch.name=rnn": "arch.name=rnn: must be one of gru, linear, lru, lstm, relu, vanilla; choose it by arch=",
     "arch=lstm arch.n=37": "flossing.k=75: must be at most the state size, 74 for arch=lstm",
     "arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",
     "arch=lru arch.g=0": "arch.g=0: must be above 0 and at most 1 for arch=lru",
