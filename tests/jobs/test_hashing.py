@@ -16,7 +16,7 @@ from floss.jobs.analysis import ConditionJob, SpectrumJob, analysis_job
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import key, known_keys, whole
 from floss.jobs.train import TrainJob, config_yaml, train_job
-from floss.papers.gradient_flossing.one_step import OneStepJob
+from floss.papers.gradient_flossing.one_step import ONE_STEP, OneStepJob
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -109,7 +109,7 @@ def test_committed_folders_are_found_again(reference, defaults, path):
             assert analysis_job(type(default), filled(found, dataclasses.asdict(default))).folder.name == name
         return
     if name.startswith("one_step-"):
-        assert OneStepJob(**found).folder.name == name
+        assert ONE_STEP.folder(OneStepJob(**found)).name == name
         return
     names = found.get("folders", [name])
     for values, own in zip(found.get("runs", [found]), names, strict=True):
