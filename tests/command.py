@@ -26,19 +26,28 @@ ENVIRONMENT = {**os.environ, **THREADS}
 PIPES = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
-def start(folder: Path, *arguments: str, pictures: bool = True, **environment: str) -> "subprocess.Popen[str]":
-    """`floss ARGUMENTS`, running in a folder, in a process that has nothing to import, and may draw no pictures."""
+def start(
+    folder: Path, *arguments: str, pictures: bool = True, first: str = "", **environment: str
+) -> "subprocess.Popen[str]":
+    """`floss ARGUMENTS`, running in a folder, in a process that has nothing to import.
+
+    Args:
+        folder: in which it runs.
+        arguments: of the command line.
+        pictures: whether it draws, where it can be told not to.
+        first: Python code that the process runs before the command.
+        environment: variables that it has besides ours.
+    """
     how: dict[str, Any] = {"cwd": folder, "env": {**ENVIRONMENT, **environment}, "text": True, **PIPES}
     if POSSIBLE and not any(name.startswith(READ_AT_THE_START) for name in environment):
-        return Forked([FLOSS, *arguments], pictures=pictures, **how)
-    return subprocess.Popen([FLOSS, *arguments], **how)
+        return Forked([FLOSS, *arguments], pictures=pictures, first=first, **how)
+    program = f"{first}\nimport sys\nfrom floss.commands.main import main\nsys.argv[0] = 'floss'\nmain()"
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], **how)
 
 
-def floss(
-    folder: Path, *arguments: str, pictures: bool = True, **environment: str
-) -> "subprocess.CompletedProcess[str]":
-    """What `floss ARGUMENTS` does in a folder, in a process that has nothing to import."""
-    with start(folder, *arguments, pictures=pictures, **environment) as process:
+def floss(folder: Path, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """What `floss ARGUMENTS` does in a folder, in such a process."""
+    with start(folder, *arguments, **more) as process:
         try:
             out, err = process.communicate(timeout=120)
         except BaseException:

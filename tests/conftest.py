@@ -47,9 +47,18 @@ CHECKED = (
 
 install_import_hook(CHECKED, "beartype.beartype")
 
+from command import without_pictures  # noqa: E402
+
 from floss.training import engines  # noqa: E402
 
 engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test
+
+
+@pytest.fixture
+def no_pictures():
+    """For tests that look at no picture: drawing takes several times as long as a tiny run."""
+    with without_pictures():
+        yield
 
 
 def pytest_collection_finish():

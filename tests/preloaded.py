@@ -33,17 +33,22 @@ _LENGTH = 8
 
 
 class Forked(subprocess.Popen):
-    """A process of `floss`, started as `subprocess.Popen` starts one; it draws only where it is to have pictures."""
+    """A process of `floss`, started as `subprocess.Popen` starts one.
 
-    def __init__(self, *arguments: Any, pictures: bool, **how: Any) -> None:
-        self.pictures = pictures
+    Args:
+        pictures: whether it draws.
+        first: Python code that it runs before the command.
+    """
+
+    def __init__(self, *arguments: Any, pictures: bool = True, first: str = "", **how: Any) -> None:
+        self.more = {"pictures": pictures, "first": first}
         super().__init__(*arguments, **how)
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         folder, environment, pipes = rest[4], rest[5], rest[9:15]
         ends = pipes[0], pipes[3], pipes[5]
         request = {"arguments": args, "folder": os.fspath(folder), "environment": environment}
-        self.pid = server().fork({**request, "pictures": self.pictures}, ends)
+        self.pid = server().fork(request | self.more, ends)
         self._child_created = True
         self._close_pipe_fds(*pipes)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -140,6 +145,7 @@ def become(request: dict[str, Any]) -> None:
     sys.argv = request["arguments"]
     if not request["pictures"]:
         draw_nothing()
+    exec(request["first"], {})  # noqa: S102
 
 
 def end(status: object) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from analysis.analyses import COLUMNS, TABLES, TINY, TRANSIENT, contents, done, near, numbers, pick
-from command import inside, job, rows
+from command import inside, job, rows, without_pictures
 from problems import DOUBLE
 from twins import step_twin
 
@@ -37,8 +37,7 @@ TRAINED = (
 @pytest.fixture(scope="module")
 def training_runs(tmp_path_factory) -> dict[str, Path]:
     """Folders of short training runs, by architecture."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "draw", lambda folder: [])
+    with without_pictures():
         folder = tmp_path_factory.mktemp("trained")
         vanilla = job(*TRAINED, f"results={folder}")
         lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
@@ -110,7 +109,6 @@ def test_trained_networks_with_other_inputs(trained, tmp_path):
 
 
 def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "draw", lambda folder: [])
     sweep.run([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
     again = job(*TRAINED, f"results={tmp_path / 'trained'}")
     sweep.run([again])

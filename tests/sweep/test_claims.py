@@ -29,7 +29,7 @@ from floss.sweep.networks import expand, network_keys
 from floss.sweep.stacking import Stack
 from floss.sweep.store import Store
 
-pytestmark = pytest.mark.usefixtures("one_thread_and_no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 class Clock:

@@ -26,7 +26,7 @@ from floss.runtime.files import write_whole
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
 
-pytestmark = pytest.mark.usefixtures("one_thread_and_no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def a_number(path: Path) -> None:

@@ -12,7 +12,6 @@ from floss.jobs.paper import ReproduceJob
 from floss.jobs.train import TrainJob
 from floss.papers.reproduce import reproduce
 from floss.runtime.locks import exclusive
-from floss.sweep import run as sweep
 from floss.sweep import store
 from floss.sweep.networks import expand
 from floss.sweep.packing import PACKED, unpacked
@@ -23,7 +22,6 @@ from floss.sweep.store import Store
 def every_table_is_long():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "LARGE", 100)
-        patch.setattr(sweep, "draw", lambda folder: [])
         yield
 
 

@@ -33,7 +33,7 @@ from floss.sweep import run as sweep
 from floss.sweep.networks import network_keys
 from floss.sweep.store import ENSEMBLES
 
-pytestmark = pytest.mark.usefixtures("one_thread_and_no_pictures")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 

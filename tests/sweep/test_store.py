@@ -12,6 +12,8 @@ from floss.sweep.networks import expand, network_keys
 from floss.sweep.run import run
 from floss.sweep.store import Claim, Store
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""

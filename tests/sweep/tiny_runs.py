@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command import TINY, job, rows
+from command import TINY, job, rows, without_pictures
 
 from floss.jobs.train import TrainJob
 from floss.sweep import run as sweep
@@ -49,7 +49,8 @@ def copied(one: TrainJob, folder: Path) -> TrainJob:
 
 def computed(one: TrainJob) -> TrainJob:
     """The job itself, once it is computed in this process."""
-    sweep.run([one])
+    with without_pictures():
+        sweep.run([one])
     return one
 
 
