@@ -6,11 +6,14 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from preloaded import POSSIBLE, READ_AT_THE_START, THREADS, Forked, replace_drawing
+
+from floss import figures
 from floss.commands.main import main
 from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
@@ -23,27 +26,48 @@ from floss.sweep.summary import Outcome
 
 FLOSS = str(Path(sys.executable).with_name("floss"))
 TINY = ("scale=smoke", "arch.n=8", "flossing.k=4", "train.steps=20", "train.batch=2", "d=4")
+ENVIRONMENT = {**os.environ, **THREADS}
+PIPES = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
-# Threads only wait for each other at these sizes, for seconds where the machine is busy.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+def start(
+    folder: Path, *arguments: str, pictures: bool = True, first: str = "", **environment: str
+) -> "subprocess.Popen[str]":
+    """`floss ARGUMENTS`, running in a folder, in a process that has nothing to import.
+
+    Args:
+        folder: in which it runs.
+        arguments: of the command line.
+        pictures: whether it draws, where it can be told not to.
+        first: Python code that the process runs before the command.
+        environment: variables that it has besides ours.
+    """
+    how: dict[str, Any] = {"cwd": folder, "env": {**ENVIRONMENT, **environment}, "text": True, **PIPES}
+    if POSSIBLE and not any(name.startswith(READ_AT_THE_START) for name in environment):
+        return Forked([FLOSS, *arguments], pictures=pictures, first=first, **how)
+    program = f"{first}\nimport sys\nfrom floss.commands.main import main\nsys.argv[0] = 'floss'\nmain()"
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], **how)
 
 
-def floss(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """What `floss ARGUMENTS` does in a folder."""
-    return subprocess.run(
-        [FLOSS, *arguments],
-        cwd=folder,
-        env={**ENVIRONMENT, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def floss(folder: Path, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """What `floss ARGUMENTS` does in a folder, in such a process."""
+    with start(folder, *arguments, **more) as process:
+        try:
+            out, err = process.communicate(timeout=120)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(list(arguments), process.returncode, out, err)
+
+
+def installed(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The same by the installed program, from its first import on."""
+    how: dict[str, Any] = {"cwd": folder, "env": {**ENVIRONMENT, **environment}, "text": True, **PIPES}
+    return subprocess.run([FLOSS, *arguments], timeout=120, check=False, **how)
 
 
 def inside(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The same in this process: it starts at once, and a warning is an error."""
+    """The same in the process of the tests, where a warning is an error, and what a test patches is patched."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ))
@@ -58,17 +82,15 @@ def inside(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess(list(arguments), int(status or 0), out.getvalue(), err.getvalue())
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`floss ARGUMENTS`, running in a folder."""
-    return subprocess.Popen(
-        [FLOSS, *arguments],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextlib.contextmanager
+def without_pictures(instead: Callable[[Path], object] = lambda folder: []) -> Iterator[None]:
+    """In this process nothing is drawn: pictures take ten times as long as the numbers of a tiny run."""
+    draw = figures.draw
+    replace_drawing(draw, instead)
+    try:
+        yield
+    finally:
+        replace_drawing(instead, draw)
 
 
 def jobs(*overrides: str) -> list[TrainJob]:

@@ -5,6 +5,7 @@ for users; nor `floss.lyapunov.jacobian`, through which every step of a map goes
 again.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 
@@ -12,6 +13,16 @@ import pytest
 import torch
 from hydra.core.config_store import ConfigStore
 from jaxtyping import install_import_hook
+
+# What these modules assert is shown in full, as in a test.
+pytest.register_assert_rewrite(
+    "command",
+    "analysis.analyses",
+    "figures.pictures",
+    "networks.distributions",
+    "sweep.stacked_sweep",
+    "sweep.tiny_runs",
+)
 
 # The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
 torch.set_num_threads(1)
@@ -39,6 +50,8 @@ CHECKED = (
 
 install_import_hook(CHECKED, "beartype.beartype")
 
+from command import without_pictures  # noqa: E402
+
 from floss.jobs import extensions  # noqa: E402
 from floss.networks import CELLS  # noqa: E402
 from floss.runtime.messages import show_messages  # noqa: E402
@@ -63,3 +76,17 @@ def forgotten() -> Iterator[None]:
             del table[name]
     for name in [name for name in sys.modules if name.startswith(("floss_example", "broken", "my_"))]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def no_pictures():
+    """For tests that look at no picture: drawing takes several times as long as a tiny run."""
+    with without_pictures():
+        yield
+
+
+def pytest_collection_finish():
+    """What has been imported stays, and what a test leaves can wait: looking for garbage takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import copy
+import functools
 import re
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -143,8 +144,14 @@ def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any
     _store_extensions(overrides)
     with as_config_errors(command):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
-        composer = Composer(command)
+        composer = _composer(command)
         return [make(composer.values(given), explicit_keys(given)) for given in batches[0]]
+
+
+@functools.cache
+def _composer(command: str) -> "Composer":
+    """For all sweeps of this process: the figures of a paper are dozens."""
+    return Composer(command)
 
 
 class Composer:

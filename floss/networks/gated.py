@@ -9,6 +9,11 @@ from torch import Tensor
 from floss.networks.stacked import align, apply, spread
 
 
+def scaled(factor: Tensor, tangent: Tensor) -> Tensor:
+    """diag(factor) tangent, for factors [..., N] and tangent vectors [..., N, k]."""
+    return factor[..., None] * tangent
+
+
 class GatedStep(ABC):
     """A one-step map with input weights V [*R, G, S] and biases b [*R, G] of G gates in all."""
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.networks.cell import Cell, Draw, Parameters
-from floss.networks.gated import GatedStep
+from floss.networks.gated import GatedStep, scaled
 from floss.networks.stacked import align, apply
 
 
@@ -60,13 +60,9 @@ class GRUStep(GatedStep):
         """The next state, and D q for tangent vectors q [..., N, k]."""
         r, z, n, inner = self._gates(h, self.drive(h, x))
         dr, dz, dn = (align(self.W, h, 2) @ q).chunk(3, -2)
-
-        def times(factor: Tensor, tangent: Tensor) -> Tensor:
-            return factor[..., None] * tangent
-
         slope = (1 - z) * (1 - n * n)
-        pushed = times(z, q) + times((h - n) * z * (1 - z), dz)
-        pushed = pushed + times(slope * r, dn) + times(slope * inner * r * (1 - r), dr)
+        pushed = scaled(z, q) + scaled((h - n) * z * (1 - z), dz)
+        pushed = pushed + scaled(slope * r, dn) + scaled(slope * inner * r * (1 - r), dr)
         return n + z * (h - n), pushed
 
     def _gates(self, h: Tensor, drive: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

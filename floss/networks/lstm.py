@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.networks.cell import Cell, Draw, Parameters
-from floss.networks.gated import GatedStep
+from floss.networks.gated import GatedStep, scaled
 from floss.networks.stacked import align, apply
 
 
@@ -76,13 +76,9 @@ class LSTMStep(GatedStep):
         before, (i, f, g, o), tanh_c, c = self._gates(state, self.drive(state, x))
         outputs = self.W.shape[-1]
         di, df, dg, do = (align(self.W, state, 2) @ q[..., :outputs, :]).chunk(4, -2)
-
-        def times(factor: Tensor, tangent: Tensor) -> Tensor:
-            return factor[..., None] * tangent
-
-        dc = times(f, q[..., outputs:, :]) + times(before * f * (1 - f), df)
-        dc = dc + times(g * i * (1 - i), di) + times(i * (1 - g * g), dg)
-        dh = times(tanh_c * o * (1 - o), do) + times(o * (1 - tanh_c * tanh_c), dc)
+        dc = scaled(f, q[..., outputs:, :]) + scaled(before * f * (1 - f), df)
+        dc = dc + scaled(g * i * (1 - i), di) + scaled(i * (1 - g * g), dg)
+        dh = scaled(tanh_c * o * (1 - o), do) + scaled(o * (1 - tanh_c * tanh_c), dc)
         if self.projection is not None:
             dh = self.projection @ dh
         return torch.cat((self._project(o * tanh_c), c), -1), torch.cat((dh, dc), -2)

@@ -33,17 +33,10 @@ class Adam:
             index: rows of the ensemble that the gradient belongs to, ascending.
         """
         everyone = len(index) == len(self.steps)  # then the rows are in place, in order
-
-        def write(whole: Tensor, rows: Tensor, old: Tensor) -> None:
-            kept = torch.where(active.reshape((-1,) + (1,) * (old.ndim - 1)), rows, old)
-            if everyone:
-                whole.copy_(kept)
-            else:
-                whole.index_copy_(0, index, kept)
-
+        rows = None if everyone else index
         before = self.steps if everyone else self.steps[index]
         t = before.double() + 1.0
-        write(self.steps, before + 1, before)
+        _write(self.steps, rows, before + 1, before, active)
         for name, g in gradient.items():
             old = [each[name] if everyone else each[name][index] for each in (parameters, self.mean, self.square)]
             p, mean, square = old
@@ -53,9 +46,9 @@ class Adam:
             m = mean.lerp(g, 0.1)
             v = (square * 0.999).addcmul_(g, g, value=0.001)
             change = m / v.sqrt().mul_(correction).add_(1e-8)
-            write(parameters[name], p - change.mul_(rate), p)
-            write(self.mean[name], m, mean)
-            write(self.square[name], v, square)
+            _write(parameters[name], rows, p - change.mul_(rate), p, active)
+            _write(self.mean[name], rows, m, mean, active)
+            _write(self.square[name], rows, v, square, active)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, as flat named tensors."""
@@ -67,6 +60,15 @@ class Adam:
         """Take over what `state` returned."""
         for name, value in self.state().items():
             value.copy_(state[name])
+
+
+def _write(whole: Tensor, rows: Tensor | None, new: Tensor, old: Tensor, active: Tensor) -> None:
+    """Put the new values of active networks, and the old ones of the others, into some rows or the whole."""
+    kept = torch.where(active.reshape((-1,) + (1,) * (old.ndim - 1)), new, old)
+    if rows is None:
+        whole.copy_(kept)
+    else:
+        whole.index_copy_(0, rows, kept)
 
 
 def clip_gradient(gradient: Float[Tensor, "R *rest"], limit: float) -> Float[Tensor, "R *rest"]:

@@ -43,6 +43,11 @@ MANY = ("seeds=2", "flossing.k=[1,2]", "flossing.target=[-0.5,0]")
 Row = dict[str, str]
 
 
+def touch_picture(folder: Path) -> None:
+    """What stands for drawing an analysis: the picture by which it is known to be drawn."""
+    (folder / f"{folder.name.partition('-')[0]}.svg").touch()
+
+
 def done(folder: Path, command: str, *overrides: str) -> Path:
     """The folder of the tables of `floss COMMAND TINY OVERRIDES`."""
     said = inside(folder, command, *TINY[command], *overrides)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from analysis.analyses import COLUMNS, TABLES, TINY, TRANSIENT, contents, done, near, numbers, pick
-from command import inside, job, rows, run_jobs
+from command import inside, job, rows, run_jobs, without_pictures
 from problems import DOUBLE
 from twins import step_twin
 
@@ -36,11 +36,12 @@ TRAINED = (
 @pytest.fixture(scope="module")
 def training_runs(tmp_path_factory) -> dict[str, Path]:
     """Folders of short training runs, by architecture."""
-    folder = tmp_path_factory.mktemp("trained")
-    vanilla = job(*TRAINED, f"results={folder}")
-    lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
-    for each in (vanilla, lstm):
-        assert set(run_jobs([each]).status.values()) == {"done"}
+    with without_pictures():
+        folder = tmp_path_factory.mktemp("trained")
+        vanilla = job(*TRAINED, f"results={folder}")
+        lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
+        for each in (vanilla, lstm):
+            assert set(run_jobs([each]).status.values()) == {"done"}
     return {"vanilla": vanilla.folder, "lstm": lstm.folder}
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analysis.analyses import COMMANDS, TINY, contents, done
-from command import analysis, files, inside, start
+from analysis.analyses import COMMANDS, TINY, contents, done, touch_picture
+from command import analysis, files, inside, start, without_pictures
 from torch import Tensor
 
 from floss.analysis import run
@@ -21,8 +21,7 @@ from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, Path]:
     """Folders of both analyses, computed in one go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("floss.figures.draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
+    with without_pictures(instead=touch_picture):
         return {command: done(tmp_path_factory.mktemp(command), command, "seeds=2") for command in COMMANDS}
 
 

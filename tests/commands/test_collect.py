@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command import TINY, inside, jobs, rows
+from command import TINY, inside, jobs, rows, without_pictures
 from commands.run_folders import METRICS, SUMMARY, held, names
 
 
@@ -14,7 +14,8 @@ def many(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     tiny = (*TINY, "seed=9", "seeds=2")
     for line in ((*tiny, "flossing=pre,none", "d=10,2"), (*tiny, "flossing=none", "d=3", "task=copy")):
-        done = inside(folder, "train", "-m", *line)
+        with without_pictures():
+            done = inside(folder, "train", "-m", *line)
         assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -87,6 +88,7 @@ def test_collect_takes_the_networks_with_some_values(many, line):
         assert ours == [theirs[0], *(line for line, keep in zip(theirs[1:], kept, strict=True) if keep)]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_collect_compares_numbers_as_they_are_written(tmp_path):
     """Nine digits of a gain, and all digits of a seed, of which a float has only sixteen."""
     seed = 2**53 + 1
@@ -140,8 +142,10 @@ def test_a_damaged_network_is_not_collected_as_done(many, tmp_path):
 def test_what_was_collected_is_nothing_to_draw(many, tmp_path):
     shutil.copytree(many / "results", tmp_path / "results")
     collected(tmp_path)
-    done = inside(tmp_path, "figures")
+    with without_pictures(instead=lambda folder: [folder / "picture"]):
+        done = inside(tmp_path, "figures")
     assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 7  # five jobs and two sweeps
     assert not [line for line in done.stdout.splitlines() if "collected" in line]
 
 

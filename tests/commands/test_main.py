@@ -1,21 +1,57 @@
 """The command line as a person meets it: help, completion, and one line for what is wrong."""
 
+import json
 import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from command import TINY, floss, inside
+from command import ENVIRONMENT, TINY, floss, inside, installed
 
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import known_keys
 
+HELPS = ("--help", "--version", *(f"{command} --help" for command in COMMANDS))
+ASK = """
+import contextlib, io, json, sys
+from floss.commands.main import main
 
-def test_help_lists_the_commands(tmp_path):
-    done = floss(tmp_path, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.findall(r"^  (\w+) {2,}\S", done.stdout, re.MULTILINE) == list(COMMANDS)
+answers = {}
+for line in sys.argv[1:]:
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["floss", *line.split()]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+    loaded = [name for name in ("torch", "matplotlib", "pandas") if name in sys.modules]
+    answers[line] = status, out.getvalue(), err.getvalue(), loaded
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps(tmp_path_factory) -> dict[str, tuple[int, str, str, list[str]]]:
+    """Status, output, complaints and what is imported by then of everything that helps, one after the other."""
+    folder = tmp_path_factory.mktemp("helps")
+    program = [sys.executable, "-c", ASK, *HELPS]
+    done = subprocess.run(program, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert not any(folder.iterdir())
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+def test_the_installed_program_helps(tmp_path, helps, arguments):
+    done = installed(tmp_path, *arguments)
+    assert [done.returncode, done.stdout, done.stderr] == list(helps[" ".join(arguments)])[:3]
+
+
+def test_help_lists_the_commands(helps):
+    status, out, err, _ = helps["--help"]
+    assert (status, err) == (0, "")
+    assert re.findall(r"^  (\w+) {2,}\S", out, re.MULTILINE) == list(COMMANDS)
 
 
 def test_without_a_command_the_help_is_shown_and_nothing_done(tmp_path):
@@ -24,38 +60,30 @@ def test_without_a_command_the_help_is_shown_and_nothing_done(tmp_path):
 
 
 def test_version(tmp_path):
-    assert re.fullmatch(r"floss \d+\.\d+\.\d+\n", floss(tmp_path, "--version").stdout)
+    assert re.fullmatch(r"floss \d+\.\d+\.\d+\n", installed(tmp_path, "--version").stdout)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
-def test_help_does_not_wait_for_torch(tmp_path, arguments):
-    program = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*(m for m in ('torch', 'matplotlib', 'pandas') if m in sys.modules)))\n"
-        "from floss.commands.main import main\n"
-        "main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    *text, modules = done.stdout.splitlines()
-    assert text
-    assert modules == ""
+@pytest.mark.parametrize("line", HELPS)
+def test_help_does_not_wait_for_torch(helps, line):
+    status, out, _, loaded = helps[line]
+    assert status == 0
+    assert out
+    assert loaded == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_names_every_key_with_what_it_takes(tmp_path, command):
-    done = floss(tmp_path, command, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    explained = dict(re.findall(r"^  ([\w.]+) {2,}(\S.*)$", done.stdout, re.MULTILINE))
+def test_help_of_a_command_names_every_key_with_what_it_takes(helps, command):
+    status, out, err, _ = helps[f"{command} --help"]
+    assert (status, err) == (0, "")
+    explained = dict(re.findall(r"^  ([\w.]+) {2,}(\S.*)$", out, re.MULTILINE))
     for name, field in known_keys(COMMANDS[command].job).items():
         if name not in ("task.name", "task.delay", "arch.name", "flossing.name", "scale"):
             assert field.metadata["check"].allowed in explained[name], name
     if command in ("train", "plan", "sbatch"):
-        assert "flossing: during, early, none, pre, throughout" in done.stdout
-        assert "task: copy, spatial_xor, xor, xor_continuous" in done.stdout
+        assert "flossing: during, early, none, pre, throughout" in out
+        assert "task: copy, spatial_xor, xor, xor_continuous" in out
     if command in ("train", "plan", "sbatch", "spectrum", "condition"):
-        assert "arch: gru, linear, lru, lstm, relu, vanilla" in done.stdout
+        assert "arch: gru, linear, lru, lstm, relu, vanilla" in out
 
 
 WRONG = {

@@ -13,6 +13,8 @@ from commands.run_folders import SWEEP, held
 from floss.sweep import ensemble_run as experiment
 from floss.sweep.forecast import duration
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 PLANNED = (*SWEEP, "seeds=2", "device=cpu", "engine=torch")
 
 

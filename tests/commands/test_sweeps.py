@@ -103,6 +103,7 @@ def test_a_sweep_that_is_finished_computes_nothing(swept):
     assert changed == set(swept.glob("results/sweep-*/*.[ps][nv]g"))  # these are drawn again, the same
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_sweep_says_once_what_several_jobs_have_to_say(tmp_path):
     done = inside(tmp_path, "train", "-m", *TINY, "task=copy", "flossing=during,none", "d=2,4")
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import TINY, files, floss, job, rows
+from command import TINY, files, floss, installed, job, rows
 from commands.run_folders import METRICS, RUN_FILES, SUMMARY, TABLES, held, names, only
 
 from floss.jobs.train import config_values, config_yaml
@@ -21,7 +21,7 @@ JOB = (*TINY, "flossing.at=[0,10]", "seeds=2")
 def finished(tmp_path_factory) -> Path:
     """The folder in which `floss train TINY` ran once."""
     folder = tmp_path_factory.mktemp("finished")
-    done = floss(folder, "train", *JOB)
+    done = installed(folder, "train", *JOB)
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 

@@ -26,7 +26,7 @@ from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.files import write_whole
 from floss.sweep import ensemble_run as experiment
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def a_number(path: Path) -> None:

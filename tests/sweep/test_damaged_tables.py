@@ -11,7 +11,7 @@ from sweep.tiny_runs import assert_same, computed, copied, ensemble, parameters,
 from floss.jobs.train import TrainJob
 from floss.sweep.networks import network_ids
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def said_damaged(count: int, folder: Path) -> str:

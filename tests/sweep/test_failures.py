@@ -1,14 +1,11 @@
 """Networks that raise, diverge or do not fit into memory are rows, and take no other with them."""
 
-import subprocess
-import sys
 import weakref
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
-from command import ENVIRONMENT, TINY, floss, inside, job, jobs, rows, run_jobs
+from command import TINY, floss, inside, job, jobs, rows, run_jobs
 from sweep.stacked_sweep import SWEEP, by_job, computed, ensembles
 
 from floss.runtime.interrupt import Interrupt
@@ -20,9 +17,7 @@ from floss.training import engines
 from floss.training.training import Training
 
 RAISING = """
-import sys
 from floss.training.training import Training
-from floss.commands.main import main
 
 train = Training.train_epochs
 
@@ -32,18 +27,13 @@ def raising(self, count):
     return train(self, count)
 
 Training.train_epochs = raising
-sys.argv = ["floss", *sys.argv[1:]]
-main()
 """
 
-
-def with_a_network_that_raises(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    program = [sys.executable, "-c", RAISING, *arguments]
-    return subprocess.run(program, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def test_a_network_that_raises_takes_no_other_with_it(stacked, tmp_path):
-    done = with_a_network_that_raises(tmp_path, "train", "-m", *SWEEP)
+    done = floss(tmp_path, "train", "-m", *SWEEP, pictures=False, first=RAISING)
     assert done.returncode == 1
     assert "networks 10 done, 2 failed\n" in done.stdout
     assert 'xor d=4 flossing=none seed=1: RuntimeError: out of luck, as it "happens"' in done.stdout
@@ -59,7 +49,7 @@ def test_a_network_that_raises_takes_no_other_with_it(stacked, tmp_path):
     # What is left of the attempts to compute them together is gone, but for what failed.
     left = [row["status"] for folder in ensembles(tmp_path / "results") for row in rows(folder / "summary.csv")]
     assert Counter(left)["done"] == 10
-    again = floss(tmp_path, "train", "-m", *SWEEP)  # now it does not raise
+    again = floss(tmp_path, "train", "-m", *SWEEP, pictures=False)  # now it does not raise
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.endswith("networks 12 done\n")
     assert by_job(tmp_path / "results") == theirs
@@ -67,9 +57,10 @@ def test_a_network_that_raises_takes_no_other_with_it(stacked, tmp_path):
 
 def test_the_next_start_repeats_exactly_what_failed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert with_a_network_that_raises(tmp_path, "train", *TINY, "seeds=4", "flossing=pre").returncode == 1
+    arguments = ("train", *TINY, "seeds=4", "flossing=pre")
+    assert floss(tmp_path, *arguments, pictures=False, first=RAISING).returncode == 1
     seen = computed(monkeypatch)
-    done = inside(tmp_path, "train", *TINY, "seeds=4", "flossing=pre")
+    done = inside(tmp_path, *arguments)
     assert done.returncode == 0
     assert seen == [network_ids(job(*TINY, "flossing=pre", "seed=1"))]
 

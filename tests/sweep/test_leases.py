@@ -30,7 +30,7 @@ from floss.sweep.networks import network_ids
 from floss.sweep.stacking import Stack
 from floss.sweep.store import Store
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 class Clock:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from command import floss, job, rows, start
 from sweep.tiny_runs import (
     INTERRUPTED_VIEW,
@@ -26,12 +25,9 @@ from sweep.tiny_runs import (
     statuses,
 )
 
-from floss.jobs.train import TrainJob
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.locks import locked
 from floss.sweep import run as sweep
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 EPISODE, EPOCHS = 100, 500
 
@@ -64,13 +60,6 @@ def suspend(process: "subprocess.Popen[str]") -> None:
     assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
 
 
-def without_picture(one: TrainJob) -> TrainJob:
-    """The same job; a picture lies in its folder already, because drawing takes as long as computing."""
-    one.folder.mkdir(parents=True)
-    (one.folder / "learning_curves.svg").touch()
-    return one
-
-
 def test_killed_at_random_moments(tmp_path, undisturbed_long):
     """SIGKILL cannot be answered: what is on disk at any moment must do."""
     generator = random.Random(20231)
@@ -78,7 +67,7 @@ def test_killed_at_random_moments(tmp_path, undisturbed_long):
     folder = ensemble(one)
     for least, most in ((10, 70), (110, 220), (255, 325)):  # about the first episode, training, the second episode
         moment = generator.randrange(least, most)
-        process = start(tmp_path, "train", *LONG)
+        process = start(tmp_path, "train", *LONG, pictures=False)
         wait(process, lambda: progress(folder)[0] >= moment)  # noqa: B023
         time.sleep(generator.uniform(0, 0.02))
         process.kill()
@@ -87,8 +76,7 @@ def test_killed_at_random_moments(tmp_path, undisturbed_long):
         assert statuses(folder) == ["interrupted"] * 2
         assert not one.folder.exists()
     age(folder)
-    without_picture(one)
-    done = floss(tmp_path, "train", *LONG)
+    done = floss(tmp_path, "train", *LONG, pictures=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert_same(one, undisturbed_long)
     assert all(float(row["seconds"]) > 1800 for row in rows(folder / "summary.csv"))  # it did not begin again
@@ -101,7 +89,7 @@ def test_signals(tmp_path):
     folder = ensemble(one)
     for number in (signal.SIGINT, signal.SIGUSR2):
         before = progress(folder)[0]
-        process = start(tmp_path, "train", *LONG)
+        process = start(tmp_path, "train", *LONG, pictures=False)
         wait(process, lambda: progress(folder)[0] > before)  # noqa: B023
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -114,7 +102,7 @@ def test_signals(tmp_path):
 
 def test_a_second_signal_leaves_at_once(tmp_path):
     folder = ensemble(job(*LONG, f"results={tmp_path / 'results'}"))
-    process = start(tmp_path, "train", *LONG)
+    process = start(tmp_path, "train", *LONG, pictures=False)
     wait(process, lambda: progress(folder)[0])
     suspend(process)  # so that both come in the same moment
     process.send_signal(signal.SIGINT)
@@ -127,13 +115,13 @@ def test_a_second_signal_leaves_at_once(tmp_path):
 
 
 def test_a_second_process_waits_and_every_network_is_computed_once(tmp_path, undisturbed_long):
-    one = without_picture(job(*LONG, f"results={tmp_path / 'results'}"))
+    one = job(*LONG, f"results={tmp_path / 'results'}")
     folder = ensemble(one)
-    first = start(tmp_path, "train", *LONG)
+    first = start(tmp_path, "train", *LONG, pictures=False)
     wait(first, lambda: progress(folder)[0])
     suspend(first)  # so that it is not done before the second one comes
     before = contents(folder)
-    second = start(tmp_path, "train", *LONG, "parts=1")  # the default, to tell the two commands
+    second = start(tmp_path, "train", *LONG, "parts=1", pictures=False)  # the default, to tell the two commands
     assert second.stderr
     line = second.stderr.readline()
     assert re.fullmatch(said_waiting(2, first.pid), line)
@@ -150,13 +138,13 @@ def test_a_second_process_waits_and_every_network_is_computed_once(tmp_path, und
 
 
 def test_whoever_waits_takes_over_from_the_checkpoint_of_a_dead_process(tmp_path, undisturbed_long):
-    one = without_picture(job(*LONG, f"results={tmp_path / 'results'}"))
+    one = job(*LONG, f"results={tmp_path / 'results'}")
     folder = ensemble(one)
-    first = start(tmp_path, "train", *LONG)
+    first = start(tmp_path, "train", *LONG, pictures=False)
     wait(first, lambda: progress(folder)[0] > EPISODE)
     suspend(first)
     age(folder)
-    second = start(tmp_path, "train", *LONG, "parts=1")
+    second = start(tmp_path, "train", *LONG, "parts=1", pictures=False)
     assert second.stderr
     assert re.fullmatch(said_waiting(2, first.pid), second.stderr.readline())
     first.kill()

@@ -32,7 +32,7 @@ from floss.runtime.locks import locked
 from floss.sweep.networks import network_ids
 from floss.sweep.store import ENSEMBLES
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 

@@ -14,6 +14,8 @@ from floss.jobs.compose import Composer
 from floss.sweep import run as sweep
 from floss.sweep.networks import network_ids
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 # --- the same rows however they are run --------------------------------------------------------------------------
 
 
@@ -166,7 +168,7 @@ def test_jobs_that_share_networks_compute_them_once(tmp_path, monkeypatch):
 def test_two_processes_share_a_sweep(stacked, tmp_path):
     """Both end with all rows, and no network is computed twice."""
     argument = (*SWEEP, "parts=6")
-    both = [start(tmp_path, "train", "-m", *argument) for _ in range(2)]
+    both = [start(tmp_path, "train", "-m", *argument, pictures=False) for _ in range(2)]
     for process in both:
         out, err = process.communicate(timeout=110)
         assert process.returncode == 0, err
@@ -191,6 +193,6 @@ def test_views_can_be_deleted_and_come_again(stacked, tmp_path):
     import shutil
 
     shutil.copytree(stacked / "results" / "ensembles", tmp_path / "results" / "ensembles")
-    done = floss(tmp_path, "train", "-m", *SWEEP)
+    done = floss(tmp_path, "train", "-m", *SWEEP, pictures=False)
     assert done.stdout.count("known    xor") == 4
     assert by_job(tmp_path / "results") == by_job(stacked / "results")

@@ -11,6 +11,8 @@ from floss.sweep.folders import write_selection
 from floss.sweep.networks import network_ids
 from floss.sweep.store import Lease, Store
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""

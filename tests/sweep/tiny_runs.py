@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command import TINY, expand, job, rows, run_jobs
+from command import TINY, expand, job, rows, run_jobs, without_pictures
 
 from floss.jobs.train import TrainJob
 from floss.sweep import run as sweep
@@ -48,7 +48,8 @@ def copied(one: TrainJob, folder: Path) -> TrainJob:
 
 def computed(one: TrainJob) -> TrainJob:
     """The job itself, once it is computed in this process."""
-    run_jobs([one])
+    with without_pictures():
+        run_jobs([one])
     return one
 
 

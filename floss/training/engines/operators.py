@@ -6,7 +6,7 @@ float32 or float64; seeds, delays, k and epochs int64. Networks are spread over 
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,24 @@ NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
 FLOSSED = NAMES[:3]
 TASK_NUMBERS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
 _GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
+
+_library = torch.library.Library("floss", "DEF")
+
+
+def _operator(*mutates: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function an operator of torch, which changes the arguments of these names in place.
+
+    `torch.library.custom_op` does the same, but the first call of what it makes imports torch's compiler, which takes
+    longer than many a run.
+    """
+
+    def registered(function: Callable[..., Any]) -> Any:
+        schema = torch.library.infer_schema(function, mutates_args=mutates)
+        _library.define(f"{function.__name__}{schema}")
+        _library.impl(function.__name__, function, "CPU")
+        return getattr(torch.ops.floss, function.__name__)
+
+    return registered
 
 
 def _pointers(tensors: Sequence[Tensor], array: Any = Pointers) -> Any:
@@ -69,7 +87,7 @@ def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Ten
     )
 
 
-@torch.library.custom_op("floss::task_gradient", mutates_args=(), device_types="cpu")
+@_operator()
 def task_gradient(parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str) -> list[Tensor]:
     """Loss [R] and accuracy [R] in float64, and the gradient of each of W, V, b, U, c, h0, on inputs x [R, T, B, S]."""
     parameters = [p.contiguous() for p in parameters]
@@ -92,9 +110,7 @@ def task_gradient(parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str)
     return [loss.clone(), accuracy.clone(), *gradient]
 
 
-@torch.library.custom_op(
-    "floss::train", mutates_args=("parameters", "mean", "square", "adam_steps", "diverged_at"), device_types="cpu"
-)
+@_operator("parameters", "mean", "square", "adam_steps", "diverged_at")
 def train(
     parameters: Sequence[Tensor],
     mean: Sequence[Tensor],
@@ -138,7 +154,7 @@ def train(
     return measured
 
 
-@torch.library.custom_op("floss::evaluate", mutates_args=(), device_types="cpu")
+@_operator()
 def evaluate(parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, steps: int, batches: int) -> Tensor:
     """Mean loss and accuracy over batches of evaluation data, [2, R] float64."""
     measured = torch.empty(2, len(seeds), dtype=torch.float64)
@@ -186,7 +202,7 @@ def _intervals(steps: int, t_ons: int, transient: int) -> Tensor:
     return intervals
 
 
-@torch.library.custom_op("floss::flossing_gradient", mutates_args=(), device_types="cpu")
+@_operator()
 def flossing_gradient(
     parameters: Sequence[Tensor], inputs: Tensor, q0: Tensor, k: Tensor, target: Tensor, t_ons: int, transient: int
 ) -> list[Tensor]:
@@ -219,9 +235,7 @@ def flossing_gradient(
     return [loss, exponents, *gradient]
 
 
-@torch.library.custom_op(
-    "floss::floss", mutates_args=("parameters", "mean", "square", "adam_steps"), device_types="cpu"
-)
+@_operator("parameters", "mean", "square", "adam_steps")
 def floss(
     parameters: Sequence[Tensor],
     mean: Sequence[Tensor],
