@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,10 @@ from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import COMMANDS
 from floss.jobs.train import TrainJob, train_job
+from floss.sweep.networks import NetworkJobs
+from floss.sweep.request import Request
+from floss.sweep.run import run
+from floss.sweep.summary import Outcome
 
 FLOSS = str(Path(sys.executable).with_name("floss"))
 TINY = ("scale=smoke", "arch.n=8", "flossing.k=4", "train.steps=20", "train.batch=2", "d=4")
@@ -74,6 +79,16 @@ def jobs(*overrides: str) -> list[TrainJob]:
 def job(*overrides: str) -> TrainJob:
     """The job of `floss train OVERRIDES`, checked, in this process."""
     return jobs(*overrides)[0]
+
+
+def expand(of: Sequence[TrainJob]) -> NetworkJobs:
+    """The networks that some jobs ask for."""
+    return Request(of).networks if of else {}
+
+
+def run_jobs(of: Sequence[TrainJob]) -> Outcome:
+    """Compute what is missing of some jobs, and write their folders; draws nothing."""
+    return run(Request(of))
 
 
 def analysis(command: str, *overrides: str) -> Any:

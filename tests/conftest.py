@@ -34,6 +34,9 @@ CHECKED = (
 
 install_import_hook(CHECKED, "beartype.beartype")
 
+from floss.runtime.messages import show_messages  # noqa: E402
 from floss.training import engines  # noqa: E402
+
+show_messages()
 
 engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test

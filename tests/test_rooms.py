@@ -1,43 +1,47 @@
-"""The import arrows of the design, and what may stand nowhere in the sources; read from the syntax trees."""
+"""The rooms: what each may import, and what may stand nowhere in the sources; read from the syntax trees."""
 
 import ast
+import functools
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "floss").rglob("*.py"))
 
-# From the bottom to the top. A module imports from its own layer and from those below it.
-# The numerical core lies at the bottom, so it knows of nothing around it. A new module goes into the lowest layer that
-# lies above all that it imports.
-CORE_LAYERS = (
-    "random qr_decomposition activation schedule dimension",
-    "orthonormalisation jacobian bptt adam",
-    "lyapunov reduced_adjoint rate_spectrum flow",
-    "cells tasks history covariant condition exact_condition",
-    "modules flossing diagnostics ensemble",
-    "torch_engine",
-    "training",
-)
-OUTER_LAYERS = (
-    "keys interrupt results packing engines",
-    "memory checkpoint figures slurm device progress",
-    "config",
-    "planner analysis bench",
-    "store help",
-    "experiment compose",
-    "views resources",
-    "outcome forecast",
-    "sweep",
-    "hydra_plugin train_commands paper",
-    "cli",
-)
-LAYERS = tuple(set(layer.split()) for layer in CORE_LAYERS + OUTER_LAYERS)
-CORE = set(" ".join(CORE_LAYERS).split())
+CORE = {"lyapunov", "networks", "tasks", "training", "random"}
+BELOW_COMMANDS = {*CORE, "errors", "runtime", "jobs", "sweep", "analysis", "bench", "figures", "papers"}
+# What a room may import from others, `room` or `room.module`.
+MAY_IMPORT: dict[str, set[str]] = {
+    "random": set(),
+    "errors": set(),
+    "lyapunov": {"random"},
+    "tasks": {"random"},
+    "networks": {"lyapunov", "random"},
+    "training": {"networks", "lyapunov", "tasks", "random"},
+    "runtime": {"errors"},
+    "jobs": {"errors", "runtime", *CORE},
+    "sweep": {"jobs", "runtime", "training", "errors"},
+    "analysis": {"jobs", "runtime", "errors", *CORE},
+    "bench": {"jobs", "runtime", "errors", *CORE},
+    "figures": {"runtime.files", "training.schedule"},
+    "papers": BELOW_COMMANDS - {"papers"},
+    "commands": BELOW_COMMANDS,
+}
+# jobs answers --help without torch: it imports the core inside functions alone.
+INSIDE_FUNCTIONS = {"jobs": CORE}
+FILES = 4
+"""Modules beside the rooms: the public names, random numbers, errors, and room for one more."""
+ROOMS = 12
+
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}
-FILES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "subprocess", "sys", "logging"}
+FILE_MODULES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "subprocess", "sys", "logging"}
+NATIVE_BUILD = {"floss/training/engines/build.py"}
+"""Building the native engine reads and writes files, unlike the rest of the core."""
+SAYS = {"floss/training/engines/__init__.py", "floss/training/engines/graph.py"}
+"""Engines that say on stderr, once, that they go a slower way."""
 NEVER = ("_target_", "instantiate(", "experimental-rerun", "experimental_rerun")
 PLUGIN = """{"_target_": f"{PLUGINS}.{_class}", **_more}"""
 """Hydra's own protocol for plugins, the one place where a class is named by a text."""
@@ -45,80 +49,154 @@ INSTALLED_AS = {"floss.commands.hydra_plugin": "hydra_plugins.floss"}
 """Folders that are not the package of their own name: Hydra looks for plugins in `hydra_plugins` alone."""
 
 
-def module_of(path: Path) -> str:
-    """First name below `floss` of a source file."""
-    return path.relative_to(ROOT / "floss").parts[0].removesuffix(".py")
-
-
-def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def calls(path: Path) -> set[str]:
-    """Names of functions that a file calls, without their objects."""
-    called = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-    return {f.attr if isinstance(f, ast.Attribute) else f.id for f in called if isinstance(f, ast.Attribute | ast.Name)}
-
-
-def bare_calls(path: Path) -> set[str]:
-    """Names that a file calls as they are: builtins, and functions and classes of its own or imported."""
-    called = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-    return {f.id for f in called if isinstance(f, ast.Name)}
-
-
-def core_files() -> list[Path]:
-    return [path for path in SOURCES if module_of(path) in CORE]
-
-
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_every_module_has_a_layer():
-    assert set().union(*LAYERS) == {module_of(path) for path in SOURCES} - {"__init__"}
-    assert sum(map(len, LAYERS)) == len(set().union(*LAYERS))
+def room_of(path: Path) -> str:
+    """First name below `floss` of a source file."""
+    return path.relative_to(ROOT / "floss").parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_point_downwards(path):
-    if module_of(path) == "__init__":
-        return
-    (level,) = (i for i, layer in enumerate(LAYERS) if module_of(path) in layer)
-    below = set().union(*LAYERS[: level + 1])
-    ours = {name.split(".")[1] for name in imports(path) if name.startswith("floss.")}
-    assert ours <= below
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports(path: Path, *, inside_functions: bool = True) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything that a file imports; imports for types alone are none."""
+    stack: list[ast.AST] = [tree(path)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions:
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno}: relative import"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        stack += ast.iter_child_nodes(node)
+
+
+def rooms_of(path: Path, **where: bool) -> Iterator[tuple[int, str, str]]:
+    """Line, room and module of every import from another room."""
+    for line, name in imports(path, **where):
+        parts = name.split(".")
+        if parts[0] == "floss" and len(parts) > 1 and parts[1] != room_of(path):
+            yield line, parts[1], ".".join(parts[1:3])
+
+
+def files_of(room: str) -> list[Path]:
+    return [path for path in SOURCES if room_of(path) == room]
+
+
+def calls(path: Path, *, of_objects: bool = True) -> set[str]:
+    """Names of functions that a file calls, without their objects."""
+    called = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    names = {f.id for f in called if isinstance(f, ast.Name)}
+    return names | ({f.attr for f in called if isinstance(f, ast.Attribute)} if of_objects else set())
+
+
+def core_files() -> list[Path]:
+    return [path for path in SOURCES if room_of(path) in CORE]
+
+
+def test_the_listing_is_short():
+    entries = [path for path in (ROOT / "floss").iterdir() if path.name != "__pycache__"]
+    assert {room_of(path) for path in SOURCES} - {"__init__"} == MAY_IMPORT.keys()
+    assert sum(path.is_dir() for path in entries) <= ROOMS
+    assert sum(path.suffix == ".py" for path in entries) <= FILES
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_what_it_may(room):
+    wrong = [
+        f"{name_of(path)}:{line} imports {module}"
+        for path in files_of(room)
+        for line, other, module in rooms_of(path)
+        if not {other, module} & MAY_IMPORT[room]
+    ]
+    assert not wrong, f"{room} may import {', '.join(sorted(MAY_IMPORT[room])) or 'nothing'}: {'; '.join(wrong)}"
+
+
+@pytest.mark.parametrize("room", INSIDE_FUNCTIONS)
+def test_what_takes_time_is_imported_inside_functions(room):
+    wrong = [
+        f"{name_of(path)}:{line} imports {module}"
+        for path in files_of(room)
+        for line, other, module in rooms_of(path, inside_functions=False)
+        if other in INSIDE_FUNCTIONS[room]
+    ]
+    assert not wrong, "; ".join(wrong)
+
+
+def test_rooms_import_each_other_in_no_circle():
+    left = {room: {name.split(".")[0] for name in others} for room, others in MAY_IMPORT.items()}
+    while free := {room for room, others in left.items() if not others & left.keys()}:
+        for room in free:
+            del left[room]
+    assert not left, f"in a circle: {sorted(left)}"
+
+
+def test_modules_import_each_other_in_no_circle():
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+    left = {}
+    for name, path in names.items():
+        wanted = {module for _, module in imports(path, inside_functions=False)}
+        wanted |= {module.rpartition(".")[0] for module in wanted}
+        left[name] = (wanted & names.keys()) - {name, "floss"}
+        left[name] -= {package for package in left[name] if name.startswith(f"{package}.")}  # is imported before it
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        for name in free:
+            del left[name]
+    assert not left, f"in a circle, or behind one: {sorted(left)}"
+
+
+def test_papers_do_not_know_each_other():
+    papers = {path.parent.name for path in (ROOT / "floss" / "papers").glob("*/__init__.py")} - {"report"}
+    assert papers
+    for path in files_of("papers"):
+        own = path.relative_to(ROOT / "floss" / "papers").parts[0]
+        for line, name in imports(path):
+            if name.startswith("floss.papers.") and (other := name.split(".")[2]) in papers:
+                assert other == own, f"{name_of(path)}:{line} imports {name}"
+
+
+def test_nobody_imports_the_public_names():
+    """They are for users; inside, a name is imported from where it is defined."""
+    public = {name for name in (ROOT / "floss" / "__init__.py").read_text().split('"') if name.isidentifier()}
+    modules = {room_of(path) for path in SOURCES}
+    for path in SOURCES:
+        wrong = [name for _, name in imports(path) if name in {f"floss.{word}" for word in public - modules}]
+        assert room_of(path) == "__init__" or not wrong, f"{name_of(path)} imports {wrong}"
 
 
 @pytest.mark.parametrize("path", core_files(), ids=name_of)
 def test_the_core_knows_of_no_file_and_no_screen(path):
-    top = {name.split(".")[0] for name in imports(path)}
-    assert not top & (NOT_IN_CORE | FILES)
-    ours = {name.split(".")[1] for name in imports(path) if name.startswith("floss.")}
-    assert ours <= CORE
-    assert not calls(path) & {"open", "print", "save", "load_state_dict", "tofile", "fromfile"}
-    assert "input" not in bare_calls(path)  # the input of a step is another thing
+    top = {name.split(".")[0] for _, name in imports(path)}
+    if name_of(path) in NATIVE_BUILD:
+        assert not top & (NOT_IN_CORE - {"filelock"})
+        return
+    assert not top & (NOT_IN_CORE | FILE_MODULES - ({"sys"} if name_of(path) in SAYS else set()))
+    wanted = {"open", "save", "load_state_dict", "tofile", "fromfile"}
+    assert not calls(path) & (wanted if name_of(path) in SAYS else wanted | {"print"})
+    assert "input" not in calls(path, of_objects=False)  # the input of a step is another thing
 
 
-def test_figures_read_results_only():
-    for path in SOURCES:
-        if module_of(path) == "figures":
-            assert not {name.split(".")[0] for name in imports(path)} & {"torch", "hydra", "tqdm"}, path
-            ours = {name.split(".")[1] for name in imports(path) if name.startswith("floss.")}
-            assert ours <= {"figures", "results", "schedule"}, path
+def test_figures_need_no_torch():
+    for path in files_of("figures"):
+        assert not {name.split(".")[0] for _, name in imports(path)} & {"torch", "hydra", "tqdm"}, path
 
 
-def test_only_two_modules_know_hydra():
-    assert {module_of(path) for path in SOURCES if any(n.split(".")[0] == "hydra" for n in imports(path))} == {
-        "compose",
-        "hydra_plugin",
+def test_who_knows_hydra():
+    """Composing and running: nobody else."""
+    knowing = {name_of(path) for path in SOURCES if any(n.split(".")[0] == "hydra" for _, n in imports(path))}
+    assert knowing == {
+        "floss/jobs/compose.py",
+        "floss/commands/hydra_app.py",
+        "floss/commands/hydra_plugin/__init__.py",
     }
 
 
@@ -126,7 +204,7 @@ def test_only_two_modules_know_hydra():
 def test_what_hydra_must_not_be_asked(word):
     for path in [*SOURCES, *(ROOT / "conf").rglob("*.yaml"), *(ROOT / "conf").rglob("*.py")]:
         text = path.read_text()
-        if word == "_target_" and name_of(path) == "floss/compose.py":
+        if word == "_target_" and name_of(path) == "floss/jobs/compose.py":
             assert text.count(PLUGIN) == 1
             text = text.replace(PLUGIN, "")
         assert word not in text, path
@@ -135,7 +213,7 @@ def test_what_hydra_must_not_be_asked(word):
 def test_no_code_is_made_from_text_or_pickles():
     for path in SOURCES:
         assert not calls(path) & {"eval", "exec", "__import__"}, path
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
             if ast.unparse(node.func) in ("torch.load", "pickle.load", "pickle.loads"):
@@ -144,9 +222,8 @@ def test_no_code_is_made_from_text_or_pickles():
 
 @pytest.mark.parametrize("path", core_files(), ids=name_of)
 def test_what_is_public_has_a_docstring(path):
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree)
-    for node in tree.body:
+    assert ast.get_docstring(tree(path))
+    for node in tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
 
@@ -154,7 +231,7 @@ def test_what_is_public_has_a_docstring(path):
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_no_folder_is_imported_by_a_name_that_it_is_not_installed_as(path):
     """It would work in a checkout, and not in a wheel."""
-    assert not [name for name in imports(path) if name.startswith(tuple(INSTALLED_AS))]
+    assert not [name for _, name in imports(path) if name.startswith(tuple(INSTALLED_AS))]
 
 
 def test_the_package_list_has_every_folder():

@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from floss.analysis.networks import Networks
-from floss.analysis.run import Progress, Table
+from floss.analysis.networks import StackedNetworks
+from floss.analysis.progress import AnalysisBar
+from floss.analysis.run import Table
 from floss.jobs.analysis import ConditionJob
 from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
 from floss.lyapunov.condition import condition_from_exponents, condition_number
@@ -17,23 +18,23 @@ _DIMENSIONS = 40
 """Values of m in the panel against m, at most."""
 
 
-def measure_conditions(job: ConditionJob, groups: list[Networks], progress: Progress) -> dict[str, Table]:
+def measure_conditions(job: ConditionJob, groups: list[StackedNetworks], bar: AnalysisBar) -> dict[str, Table]:
     """The table condition.csv: log10 κ₂ by `method`: exact, theory (Eq. 10), or bits with so many of them."""
     rows: list[list[Any]] = []
     for networks in groups:
-        rows += _conditions(job, networks, progress)
+        rows += _conditions(job, networks, bar)
     return {"condition": (("horizon", "m", "method", "log10_condition"), rows)}
 
 
-def _conditions(job: ConditionJob, networks: Networks, progress: Progress) -> list[list[Any]]:
+def _conditions(job: ConditionJob, networks: StackedNetworks, bar: AnalysisBar) -> list[list[Any]]:
     h0 = networks.parameters["h0"][:, 0]
     size, dtype = h0.shape[-1], h0.dtype
     step = networks.cell.step(networks.parameters)
     inputs = networks.inputs(Stream.EVALUATION, job.transient + job.steps)
     q = initial_tangent(networks.seeds, size, size, dtype)
     what = "after flossing" if networks.k else "before flossing" if job.flossing.epochs else "networks"
-    progress.begin(f"Jacobians {what}", job.transient + 2 * job.steps)
-    watched = progress.watched(step)
+    bar.begin(f"Jacobians {what}", job.transient + 2 * job.steps)
+    watched = bar.watched(step)
     if job.transient:  # the state reaches the attractor and Q the Oseledets basis
         before = inputs[: job.transient]
         _, h0, q = qr_chain(watched, Chain(h0, q, before, job.transient, 1, 0), total=True)
@@ -47,22 +48,22 @@ def _conditions(job: ConditionJob, networks: Networks, progress: Progress) -> li
     times = sorted({max(1, round(job.steps * (i + 1) / job.horizons)) for i in range(job.horizons)})
     rows: list[list[Any]] = []
     for horizons, dims in ((times, several), ([job.at], every)):
-        progress.begin(f"condition numbers {what}", 0)
-        exact = condition_number(jacobians, dims=dims, horizons=horizons, q0=q, callback=progress.at)
+        bar.begin(f"condition numbers {what}", 0)
+        exact = condition_number(jacobians, dims=dims, horizons=horizons, q0=q, callback=bar.at)
         rows += _rows(networks, horizons, dims, "exact", exact)
         rows += _rows(networks, horizons, dims, "theory", condition_from_exponents(exponents, horizons, dims))
         if job.bits is not None:
-            progress.begin(f"condition numbers {what}, bits={job.bits}", 0)
+            bar.begin(f"condition numbers {what}, bits={job.bits}", 0)
             bits: Any = job.bits
-            saturating = condition_number(
-                jacobians, dims=dims, horizons=horizons, q0=q, bits=bits, callback=progress.at
-            )
+            saturating = condition_number(jacobians, dims=dims, horizons=horizons, q0=q, bits=bits, callback=bar.at)
             rows += _rows(networks, horizons, dims, f"bits={job.bits}", saturating)
     # The two sets of horizons and dimensions may meet.
     return list({tuple(row[:-1]): row for row in rows}.values())
 
 
-def _rows(networks: Networks, horizons: list[int], dims: list[int], method: str, values: Tensor) -> list[list[Any]]:
+def _rows(
+    networks: StackedNetworks, horizons: list[int], dims: list[int], method: str, values: Tensor
+) -> list[list[Any]]:
     """Values [horizons, R, dims] as rows."""
     table = values.cpu().tolist()
     return [

@@ -29,7 +29,7 @@ IDENTITY = ("arch", "n", "init", "g", "seed", "flossing", "k", "target")
 
 
 @dataclass(frozen=True)
-class Networks:
+class StackedNetworks:
     """Stacked networks of one architecture."""
 
     cell: Cell
@@ -63,7 +63,7 @@ class Networks:
         return self.drive(self.seeds, stream, epoch, steps).transpose(0, 1)
 
 
-def networks_of(job: AnalysisJob, device: str, *, states: int = 1) -> Networks:
+def networks_of(job: AnalysisJob, device: str, *, states: int = 1) -> StackedNetworks:
     """The networks before flossing.
 
     Raises:
@@ -77,7 +77,7 @@ def networks_of(job: AnalysisJob, device: str, *, states: int = 1) -> Networks:
             gains = gains * random.uniform(seeds, Stream.WEIGHTS, 1, part=9, dtype=torch.float64)[:, 0]
         parameters = _fresh(job, seeds, gains, job.inputs, states, dtype)
         drive = _drive(job.input if job.input != "auto" else "uniform", job.inputs, dtype)
-        return Networks(CELLS[job.arch.name], job.arch, parameters, seeds, tuple(gains.tolist()), drive)
+        return StackedNetworks(CELLS[job.arch.name], job.arch, parameters, seeds, tuple(gains.tolist()), drive)
     return _trained(job, device, states, dtype)
 
 
@@ -98,7 +98,7 @@ def _fresh(job: AnalysisJob, seeds: Tensor, gains: Tensor, inputs: int, states: 
     )
 
 
-def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> Networks:
+def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> StackedNetworks:
     """The networks of a training checkpoint that have not diverged; their first initial states."""
     path = checkpoint_file(str(job.checkpoint))
     run: Any = OmegaConf.to_container(OmegaConf.load(path.with_name("config.yaml")))
@@ -132,7 +132,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
 
     drive = of_task if job.input == "auto" else _drive(job.input, task.inputs, dtype)
     gains_of = tuple(gains[alive].tolist())
-    return Networks(CELLS[job.arch.name], job.arch, parameters, seeds[alive].to(device), gains_of, drive)
+    return StackedNetworks(CELLS[job.arch.name], job.arch, parameters, seeds[alive].to(device), gains_of, drive)
 
 
 def _drive(kind: str, inputs: int, dtype: torch.dtype) -> Drive:
@@ -151,7 +151,7 @@ def _drive(kind: str, inputs: int, dtype: torch.dtype) -> Drive:
 class Flossing:
     """An episode of flossing of copies of some networks, one for each k and target, in one ensemble."""
 
-    def __init__(self, networks: Networks, job: AnalysisJob) -> None:
+    def __init__(self, networks: StackedNetworks, job: AnalysisJob) -> None:
         """Copy the networks; nothing is flossed yet."""
         f = job.flossing
         variants = list(itertools.product(f.k, f.target))

@@ -1,20 +1,17 @@
-"""One analysis, from its configuration to its folder: floss, measure, write, draw; interrupted, it goes on."""
+"""One analysis, from its configuration to the tables in its folder: floss, measure, write; interrupted, it goes on."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from floss.analysis.networks import IDENTITY, Flossing, Networks, networks_of
+from floss.analysis.networks import IDENTITY, Flossing, StackedNetworks, networks_of
+from floss.analysis.progress import AnalysisBar
 from floss.errors import CheckpointError, ConfigError
-from floss.figures import draw
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.train import config_yaml
-from floss.lyapunov.jacobian import Step, advance
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
 from floss.runtime.environment import environment
@@ -22,74 +19,27 @@ from floss.runtime.files import CHECKSUMS, csv_text, remove_leftovers, seal, sea
 from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.locks import exclusive
+from floss.runtime.messages import LOGGER
 
 _CHECKPOINT_EVERY = 100
 """Flossing epochs between checkpoints."""
 
 Table = tuple[Sequence[str], list[list[Any]]]
 """Columns beside the identity, and rows with it."""
-Measure = Callable[[Any, list[Networks], "Progress"], dict[str, Table]]
-"""Makes the tables of an analysis: (job, networks before and after flossing, progress) -> name of the CSV -> table."""
-
-
-class Progress:
-    """A progress bar that notices Ctrl-C at every step."""
-
-    def __init__(self, interrupt: Interrupt, bar: "tqdm[Any]") -> None:
-        """Both are the caller's."""
-        self._interrupt, self._bar = interrupt, bar
-
-    def begin(self, what: str, total: int) -> None:
-        """Start counting anew."""
-        self._bar.set_description_str(what)
-        self._bar.reset(total)
-
-    def update(self) -> None:
-        """One step further; SystemExit after a signal."""
-        self._bar.update()
-        if self._interrupt.signal:
-            self._bar.close()
-            raise SystemExit(self._interrupt.status)
-
-    def at(self, done: int, total: int) -> None:
-        """So many of so many steps are done."""
-        self._bar.total = total
-        self._bar.n = done - 1
-        self.update()
-
-    def watched(self, step: Step) -> Step:
-        """The same map, counting its steps."""
-        return Watched(step, self)
-
-
-class Watched:
-    """A map that tells a progress bar of every step."""
-
-    def __init__(self, step: Step, progress: Progress) -> None:
-        """The map, and whom to tell."""
-        self._step, self._progress = step, progress
-
-    def __call__(self, h: Tensor, *x: Tensor) -> Tensor:
-        """The next state."""
-        return self._step(h, *x)
-
-    def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
-        """The next state, and D(h) q."""
-        self._progress.update()
-        return advance(self._step, h, q, *x)
+Measure = Callable[[Any, list[StackedNetworks], AnalysisBar], dict[str, Table]]
+"""Makes the tables of an analysis: (job, networks before and after flossing, bar) -> name of the CSV -> table."""
 
 
 def analyse(
-    job: AnalysisJob, measure: Measure, *, states: int = 1, pictures: bool = True, bar: Callable[..., Any] = tqdm
+    job: AnalysisJob, measure: Measure, *, states: int = 1, make_bar: Callable[..., Any] = tqdm
 ) -> tuple[Path, bool]:
-    """Compute an analysis, or what is missing of it; its folder, and whether it was there already.
+    """Compute an analysis, or what is missing of it; its folder, and whether it was there already. Draws nothing.
 
     Args:
         job: what to analyse.
         measure: makes the tables.
         states: initial states of each network.
-        pictures: draw the tables as well.
-        bar: makes the progress bar, with the arguments of tqdm.
+        make_bar: makes the progress bar, with the arguments of tqdm.
 
     Raises:
         SystemExit: status 130 or 143 after Ctrl-C or SIGTERM; flossing goes on from there when started again.
@@ -98,11 +48,9 @@ def analyse(
     """
     folder = job.folder
     if sealed(folder):
-        if pictures and not (folder / f"{job.kind}.svg").exists():
-            draw(folder)
         return folder, True
     if (folder / CHECKSUMS).exists():
-        print(f"floss: {folder}: a table is damaged or missing; computing all of them again", file=sys.stderr)
+        LOGGER.warning("%s: a table is damaged or missing; computing all of them again", folder)
     device = device_of(job.device)
     sizes = f"seeds={job.seeds}, arch.n={job.arch.n}, steps={job.steps}"
     with fits_in_memory(sizes):
@@ -117,28 +65,28 @@ def analyse(
             return folder, True
         write_whole(folder / "config.yaml", config_yaml(job).encode())
         write_json(folder / "environment.json", environment(device))
-        with bar(unit="step", disable=None, dynamic_ncols=True) as own:
-            progress = Progress(interrupt, own)
+        with make_bar(unit="step", disable=None, dynamic_ncols=True) as progress:
+            bar = AnalysisBar(interrupt, progress)
             groups = [networks]
             try:
                 if job.flossing.epochs:
-                    groups.append(_floss(job, networks, folder, interrupt, progress))
-                tables = measure(job, groups, progress)
+                    groups.append(_floss(job, networks, folder, interrupt, bar))
+                tables = measure(job, groups, bar)
             except SystemExit:
-                print(f"floss: stopped; start the same command again to go on: {folder}", file=sys.stderr)
+                LOGGER.warning("stopped; start the same command again to go on: %s", folder)
                 raise
         for name, (columns, rows) in tables.items():
             write_whole(folder / f"{name}.csv", csv_text((*IDENTITY, *columns), rows).encode())
         seal(folder)
-        if pictures:
-            draw(folder)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
         if interrupt.signal:
             raise SystemExit(interrupt.status)
     return folder, False
 
 
-def _floss(job: AnalysisJob, networks: Networks, folder: Path, interrupt: Interrupt, progress: Progress) -> Networks:
+def _floss(
+    job: AnalysisJob, networks: StackedNetworks, folder: Path, interrupt: Interrupt, bar: AnalysisBar
+) -> StackedNetworks:
     """The flossed variants; their course is in flossing.csv."""
     flossing, path = Flossing(networks, job), folder / "checkpoint.pt"
     columns = (*IDENTITY, "epoch", "floss_loss", "lambda_1", "lambda_k")
@@ -150,7 +98,7 @@ def _floss(job: AnalysisJob, networks: Networks, folder: Path, interrupt: Interr
     except (CheckpointError, KeyError, TypeError, RuntimeError, OSError):
         flossing = Flossing(networks, job)  # not half loaded
     identity, last = flossing.networks.identity, (flossing.k - 1)[:, None]
-    progress.begin("flossing", job.flossing.epochs)
+    bar.begin("flossing", job.flossing.epochs)
     while not flossing.done:
         with torch.enable_grad():
             active, loss, exponents = flossing.run_epoch()
@@ -159,9 +107,9 @@ def _floss(job: AnalysisJob, networks: Networks, folder: Path, interrupt: Interr
         text += csv_text(columns, rows, header=False)
         if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.done:
             save_checkpoint(path, {"flossing": flossing.state(), "rows": text})
-        progress.update()
+        bar.update()
     write_whole(folder / "flossing.csv", text.encode())
     dead = (~flossing.alive).sum().item()
     if dead:
-        print(f"floss: {dead} of {len(flossing.networks)} networks stopped being finite in flossing", file=sys.stderr)
+        LOGGER.warning("%d of %d networks stopped being finite in flossing", dead, len(flossing.networks))
     return flossing.networks

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from floss.analysis.networks import Networks
-from floss.analysis.run import Progress, Table
+from floss.analysis.networks import StackedNetworks
+from floss.analysis.progress import AnalysisBar
+from floss.analysis.run import Table
 from floss.jobs.analysis import SpectrumJob
 from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
 from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
@@ -17,13 +18,13 @@ _POINTS = 200
 """Rows of the convergence table per exponent, at most."""
 
 
-def measure_spectra(job: SpectrumJob, groups: list[Networks], progress: Progress) -> dict[str, Table]:
+def measure_spectra(job: SpectrumJob, groups: list[StackedNetworks], bar: AnalysisBar) -> dict[str, Table]:
     """The tables spectrum.csv, dimensions.csv and convergence.csv."""
     spectrum: list[list[Any]] = []
     dimensions: list[list[Any]] = []
     convergence: list[list[Any]] = []
     for networks in groups:
-        history = _history(job, networks, progress)
+        history = _history(job, networks, bar)
         _tabulate(job, networks, history, spectrum, dimensions, convergence)
     return {
         "dimensions": (("state", "lambda_1", "kaplan_yorke_dimension", "entropy_rate", "t_ons"), dimensions),
@@ -32,7 +33,7 @@ def measure_spectra(job: SpectrumJob, groups: list[Networks], progress: Progress
     }
 
 
-def _history(job: SpectrumJob, networks: Networks, progress: Progress) -> LyapunovHistory:
+def _history(job: SpectrumJob, networks: StackedNetworks, bar: AnalysisBar) -> LyapunovHistory:
     """All networks and all their initial states in one run; [R, B] trajectories."""
     h0 = networks.parameters["h0"]
     size = h0.shape[-1]
@@ -46,8 +47,8 @@ def _history(job: SpectrumJob, networks: Networks, progress: Progress) -> Lyapun
             t_ons = adaptive_t_ons(step, h0, inputs, q0=q)
         except ValueError:  # exponents that are lost, or a state that is not finite: no interval is safe
             t_ons = 1
-    progress.begin("spectrum after flossing" if networks.k else "spectrum", steps)
-    watched = progress.watched(step)
+    bar.begin("spectrum after flossing" if networks.k else "spectrum", steps)
+    watched = bar.watched(step)
     if job.transient:  # a run of its own: a direction that is lost in it is replaced, and not missed afterwards
         _, h0, q = qr_chain(watched, Chain(h0, q, inputs[: job.transient], job.transient, t_ons, 0), total=True)
     growth, h, q = qr_chain(watched, Chain(h0, q, inputs[job.transient :], job.steps, t_ons, 0))
@@ -59,7 +60,7 @@ def _history(job: SpectrumJob, networks: Networks, progress: Progress) -> Lyapun
 
 def _tabulate(
     job: SpectrumJob,
-    networks: Networks,
+    networks: StackedNetworks,
     history: LyapunovHistory,
     spectrum: list[list[Any]],
     dimensions: list[list[Any]],

@@ -20,6 +20,7 @@ def run(command: str, arguments: list[str]) -> None:
 def _analyse(kind: type, config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
     from floss.analysis.run import analyse
+    from floss.figures import draw
     from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.jobs.compose import explicit_keys, plain
 
@@ -32,6 +33,8 @@ def _analyse(kind: type, config: Any) -> str:
         from floss.analysis.condition import measure_conditions
 
         folder, known = analyse(job, measure_conditions)
+    if not known or not (folder / f"{job.kind}.svg").exists():
+        draw(folder)
     print(f"{'known   ' if known else 'finished'} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
     for path in sorted((*folder.glob("*.csv"), *folder.glob("*.png"))):
         print(f"{'table   ' if path.suffix == '.csv' else 'picture '} {path}", flush=True)

@@ -14,6 +14,7 @@ from typing import NoReturn
 from floss.errors import ConfigError, RunBusyError
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import suggestion
+from floss.runtime.messages import show_messages
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -30,6 +31,7 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     command = "floss"
+    show_messages()
     try:
         command, arguments = _command_of(sys.argv[1:])
         import_module(f"floss.commands.{command}").run(command, arguments)

@@ -9,7 +9,8 @@ def run(command: str, arguments: list[str]) -> None:
     if jobs:
         from floss.jobs.train import train_job
         from floss.sweep.forecast import forecast
+        from floss.sweep.request import Request
 
         checked = [train_job(values) for values, _ in jobs]
         check_one_folder(checked)
-        print(forecast(checked))
+        print(forecast(Request(checked)))

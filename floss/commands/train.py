@@ -1,4 +1,4 @@
-"""`floss train`: compute what is missing of a job or of a sweep, and say what became of it."""
+"""`floss train`: compute what is missing of a job or of a sweep, draw it, and say what became of it."""
 
 import sys
 from typing import Any
@@ -29,9 +29,10 @@ def run(command: str, arguments: list[str]) -> None:
         run_hydra(command, arguments, train_one)
     except SystemExit:
         if sweep:
-            from floss.sweep.summary import report
+            from floss.sweep.request import Request
+            from floss.sweep.summary import tally
 
-            print(f"sweep    {report(sweep)[0]}", file=sys.stderr)
+            print(f"sweep    {tally(Request(sweep))[0]}", file=sys.stderr)
         raise
     except LaunchError as error:  # what its other jobs have done is there
         print(f"floss {command}: {error}", file=sys.stderr)
@@ -42,15 +43,21 @@ def run(command: str, arguments: list[str]) -> None:
 
 
 def _conclude(sweep: list[Any], alone: list[Any]) -> None:
-    """Say what became of the networks; exit status 1 if any failed."""
-    from floss.sweep.summary import draw_sweep, report
+    """Draw a sweep and say what became of the networks; exit status 1 if any failed."""
+    from floss.figures import draw
+    from floss.sweep.folders import write_sweep
+    from floss.sweep.request import Request
+    from floss.sweep.summary import tally
 
+    request = Request(sweep or alone)
     if sweep:
-        folder = draw_sweep(sweep)
+        folder, any_done = write_sweep(request)
+        if any_done:
+            draw(folder)
         print(f"sweep    {folder / 'summary.csv'}")
         for picture in sorted(folder.glob("*.png")):
             print(f"picture  {picture}")
-    text, failed = report(sweep or alone)
+    text, failed = tally(request)
     if sweep or failed:
         print(f"networks {text}", flush=True)
     if failed:
@@ -59,12 +66,24 @@ def _conclude(sweep: list[Any], alone: list[Any]) -> None:
 
 def _train_one(job: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
+    from floss.figures import draw
+    from floss.sweep.request import Request
     from floss.sweep.run import run as compute
     from floss.sweep.summary import describe
 
-    outcome = compute([job])
+    outcome = compute(Request([job]))
+    for finished in outcome.complete:
+        if not (finished.folder / "learning_curves.svg").exists():
+            draw(finished.folder)
+    show_left_out(outcome)
     print(describe(job, outcome))
     print(f"metrics  {job.folder / 'metrics.csv'}\nsummary  {job.folder / 'summary.csv'}", flush=True)
     if (job.folder / "learning_curves.png").exists():
         print(f"picture  {job.folder / 'learning_curves.png'}", flush=True)
     return str(job.folder)
+
+
+def show_left_out(outcome: Any) -> None:
+    """Say which episodes of flossing lie beyond the end of training."""
+    for text in outcome.left_out:
+        print(f"floss: {text}", file=sys.stderr)

@@ -14,7 +14,6 @@ from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
 from floss.jobs.train import ArchConfig, check_cell
-from floss.training.schedule import transient_steps
 
 Analysis = TypeVar("Analysis", bound="AnalysisJob")
 
@@ -34,6 +33,8 @@ class EpisodeConfig:
     @property
     def uncounted(self) -> int:
         """Steps of a flossing run that are not counted."""
+        from floss.training.schedule import transient_steps
+
         return transient_steps(self.steps) if self.transient is None else self.transient
 
 

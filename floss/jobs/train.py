@@ -20,7 +20,6 @@ from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, key, list_of, one_of, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
-from floss.training.schedule import episode_starts, flossing_steps, transient_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +69,8 @@ class FlossingConfig:
 
     def episodes(self, epochs: int) -> tuple[int, ...]:
         """Training epochs before which an episode runs, in a training of so many epochs."""
+        from floss.training.schedule import episode_starts
+
         return episode_starts(self.at, self.every, epochs)
 
 
@@ -129,6 +130,18 @@ class TrainJob:
     )
     parts: int = key(whole(1), "cut a sweep into at least so many ensembles, for processes that share it", hashed=False)
     results: str = key(text(), "folder under which the run's own folder lies", hashed=False)
+
+    @property
+    def flossing_run(self) -> tuple[int, int]:
+        """Length T_f of one flossing run, and how many of its steps are not counted."""
+        from floss.training.schedule import flossing_run
+
+        return flossing_run(self.d, self.flossing.steps, self.flossing.transient)
+
+    @property
+    def flossing_epochs(self) -> int:
+        """Flossing epochs in the life of each network."""
+        return self.flossing.epochs * len(self.flossing.episodes(self.train.epochs))
 
     @property
     def folder(self) -> Path:
@@ -229,8 +242,7 @@ def _check_flossing(job: TrainJob) -> None:
     flosses = bool(f.episodes(job.train.epochs))
     if flosses and f.k > size:
         raise ConfigError(f"flossing.k={f.k}: must be at most the state size, {size} for arch={job.arch.name}")
-    steps = flossing_steps(job.d) if f.steps is None else f.steps
-    transient = transient_steps(steps) if f.transient is None else f.transient
+    steps, transient = job.flossing_run
     if transient >= steps and f.transient is not None:
         raise ConfigError(f"flossing.transient={transient}: must be less than the {steps} steps of a flossing run")
     if transient >= steps:

@@ -28,25 +28,63 @@ def qr_pullback(q: Tensor, r: Tensor, grad_q: Tensor, grad_r: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(r.mT, grad_q + q @ _copyltu(m), upper=False, left=False)
 
 
+def qr_pushforward(q: Tensor, r: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+    """Tangents of q and r for a = q r with the tangent of a: Q̇ = Q Ω + (I - Q Qᵀ) Ȧ R⁻¹, Ṙ = (B - Ω) R.
+
+    B = Qᵀ Ȧ R⁻¹, and Ω is the skew-symmetric matrix with its strictly lower triangle. Shapes as in `qr_pullback`.
+    """
+    scaled = torch.linalg.solve_triangular(r, tangent, upper=True, left=False)
+    b = q.mT @ scaled
+    skew = torch.tril(b, -1) - torch.tril(b, -1).mT
+    return q @ skew + scaled - q @ b, torch.triu((b - skew) @ r)
+
+
 class _QR(torch.autograd.Function):
+    """Decomposes and checks; `torch.func` sees through it, and differentiates its derivatives as well."""
+
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(a: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        finite = torch.isfinite(a).all(-1).all(-1)
+        if not finite.all():
+            raise ValueError(f"qr: the matrix{_place(~finite)} has a value that is not finite")
         q, r = torch.linalg.qr(a)
         sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(a.dtype)
         q, r = q * sign[..., None, :], r * sign[..., :, None]
-        ctx.save_for_backward(q, r)
+        diagonal = r.diagonal(dim1=-2, dim2=-1)
+        dependent = diagonal <= rank_tolerance(diagonal, a.shape[-2])[..., None]
+        if dependent.any():
+            column = int(dependent.nonzero()[0, -1])
+            raise ValueError(
+                f"qr: column {column} of the matrix{_place(dependent.any(-1))} depends linearly on the columns before"
+                f" it: R_ii = {float(diagonal[dependent][0]):.3g}"
+            )
         return q, r
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*output)
+        ctx.save_for_forward(*output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         q, r = ctx.saved_tensors
         return qr_pullback(q, r, *grads)
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, Tensor]:
+        q, r = ctx.saved_tensors
+        return qr_pushforward(q, r, tangents[0])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:  # noqa: ARG004
+        return _QR.apply(args[0].movedim(in_dims[0], 0)), (0, 0)  # pyright: ignore[reportReturnType]
+
 
 def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Float[Tensor, "*batch k k"]]:
-    """QR decomposition a = q r with diag(r) > 0, which makes it unique, and its analytic pullback.
+    """QR decomposition a = q r with diag(r) > 0, which makes it unique, and its analytic derivatives.
 
-    By Householder reflections (LAPACK), so orthonormal to rounding whatever the condition number of a.
+    By Householder reflections (LAPACK), so orthonormal to rounding whatever the condition number of a. Forward and
+    reverse mode, of any order, also by `torch.func` (grad, jacrev, jvp, vmap).
 
     Args:
         a: matrices of full column rank, [..., n, k] with n ≥ k ≥ 1; float32 or float64.
@@ -64,19 +102,7 @@ def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Flo
         raise ValueError(f"qr: needs matrices of shape [..., n, k] with n >= k >= 1, got {list(a.shape)}")
     if a.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"qr: needs float32 or float64 numbers, got {a.dtype}")
-    finite = torch.isfinite(a).all(-1).all(-1)
-    if not finite.all():
-        raise ValueError(f"qr: the matrix{_place(~finite)} has a value that is not finite")
-    q, r = _QR.apply(a)  # pyright: ignore[reportGeneralTypeIssues]
-    diagonal = r.detach().diagonal(dim1=-2, dim2=-1)
-    dependent = diagonal <= rank_tolerance(diagonal, a.shape[-2])[..., None]
-    if dependent.any():
-        column = int(dependent.nonzero()[0, -1])
-        raise ValueError(
-            f"qr: column {column} of the matrix{_place(dependent.any(-1))} depends linearly on the columns before it: "
-            f"R_ii = {float(diagonal[dependent][0]):.3g}"
-        )
-    return q, r
+    return _QR.apply(a)  # pyright: ignore[reportReturnType]
 
 
 def _place(flags: Tensor) -> str:

@@ -16,7 +16,7 @@ from floss.papers.finding import Finding, Findings
 from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, sealed, write_json
 from floss.sweep.columns import SUMMARY
-from floss.sweep.networks import expand
+from floss.sweep.request import Request
 from floss.sweep.store import DONE, Record, Store
 
 REQUESTS = "reproduction.json"
@@ -101,7 +101,7 @@ class Reproduction:
         return _analysed(run, job)
 
     def _trained(self, run: Run, jobs: list[TrainJob]) -> Finding | None:
-        records = [self.records.get(key) for key in expand(jobs)]
+        records = [self.records.get(key) for key in Request(jobs, self.store).networks]
         whole = [record for record in records if record is not None and record.status in DONE]
         if len(whole) < len(records):
             return None

@@ -5,7 +5,6 @@ depends on. An `environment.json` follows from nothing; that it is lost is said.
 """
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,11 @@ from floss.jobs.train import TrainJob, config_yaml, train_job
 from floss.papers.experiments import SCALES, Job, experiment, figures, folder_of
 from floss.runtime.environment import read_environment
 from floss.runtime.files import write_whole
-from floss.sweep.networks import Networks, expand
-from floss.sweep.store import DONE, Store, config_text
+from floss.runtime.messages import LOGGER
+from floss.sweep.networks import NetworkJobs
+from floss.sweep.records import DONE, config_text
+from floss.sweep.request import Request
+from floss.sweep.store import Store
 
 
 def mend(results: str, jobs: Iterable[Job]) -> None:
@@ -34,9 +36,10 @@ def mend(results: str, jobs: Iterable[Job]) -> None:
         OSError: a file cannot be written.
     """
     jobs = list(jobs)
-    networks = expand([job for job in jobs if isinstance(job, TrainJob)])
+    trained = [job for job in jobs if isinstance(job, TrainJob)]
+    networks = Request(trained).networks if trained else {}
     for folder, records in Store(results).ensembles().items():
-        keys = dict.fromkeys(record.key for record in records if record.status in DONE).keys()
+        keys = dict.fromkeys(record.network_id for record in records if record.status in DONE).keys()
         if keys & networks.keys():
             if not keys <= _described(folder):
                 known = networks if keys <= networks.keys() else _of_all_figures(results)
@@ -63,7 +66,8 @@ def _described(folder: Path) -> set[str]:
     elsewhere = {"device": "auto", "engine": "auto", "results": str(folder)}  # it may come from another machine
     try:
         runs = [{**run, **elsewhere} for run in _config(folder)["runs"]]
-        return set(expand([train_job({key: run[key] for key in run if key != "label"}) for run in runs]))
+        jobs = [train_job({key: run[key] for key in run if key != "label"}) for run in runs]
+        return set(Request(jobs).networks) if jobs else set()
     except (KeyError, TypeError, ConfigError):
         return set()
 
@@ -80,10 +84,10 @@ def _holds(found: Any, wanted: Any) -> bool:
     return isinstance(found, dict) and all(name in found and _holds(found[name], wanted[name]) for name in wanted)
 
 
-def _of_all_figures(results: str) -> Networks:
+def _of_all_figures(results: str) -> NetworkJobs:
     """The networks of every figure at every scale: an ensemble of one figure may have those of others."""
     runs = [run for figure in figures() for scale in SCALES for run in experiment(figure).scales[scale].values()]
-    return expand([job for run in runs for job in run.jobs(results) if isinstance(job, TrainJob)])
+    return Request([job for run in runs for job in run.jobs(results) if isinstance(job, TrainJob)]).networks
 
 
 def _mend_config(folder: Path, text: str | None) -> None:
@@ -102,4 +106,4 @@ def _check_environment(folder: Path) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"floss: {text}", file=sys.stderr)
+    LOGGER.warning("%s", text)

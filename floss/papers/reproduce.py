@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from floss.analysis.condition import measure_conditions
 from floss.analysis.networks import Flossing, networks_of
-from floss.analysis.run import Progress, analyse
+from floss.analysis.progress import AnalysisBar
+from floss.analysis.run import analyse
 from floss.analysis.spectrum import measure_spectra
 from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
 from floss.jobs.bench import BenchJob
@@ -35,12 +36,12 @@ from floss.runtime.files import sealed
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.progress import OneBar
 from floss.sweep.forecast import duration, timed_stacks
-from floss.sweep.networks import expand
 from floss.sweep.placement import memory_model
-from floss.sweep.run import complete, done
+from floss.sweep.request import Request
+from floss.sweep.run import complete
 from floss.sweep.stacking import Stack
 from floss.sweep.store import Store
-from floss.sweep.summary import report
+from floss.sweep.summary import tally
 
 Analysis = SpectrumJob | ConditionJob | BenchJob
 
@@ -104,10 +105,10 @@ def _work(results: str, runs: list[Run], settings: dict[str, Any]) -> Work:
                 analyses[folder_of(one)] = one
     stacks: list[tuple[Stack, float]] = []
     if trained:
-        networks, store = expand(trained), Store(results)
-        have = done(networks, store)
-        missing = {key: one for key, one in networks.items() if key not in have}
-        stacks = timed_stacks(missing, store, memory_model(networks))
+        request = Request(trained)
+        have = request.done()
+        missing = {key: one for key, one in request.networks.items() if key not in have}
+        stacks = timed_stacks(missing, request.store, memory_model(request.networks))
     return Work(trained, list(analyses.values()), stacks, [_seconds(one) for one in analyses.values()])
 
 
@@ -117,8 +118,9 @@ def _overview(job: ReproduceJob, runs: dict[str, list[Run]], work: Work) -> str:
     lines = []
     for figure, several in runs.items():
         jobs = [one for run in several for one in run.jobs(job.results)]
-        networks = expand([one for one in jobs if isinstance(one, TrainJob)])
-        have = len(done(networks, store)) if networks else 0
+        trained = [one for one in jobs if isinstance(one, TrainJob)]
+        request = Request(trained, store) if trained else None
+        networks, have = (request.networks, len(request.done())) if request else ({}, 0)
         others = [folder_of(one) for one in jobs if isinstance(one, AnalysisJob | BenchJob)]
         counts = [f"{plural(len(networks), 'network')}, {have} done"] if networks else []
         if others:
@@ -145,7 +147,9 @@ def _train(work: Work, bar: OneBar) -> None:
     expected = {key: seconds / len(stack.networks) for stack, seconds in work.stacks for key in stack.networks}
     with interruptible() as interrupt:
         complete(
-            work.trained, interrupt, lambda stack: bar.share(sum(expected.get(key, 0.0) for key in stack.networks))
+            Request(work.trained),
+            interrupt,
+            lambda stack: bar.share(sum(expected.get(key, 0.0) for key in stack.networks)),
         )
         if interrupt.signal:  # it came too late to stop a network, but must stop what comes next
             raise SystemExit(interrupt.status)
@@ -168,9 +172,9 @@ def _analyse(job: Analysis, bar: OneBar, seconds: float) -> None:
         share.set_description_str(f"{job.kind} of {job.seeds} {job.arch.name} networks")
         share.set_postfix_str("")
         if isinstance(job, SpectrumJob):
-            analyse(job, measure_spectra, states=job.states, pictures=False, bar=share.phases)
+            analyse(job, measure_spectra, states=job.states, make_bar=share.phases)
         else:
-            analyse(job, measure_conditions, pictures=False, bar=share.phases)
+            analyse(job, measure_conditions, make_bar=share.phases)
 
 
 def _seconds(job: Analysis) -> float:
@@ -198,7 +202,7 @@ def _measuring(job: SpectrumJob | ConditionJob) -> float:
     """Seconds of the measurement of one group of networks."""
     part = {"steps": -(-job.steps // _PART), "transient": job.transient // _PART}
     bar = tqdm(disable=True)
-    progress = Progress(Interrupt(), bar)
+    progress = AnalysisBar(Interrupt(), bar)
     if isinstance(job, SpectrumJob):
         short = replace(job, **part)
         networks = networks_of(short, device_of(job.device), states=job.states)
@@ -218,7 +222,7 @@ def _timed(run: Callable[[], Any]) -> float:
 
 def _some_failed(jobs: list[TrainJob]) -> bool:
     """Print the networks that failed, with their reasons."""
-    text, failed = report(jobs) if jobs else ("", False)
+    text, failed = tally(Request(jobs)) if jobs else ("", False)
     if failed:
         print(f"networks {text}", file=sys.stderr)
     return failed

@@ -1,12 +1,11 @@
-"""What people open: the rows of the store again, by job, by sweep, or by selection. Can be deleted and made again.
+"""Human-readable copies of the store: the rows of a job, of a sweep, or of a selection, each in a folder.
 
-Whoever writes holds the store's lock, so that what a killed process left half written can be told from what another one
-is writing.
+They can be deleted and are made again. A process that writes them holds the store's lock, so that what a killed process
+left half written can be told from what another one is writing.
 """
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,32 +17,28 @@ from omegaconf import OmegaConf
 from floss.errors import CheckpointError
 from floss.jobs.hashing import config_hash
 from floss.jobs.train import TrainJob, config_values, config_yaml
-from floss.runtime.checkpoint import save_checkpoint
 from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
-from floss.sweep.columns import IDENTITY, SUMMARY
-from floss.sweep.ensemble_run import parameters_of
-from floss.sweep.networks import Networks, expand, network_keys
-from floss.sweep.store import DONE, Record, Store, identity
+from floss.runtime.messages import LOGGER
+from floss.runtime.training_checkpoint import load_trained, save_trained
+from floss.sweep.columns import IDENTITY, SUMMARY, identity
+from floss.sweep.networks import NetworkJobs
+from floss.sweep.records import DONE, Record, statuses
+from floss.sweep.request import Request
+from floss.sweep.store import Store
 
 _NUMBERS = {"d": int, "g": float, "k": int, "t_ons": int, "seed": int}
 
 
-def statuses(networks: Networks, records: Mapping[str, Record]) -> dict[str, str]:
-    """Status of every network: that of its record, or interrupted where it has none that is whole."""
-    found = {key: records[key].status if key in records else "interrupted" for key in networks}
-    return {key: "interrupted" if status == "damaged" else status for key, status in found.items()}
-
-
-def write_job(job: TrainJob, store: Store, records: Mapping[str, Record]) -> Path:
-    """The folder of a job: the rows of its networks, its configuration, and its trained networks."""
-    networks, folder = expand([job]), job.folder
+def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) -> Path:
+    """The folder of one of a request's jobs: its networks' rows, its configuration, and its trained networks."""
+    networks, folder = request.networks_of(job), job.folder
     folder.mkdir(parents=True, exist_ok=True)
-    _write_tables(folder, networks, store, records)
+    _write_tables(folder, networks, request.store, records)
     if not (folder / "config.yaml").exists():  # another one may differ in what changes no number
         _write(folder / "config.yaml", config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
-        _write_parameters(folder / "checkpoint.pt", list(networks), records)
+        _write_trained(folder / "checkpoint.pt", list(networks), records)
     return folder
 
 
@@ -54,39 +49,43 @@ def sweep_folder(jobs: list[TrainJob]) -> Path:
     return Path(jobs[0].results) / f"sweep-{tasks}-{digest}"
 
 
-def write_sweep(jobs: list[TrainJob], store: Store, records: Mapping[str, Record]) -> Path:
-    """One folder with the rows of all networks of a sweep, each once."""
-    unique = list({config_hash(job): job for job in jobs}.values())
-    folder = sweep_folder(unique)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_tables(folder, expand(unique), store, records)
-    configs = {
-        "runs": [config_values(job) for job in unique],
-        "folders": [job.folder.name for job in unique],
-        "networks": [network_keys(job) for job in unique],
-    }
-    _write(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)))
-    return folder
+def write_sweep(request: Request) -> tuple[Path, bool]:
+    """One folder with the rows of all networks of a sweep, each once; and whether any of them is done."""
+    store = request.store
+    jobs = list({config_hash(job): job for job in request.jobs}.values())
+    folder = sweep_folder(jobs)
+    with store.locked():
+        records = store.records()
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_tables(folder, request.networks, store, records)
+        configs = {
+            "runs": [config_values(job) for job in jobs],
+            "folders": [job.folder.name for job in jobs],
+            "networks": [request.ids[job] for job in jobs],
+        }
+        _write(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)))
+    return folder, any(status in DONE for status in statuses(request.networks, records).values())
 
 
-def write_selection(folder: Path, wanted: Mapping[str, tuple[Any, ...]], store: Store) -> int:
-    """summary.csv and metrics.csv of the store's networks whose columns have wanted values; how many there are.
+def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store: Store) -> int:
+    """summary.csv and metrics.csv of the store's networks whose columns have some values; how many there are.
 
     Args:
         folder: of the two files.
-        wanted: allowed values of columns of summary.csv; no entry allows all.
+        columns: allowed values of columns of summary.csv; a column without an entry may have any.
         store: whose networks.
     """
     # As they are written, since a gain has nine digits there.
-    allowed = {column: {format_value(value) for value in values} for column, values in wanted.items()}
+    allowed = {column: {format_value(value) for value in values} for column, values in columns.items()}
     chosen = [
         record
         for record in map(_without_damage, store.records().values())
         if all(record.row.get(column) in texts for column, texts in allowed.items())
     ]
-    chosen.sort(key=lambda record: (*(_place(c, record.row.get(c, "")) for c in IDENTITY), record.key))
+    chosen.sort(key=lambda record: (*(_place(c, record.row.get(c, "")) for c in IDENTITY), record.network_id))
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "summary.csv", csv_text(SUMMARY, [[r.row.get(c) for c in SUMMARY] for r in chosen]))
+    rows = [[record.row.get(column) for column in SUMMARY] for record in chosen]
+    _write(folder / "summary.csv", csv_text(SUMMARY, rows))
     _write(folder / "metrics.csv", _metrics(chosen, store))
     return len(chosen)
 
@@ -107,18 +106,20 @@ def _without_damage(record: Record) -> Record:
     return replace(record, status="interrupted", row={**row, "status": "interrupted"})
 
 
-def _write_tables(folder: Path, networks: Networks, store: Store, records: Mapping[str, Record]) -> None:
+def _write_tables(folder: Path, networks: NetworkJobs, store: Store, records: Mapping[str, Record]) -> None:
     remove_leftovers(folder)
     status = statuses(networks, records)
     lines = []
-    for key, one in networks.items():
-        missing = {**identity(one), "status": status[key], "network": key}
-        row = records[key].row if key in records and status[key] in (*DONE, "failed") else missing
+    for network_id, network in networks.items():
+        if network_id in records and status[network_id] in (*DONE, "failed"):
+            row: Mapping[str, Any] = records[network_id].row
+        else:
+            row = {**identity(network), "status": status[network_id], "network": network_id}
         lines.append([row.get(column) for column in SUMMARY])
-    whole = [records[key] for key in networks if status[key] in DONE]
+    done = [records[network_id] for network_id in networks if status[network_id] in DONE]
     _write(folder / "summary.csv", csv_text(SUMMARY, lines))
-    _write(folder / "metrics.csv", _metrics(whole, store))
-    ensembles = dict.fromkeys(record.folder for record in whole)
+    _write(folder / "metrics.csv", _metrics(done, store))
+    ensembles = dict.fromkeys(record.folder for record in done)
     environments = {ensemble.name: read_environment(ensemble) or None for ensemble in ensembles}
     _write(folder / "environment.json", json.dumps(environments, indent=2) + "\n")
 
@@ -128,26 +129,26 @@ def _metrics(records: list[Record], store: Store) -> str:
     return csv_text(columns, []) + "".join(texts)
 
 
-def _write_parameters(path: Path, keys: list[str], records: Mapping[str, Record]) -> None:
+def _write_trained(path: Path, ids: list[str], records: Mapping[str, Record]) -> None:
     """The trained networks of several ensembles in one checkpoint, if those still have them."""
     if path.exists():
         return
-    folders: dict[Path, list[str]] = {}
-    for key in keys:
-        folders.setdefault(records[key].folder, []).append(key)
-    parts: dict[str, dict[str, torch.Tensor]] = {}
-    for folder, mine in folders.items():
+    by_folder: dict[Path, list[str]] = {}
+    for network_id in ids:
+        by_folder.setdefault(records[network_id].folder, []).append(network_id)
+    networks: dict[str, dict[str, torch.Tensor]] = {}
+    for folder, members in by_folder.items():
         try:
-            tensors = parameters_of(folder / "checkpoint.pt", mine)
+            tensors = load_trained(folder / "checkpoint.pt", members)
         except FileNotFoundError:  # a store that was copied without them
             return
         except CheckpointError as error:
-            print(f"floss: {error}", file=sys.stderr)
+            LOGGER.warning("%s", error)
             return
-        for i, key in enumerate(mine):
-            parts[key] = {name: tensor[i] for name, tensor in tensors.items()}
-    training = {name: torch.stack([parts[key][name] for key in keys]) for name in parts[keys[0]]}
-    save_checkpoint(path, {"networks": keys, "training": training})
+        for i, network_id in enumerate(members):
+            networks[network_id] = {name: tensor[i] for name, tensor in tensors.items()}
+    names = networks[ids[0]]
+    save_trained(path, ids, {name: torch.stack([networks[network_id][name] for network_id in ids]) for name in names})
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
-from floss.runtime.checkpoint import load_checkpoint
-from floss.sweep.ensemble_run import train_ensemble
-from floss.sweep.folders import statuses
-from floss.sweep.networks import Networks, expand, flossing_epochs
+from floss.runtime.training_checkpoint import epochs_behind
+from floss.sweep.assembly import training_of
+from floss.sweep.networks import NetworkJobs
 from floss.sweep.placement import memory_model, place_of, stacks_of
+from floss.sweep.records import DONE
+from floss.sweep.request import Request
 from floss.sweep.stacking import Stack, flossing_work, stackable, training_work
-from floss.sweep.store import DONE, Store
+from floss.sweep.store import Store
 
 _PROBED = 8
 """Networks of an ensemble that is timed for a few epochs."""
@@ -23,15 +23,15 @@ _PATIENCE = 0.3
 """Seconds after which the timing of one loop is good enough."""
 
 
-def forecast(jobs: list[TrainJob]) -> str:
+def forecast(request: Request) -> str:
     """The networks of some jobs, how they will be stacked, what is done, time and memory. Nothing is written."""
-    networks, store = expand(jobs), Store(jobs[0].results)
+    networks, store = request.networks, request.store
     busy = store.busy()
-    status = statuses(networks, store.records())  # after it, so that what ends between the two is not to be computed
-    missing = {key: one for key, one in networks.items() if status[key] not in DONE}
+    status = request.statuses()  # after it: what finishes between the two looks is not to be computed
+    missing = {i: network for i, network in networks.items() if status[i] not in DONE}
     bytes_of = memory_model(networks)
-    stacks = timed_stacks({key: one for key, one in missing.items() if key not in busy}, store, bytes_of)
-    elsewhere = sum(key in busy for key in missing)
+    stacks = timed_stacks({i: network for i, network in missing.items() if i not in busy}, store, bytes_of)
+    elsewhere = sum(network_id in busy for network_id in missing)
     counts = [f"{len(networks)} networks", f"{len(networks) - len(missing)} done"]
     counts += [f"{elsewhere} being computed by another process"] if elsewhere else []
     failed = Counter(status.values())["failed"]
@@ -41,19 +41,20 @@ def forecast(jobs: list[TrainJob]) -> str:
         return lines[0]
     table = [("ensemble", "networks", "of", "device", "engine", "memory", "time")]
     for place, (stack, seconds) in enumerate(stacks, 1):
-        one = next(iter(stack.networks.values()))
-        device, engine = place_of(one)
+        device, engine = place_of(next(iter(stack.networks.values())))
         memory = sum(map(bytes_of, stack.networks.values()))
-        what = _describe(stack.networks) + (" (goes on)" if stack.origin else "")
+        content = _describe(stack.networks) + (" (goes on)" if stack.origin else "")
         size = str(len(stack.networks))
-        table.append((str(place), size, what, device, engine.name, _bytes(memory), duration(seconds)))
+        table.append((str(place), size, content, device, engine.name, _bytes(memory), duration(seconds)))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     total = sum(seconds for _, seconds in stacks)
     return "\n".join([*lines, f"about {duration(total)} on this machine, by a few epochs of each kind"])
 
 
-def timed_stacks(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], float]) -> list[tuple[Stack, float]]:
+def timed_stacks(
+    networks: NetworkJobs, store: Store, bytes_of: Callable[[TrainJob], float]
+) -> list[tuple[Stack, float]]:
     """The ensembles in which networks are to be computed, and about how many seconds each takes to its end."""
     rates = Rates()
     return [
@@ -71,29 +72,28 @@ class Rates:
 
     def seconds(self, stack: Stack) -> float:
         """How long a stack takes from its first epoch to the last."""
-        ones = list(stack.networks.values())
-        kind = (stackable(ones[0]), any(map(flossing_epochs, ones)))
+        networks = list(stack.networks.values())
+        kind = (stackable(networks[0]), any(network.flossing_epochs for network in networks))
         if kind not in self._known:
             self._known[kind] = self._measure(stack)
         train, floss = self._known[kind]
-        training = sum(training_work(one) * one.train.epochs for one in ones)
-        return train * training + floss * sum(flossing_work(one) * flossing_epochs(one) for one in ones)
+        training = sum(training_work(network) * network.train.epochs for network in networks)
+        return train * training + floss * sum(flossing_work(n) * n.flossing_epochs for n in networks)
 
     def _measure(self, stack: Stack) -> tuple[float, float]:
         device, engine = place_of(next(iter(stack.networks.values())))
         # The networks that are flossed first: they tell both rates.
-        ordered = sorted(stack.networks.items(), key=lambda item: -flossing_epochs(item[1]))
+        ordered = sorted(stack.networks.items(), key=lambda item: -item[1].flossing_epochs)
         few = Stack(dict(ordered[:_PROBED]))
-        training = train_ensemble(few, device, engine)
-        ones = list(few.networks.values())
-        train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, ones))
-        flossed = [i for i, one in enumerate(ones) if flossing_epochs(one)]
+        training, networks = training_of(few, device, engine), list(few.networks.values())
+        train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, networks))
+        flossed = [i for i, network in enumerate(networks) if network.flossing_epochs]
         if not flossed:
             return train, 0.0
         same = [i for i in flossed if training.runs[i].tolist() == training.runs[flossed[0]].tolist()]
         index = torch.tensor(same, device=device)
         floss = _timed(lambda: training.engine.floss(index, torch.zeros_like(index), 1, epoch=0))
-        return train, floss / sum(flossing_work(ones[i]) for i in same)
+        return train, floss / sum(flossing_work(networks[i]) for i in same)
 
 
 def _timed(run: Callable[[], object]) -> float:
@@ -113,24 +113,21 @@ def _timed(run: Callable[[], object]) -> float:
 
 
 def _progress(store: Store, stack: Stack) -> float:
-    """Which part of its training epochs an unfinished stack has behind it."""
+    """The share of its training epochs that an unfinished stack has behind it."""
     if stack.origin is None:
         return 0.0
-    try:
-        state = load_checkpoint(store.root / stack.origin / "checkpoint.pt")["training"]
-        return float(state["epoch"]) / next(iter(stack.networks.values())).train.epochs
-    except (CheckpointError, LookupError, TypeError, OSError):
-        return 0.0
+    path = store.root / stack.origin / "checkpoint.pt"
+    return epochs_behind(path) / next(iter(stack.networks.values())).train.epochs
 
 
-def _describe(networks: Networks) -> str:
+def _describe(networks: NetworkJobs) -> str:
     """What the networks of a stack are, shortly."""
-    ones = list(networks.values())
-    words = [ones[0].task.name, ones[0].arch.name]
+    jobs = list(networks.values())
+    words = [jobs[0].task.name, jobs[0].arch.name]
     for name, values in (
-        ("d", [str(one.d) for one in ones]),
-        ("flossing", [one.flossing.label for one in ones]),
-        ("seeds", [str(one.seed) for one in ones]),
+        ("d", [str(job.d) for job in jobs]),
+        ("flossing", [job.flossing.label for job in jobs]),
+        ("seeds", [str(job.seed) for job in jobs]),
     ):
         different = list(dict.fromkeys(values))
         if name != "flossing":

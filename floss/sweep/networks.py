@@ -1,4 +1,4 @@
-"""The networks that some jobs ask for, each known by the hash of what it computes.
+"""The networks that jobs ask for, each known by its id: the hash of what it computes.
 
 Nothing is computed here, and no file is read.
 """
@@ -10,13 +10,12 @@ from collections.abc import Iterable
 
 from floss.jobs.hashing import hashed_values
 from floss.jobs.train import TrainJob
-from floss.training.schedule import flossing_steps, transient_steps
 
-Networks = dict[str, TrainJob]
-"""Jobs of one network each, by the network's key."""
+NetworkJobs = dict[str, TrainJob]
+"""Jobs of one network each, by the network's id."""
 
 
-def network_keys(job: TrainJob) -> list[str]:
+def network_ids(job: TrainJob) -> list[str]:
     """Twelve hexadecimal digits for each network of a job, in the order of its seeds: the hash of what it computes.
 
     That is the resolved configuration with everything that changes a number or says which numbers are written down,
@@ -30,44 +29,27 @@ def network_keys(job: TrainJob) -> list[str]:
         for name in ("epochs", "steps", "transient", "target", "lr"):
             del flossing[name]
     else:
-        flossing["steps"], flossing["transient"] = flossing_run(job)
-    keys = []
+        flossing["steps"], flossing["transient"] = job.flossing_run
+    ids = []
     for seed in range(job.seed, job.seed + job.seeds):
         text = json.dumps({**values, "seed": seed}, sort_keys=True)
-        keys.append(hashlib.sha256(text.encode()).hexdigest()[:12])
-    return keys
+        ids.append(hashlib.sha256(text.encode()).hexdigest()[:12])
+    return ids
 
 
-def flossing_run(job: TrainJob) -> tuple[int, int]:
-    """Length T_f of one flossing run, and how many of its steps are not counted."""
-    f = job.flossing
-    steps = flossing_steps(job.d) if f.steps is None else f.steps
-    return steps, transient_steps(steps) if f.transient is None else f.transient
-
-
-def expand(jobs: Iterable[TrainJob]) -> Networks:
-    """The networks that some jobs ask for, each once, in the order of the jobs."""
-    networks: Networks = {}
-    for job in jobs:
-        for seed, key in enumerate(network_keys(job), job.seed):
-            if key not in networks:
-                networks[key] = dataclasses.replace(job, seed=seed, seeds=1)
-    return networks
+def single_networks(job: TrainJob) -> list[TrainJob]:
+    """A job of one network for each of a job's seeds."""
+    return [dataclasses.replace(job, seed=seed, seeds=1) for seed in range(job.seed, job.seed + job.seeds)]
 
 
 def merge(networks: Iterable[TrainJob]) -> list[TrainJob]:
     """The shortest list of jobs with these networks in this order: seeds that count up go together."""
     jobs: list[TrainJob] = []
-    for one in networks:
+    for network in networks:
         last = jobs[-1] if jobs else None
-        like_last = last and dataclasses.replace(one, seed=last.seed, seeds=last.seeds) == last
-        if last and like_last and one.seed == last.seed + last.seeds:
+        like_last = last and dataclasses.replace(network, seed=last.seed, seeds=last.seeds) == last
+        if last and like_last and network.seed == last.seed + last.seeds:
             jobs[-1] = dataclasses.replace(last, seeds=last.seeds + 1)
         else:
-            jobs.append(one)
+            jobs.append(network)
     return jobs
-
-
-def flossing_epochs(one: TrainJob) -> int:
-    """Flossing epochs in a network's life."""
-    return one.flossing.epochs * len(one.flossing.episodes(one.train.epochs))

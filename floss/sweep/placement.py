@@ -9,7 +9,7 @@ from floss.errors import ConfigError
 from floss.jobs.train import TrainJob
 from floss.runtime.device import device_of, free_gpu_memory
 from floss.runtime.free_memory import free_memory
-from floss.sweep.networks import Networks
+from floss.sweep.networks import NetworkJobs
 from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
 from floss.training.engines import BuildError, find
@@ -19,7 +19,7 @@ _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (README, "How fast?"), but only done together."""
 
 
-def memory_model(networks: Networks) -> Callable[[TrainJob], float]:
+def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:
     """Bytes that a network takes in an ensemble, with the engine that will compute it.
 
     Raises:
@@ -27,42 +27,45 @@ def memory_model(networks: Networks) -> Callable[[TrainJob], float]:
     """
     native: dict[tuple[str, str, str], bool] = {}
 
-    def bytes_of(one: TrainJob) -> float:
-        place = (one.arch.name, one.engine, one.device)
+    def bytes_of(network: TrainJob) -> float:
+        place = (network.arch.name, network.engine, network.device)
         if place not in native:
-            native[place] = place_of(one)[1].name == "native"
-        return network_bytes(one, native=native[place])
+            native[place] = place_of(network)[1].name == "native"
+        return network_bytes(network, native=native[place])
 
-    for one in {(n.arch, n.train, n.flossing, n.engine): n for n in networks.values()}.values():
-        if bytes_of(one) > 4 * free_memory():  # the estimate is right within a factor of two
+    for network in {(n.arch, n.train, n.flossing, n.engine): n for n in networks.values()}.values():
+        if bytes_of(network) > 4 * free_memory():  # the estimate is right within a factor of two
+            arch, train = network.arch, network.train
             raise ConfigError(
-                f"arch.n={one.arch.n}, train.batch={one.train.batch}, train.steps={one.train.steps}: one network needs"
-                f" about {bytes_of(one) / 1e9:.0f} GB, which does not fit into memory"
+                f"arch.n={arch.n}, train.batch={train.batch}, train.steps={train.steps}: one network needs about"
+                f" {bytes_of(network) / 1e9:.0f} GB, which does not fit into memory"
             )
     return bytes_of
 
 
-def gpus(networks: Networks) -> list[str]:
-    """The GPUs at hand, as CUDA_VISIBLE_DEVICES names them, where any network is for one."""
-    if not any(place_of(one)[0] == "cuda" for one in networks.values()):
+def gpus(networks: NetworkJobs) -> list[str]:
+    """The GPUs of this machine, as CUDA_VISIBLE_DEVICES names them, where any network is for one."""
+    if not any(place_of(network)[0] == "cuda" for network in networks.values()):
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
 
 
-def stacks_of(networks: Networks, store: Store, bytes_of: Callable[[TrainJob], float], parts: int = 1) -> list[Stack]:
+def stacks_of(
+    networks: NetworkJobs, store: Store, bytes_of: Callable[[TrainJob], float], parts: int = 1
+) -> list[Stack]:
     """The ensembles in which networks are computed, within the memory and at least `parts`."""
     if not networks:
         return []
-    given = [one.memory_limit for one in networks.values() if one.memory_limit is not None]
-    on_cpu = any(place_of(one)[0] == "cpu" for one in networks.values())
+    limits = [network.memory_limit for network in networks.values() if network.memory_limit is not None]
+    on_cpu = any(place_of(network)[0] == "cpu" for network in networks.values())
     free = free_memory() if on_cpu else min(free_memory(), free_gpu_memory())
     return plan(
         networks,
         bytes_of=bytes_of,
-        limit=min(given) * 1e9 if given else free / 2,
+        limit=min(limits) * 1e9 if limits else free / 2,
         most=_MOST_ON_CPU if on_cpu else None,
-        parts=max(parts, *(one.parts for one in networks.values())),
+        parts=max(parts, *(network.parts for network in networks.values())),
         unfinished=store.unfinished(),
     )
 

@@ -1,13 +1,12 @@
-"""Running jobs: plan, claim an ensemble, compute it, and again, until nothing is left; then what people open.
+"""Running jobs: plan, lease an ensemble, compute it, and again, until nothing is left; then write what people open.
 
-Whatever was done already is not done again, and what another process is computing is waited for. An ensemble that
-raises is tried again in halves, so that one network never takes others with it.
+What is done already is not done again, and what another process is computing is waited for. An ensemble that raises is
+tried again in halves, so that one network never takes others with it.
 """
 
 import contextlib
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,77 +15,63 @@ from typing import Any
 from tqdm import tqdm
 
 from floss.errors import ConfigError
-from floss.figures import draw
 from floss.jobs.train import TrainJob
 from floss.runtime.interrupt import Interrupt, interruptible
+from floss.runtime.messages import LOGGER, show_messages
 from floss.sweep.ensemble_run import compute
-from floss.sweep.folders import statuses, write_job
-from floss.sweep.networks import Networks, expand
+from floss.sweep.folders import write_job
+from floss.sweep.networks import NetworkJobs
 from floss.sweep.placement import gpus, memory_model, stacks_of
+from floss.sweep.records import DONE, statuses
+from floss.sweep.request import Request
 from floss.sweep.stacking import Stack
-from floss.sweep.store import DONE, Store, write_summary
 from floss.sweep.summary import Outcome
 
 _WAIT = 0.5
 """Seconds between two looks at what another process computes."""
 
+BarOf = Callable[[Stack], Callable[..., Any]]
+"""Makes what makes the progress bar of an ensemble, with the arguments of tqdm."""
 
-def run(jobs: list[TrainJob], *, draw_jobs: bool = True) -> Outcome:
-    """Compute what is missing of some jobs, and write the folder of each.
 
-    Args:
-        jobs: with one results folder.
-        draw_jobs: draw the picture of every job that is complete.
+def run(request: Request) -> Outcome:
+    """Compute what is missing of some jobs, and write the folder of each; nothing is drawn.
 
     Raises:
         SystemExit: after a signal; the status says which. Everything that was finished is on disk.
         ConfigError: something cannot be computed here, said before anything is.
         OSError: a file cannot be written; what was written before is whole.
     """
-    networks, store = expand(jobs), Store(jobs[0].results)
-    known = done(networks, store)
+    already_done = request.done()
     with interruptible() as interrupt:
         try:
-            complete(jobs, interrupt)
+            complete(request, interrupt)
         except SystemExit:
-            _write_jobs(jobs, store)
+            _write_jobs(request)
             raise
-        whole = _write_jobs(jobs, store)
-        for job in whole if draw_jobs else ():
-            if not (job.folder / "learning_curves.svg").exists():
-                draw(job.folder)
-        for text in dict.fromkeys(map(_left_out, jobs)):
-            if text:
-                print(f"floss: {text}", file=sys.stderr)
+        finished = _write_jobs(request)
         if interrupt.signal:  # it came too late to stop anything, but must stop what comes next
             raise SystemExit(interrupt.status)
-    return Outcome(statuses(networks, store.records()), known)
+    left_out = list(filter(None, dict.fromkeys(map(_left_out, request.jobs))))
+    return Outcome(request, request.statuses(), already_done, finished, left_out)
 
 
-def done(networks: Networks, store: Store) -> set[str]:
-    """Which of some networks a store has."""
-    return {key for key, status in statuses(networks, store.records()).items() if status in DONE}
-
-
-def complete(
-    jobs: list[TrainJob], interrupt: Interrupt, bar_of: Callable[[Stack], Callable[..., Any]] = lambda _: tqdm
-) -> None:
+def complete(request: Request, interrupt: Interrupt, bar_of: BarOf = lambda _: tqdm) -> None:
     """Compute what is missing of some jobs into the store, and nothing that is made from the store.
 
     Args:
-        jobs: with one results folder.
-        interrupt: asked after every stretch of epochs.
-        bar_of: makes the progress bar of an ensemble, with the arguments of tqdm.
+        request: the jobs.
+        interrupt: polled after every stretch of epochs.
+        bar_of: makes the progress bar of an ensemble.
 
     Raises:
         SystemExit, ConfigError, OSError: as `run`.
     """
-    networks, store = expand(jobs), Store(jobs[0].results)
-    bytes_of = memory_model(networks)
-    if len(done(networks, store)) < len(networks):
-        devices = gpus(networks)
-        with one_process_each(jobs, devices[1:], len(devices)):
-            _Sweep(networks, store, bytes_of, interrupt, len(devices), bar_of).complete()
+    bytes_of = memory_model(request.networks)
+    if len(request.done()) < len(request.networks):
+        devices = gpus(request.networks)
+        with one_process_each(request.jobs, devices[1:], len(devices)):
+            _Sweep(request, bytes_of, interrupt, len(devices), bar_of).complete()
 
 
 def _left_out(job: TrainJob) -> str:
@@ -95,14 +80,15 @@ def _left_out(job: TrainJob) -> str:
     return f"training ended after {job.train.epochs} epochs: no flossing at {dropped}" if dropped else ""
 
 
-def _write_jobs(jobs: list[TrainJob], store: Store) -> list[TrainJob]:
+def _write_jobs(request: Request) -> list[TrainJob]:
     """Write the folder of each job; those of which every network is done."""
-    with store.locked():
-        store.tidy()
-        records = store.records()
-        for job in jobs:
-            write_job(job, store, records)
-    return [job for job in jobs if all(status in DONE for status in statuses(expand([job]), records).values())]
+    with request.store.locked():
+        request.store.tidy()
+        records = request.store.records()
+        for job in request.jobs:
+            write_job(job, request, records)
+    status = statuses(request.networks, records)
+    return [job for job in request.jobs if all(status[network_id] in DONE for network_id in request.ids[job])]
 
 
 @contextlib.contextmanager
@@ -125,87 +111,89 @@ def one_process_each(jobs: list[TrainJob], devices: list[str], parts: int) -> It
 
 def _work_on(jobs: list[TrainJob], device: str, parts: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = device
-    networks = expand(jobs)
+    show_messages()
+    request = Request(jobs)
     with interruptible() as interrupt:
-        _Sweep(networks, Store(jobs[0].results), memory_model(networks), interrupt, parts).complete()
+        _Sweep(request, memory_model(request.networks), interrupt, parts).complete()
 
 
 class _Sweep:
-    """Networks on their way to being done."""
+    """The networks of a request on their way to being done."""
 
     def __init__(
         self,
-        networks: Networks,
-        store: Store,
+        request: Request,
         bytes_of: Callable[[TrainJob], float],
         interrupt: Interrupt,
         parts: int = 1,
-        bar_of: Callable[[Stack], Callable[..., Any]] = lambda _: tqdm,
+        bar_of: BarOf = lambda _: tqdm,
     ) -> None:
-        self.networks, self.store, self.bytes_of, self.interrupt = networks, store, bytes_of, interrupt
+        self.request, self.store, self.bytes_of, self.interrupt = request, request.store, bytes_of, interrupt
         self.parts, self.bar_of = parts, bar_of
         self.failed: set[str] = set()
-        self.said = False
+        self.said_that_it_waits = False
 
     def complete(self) -> None:
         """Until every network is done or has failed in this process."""
         while missing := self.missing():
             busy = self.store.busy()
-            free = {key: one for key, one in missing.items() if key not in busy}
+            free = {network_id: network for network_id, network in missing.items() if network_id not in busy}
             stacks = self.planned(free)
             for place, stack in enumerate(stacks, 1):
                 self.run_stack(stack, f"ensemble {place} of {len(stacks)}, " if len(stacks) > 1 else "")
             if not free:
-                self.wait(len(missing), next(busy[key] for key in missing))
+                self.wait(len(missing), next(busy[network_id] for network_id in missing))
 
-    def missing(self) -> Networks:
+    def missing(self) -> NetworkJobs:
         """The networks that are neither done nor failed in this process."""
-        records = self.store.records()
-        status = statuses(self.networks, records)
-        damaged = [key for key in self.networks if key in records and records[key].status == "damaged"]
+        networks, records = self.request.networks, self.store.records()
+        status = statuses(networks, records)
+        damaged = [records[i] for i in networks if i in records and records[i].status == "damaged"]
         if damaged:
-            places = ", ".join(sorted({str(records[key].folder) for key in damaged}))
-            what = "1 network is" if len(damaged) == 1 else f"{len(damaged)} networks are"
-            print(f"floss: {what} damaged and computed again: {places}", file=sys.stderr)
-        return {k: one for k, one in self.networks.items() if status[k] not in DONE and k not in self.failed}
+            places = ", ".join(sorted({str(record.folder) for record in damaged}))
+            subject = "1 network is" if len(damaged) == 1 else f"{len(damaged)} networks are"
+            LOGGER.warning("%s damaged and computed again: %s", subject, places)
+        return {i: network for i, network in networks.items() if status[i] not in DONE and i not in self.failed}
 
-    def planned(self, networks: Networks) -> list[Stack]:
+    def planned(self, networks: NetworkJobs) -> list[Stack]:
         """The ensembles of some networks."""
         return stacks_of(networks, self.store, self.bytes_of, self.parts)
 
     def run_stack(self, stack: Stack, label: str) -> None:
         """Compute a stack, or what is left of it; in halves where it raises."""
-        with self.store.claim(stack) as claim:
-            if claim is None:
+        with self.store.lease(stack) as lease:
+            if lease is None:
                 return
-            stack, error = claim.stack, None
+            stack, error = lease.stack, None
             try:
-                label_of_bar = f"{label}{len(stack.networks)} networks, "
-                compute(claim, self.interrupt, label_of_bar, self.bar_of(stack))
+                compute(lease, self.interrupt, f"{label}{len(stack.networks)} networks, ", self.bar_of(stack))
             except (OSError, ConfigError):
                 raise  # what would stop every other ensemble as well
             except SystemExit:
-                print(f"floss: stopped; start the same command again to go on: {claim.folder}", file=sys.stderr)
+                LOGGER.warning("stopped; start the same command again to go on: %s", lease.folder)
                 raise
             except Exception as raised:
                 error = raised
             if error is not None and len(stack.networks) == 1:
-                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-                write_summary(claim, {key: {"status": "failed", "reason": reason} for key in stack.networks}, {})
+                reason = _reason(error, 300)
+                lease.write_summary({i: {"status": "failed", "reason": reason} for i in stack.networks}, {})
                 self.failed |= set(stack.networks)
                 return
         if error is not None:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
-            print(f"floss: {len(stack.networks)} networks fail together, trying halves: {reason}", file=sys.stderr)
+            LOGGER.warning("%d networks fail together, trying halves: %s", len(stack.networks), _reason(error, 100))
             for half in stack.halves():
-                self.run_stack(replace(half, origin=claim.folder.name), label)
+                self.run_stack(replace(half, origin=lease.folder.name), label)
 
-    def wait(self, count: int, owner: str) -> None:
+    def wait(self, networks: int, owner: str) -> None:
         """Give another process time."""
-        if not self.said:
-            what = "1 network that is" if count == 1 else f"{count} networks that are"
-            print(f"floss: waiting for {what} being computed by {owner}", file=sys.stderr)
-            self.said = True
+        if not self.said_that_it_waits:
+            subject = "1 network that is" if networks == 1 else f"{networks} networks that are"
+            LOGGER.warning("waiting for %s being computed by %s", subject, owner)
+            self.said_that_it_waits = True
         time.sleep(_WAIT)
         if self.interrupt.signal:
             raise SystemExit(self.interrupt.status)
+
+
+def _reason(error: Exception, longest: int) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:longest]

@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from floss.jobs.train import TrainJob
-from floss.sweep.networks import Networks, flossing_epochs, flossing_run
+from floss.sweep.networks import NetworkJobs
+from floss.training.cost import flossing_flop, training_flop
 
 
 @functools.lru_cache(maxsize=100_000)
-def stackable(one: TrainJob) -> TrainJob:
+def stackable(network: TrainJob) -> TrainJob:
     """What must agree between networks of one ensemble: the job with everything else at one value."""
     replace = dataclasses.replace
     return replace(
-        one,
+        network,
         seed=0,
         d=0,
-        task=replace(one.task, delay=0),
-        arch=replace(one.arch, g=1.0),
-        flossing=replace(one.flossing, name="", at=(), every=None, k=1, steps=None, transient=None, target=0.0),
-        train=replace(one.train, checkpoint_every=1),
+        task=replace(network.task, delay=0),
+        arch=replace(network.arch, g=1.0),
+        flossing=replace(network.flossing, name="", at=(), every=None, k=1, steps=None, transient=None, target=0.0),
+        train=replace(network.train, checkpoint_every=1),
         scale="",
         results="",
         memory_limit=None,
@@ -31,80 +32,79 @@ def stackable(one: TrainJob) -> TrainJob:
     )
 
 
-def training_work(one: TrainJob) -> float:
-    """Floating-point operations of one training epoch of one network: 6 T B N²."""
-    return 6.0 * one.train.steps * one.train.batch * one.arch.n**2
+def training_work(network: TrainJob) -> float:
+    """Floating-point operations of one training epoch of one network; in other architectures a measure of it."""
+    return training_flop(network.train.steps, network.train.batch, network.arch.n)
 
 
-def flossing_work(one: TrainJob) -> float:
-    """Floating-point operations of one flossing epoch of one network: T_f (6 N² k + 5 N k²)."""
-    n, k = one.arch.n, one.flossing.k
-    return float(flossing_run(one)[0]) * (6 * n * n * k + 5 * n * k * k)
+def flossing_work(network: TrainJob) -> float:
+    """Floating-point operations of one flossing epoch of one network; in other architectures a measure of it."""
+    return flossing_flop(network.flossing_run[0], network.arch.n, network.flossing.k)
 
 
-def work(one: TrainJob) -> float:
-    """Floating-point operations of one network's whole life; in other architectures a measure of it."""
-    return one.train.epochs * training_work(one) + flossing_epochs(one) * flossing_work(one)
+def work(network: TrainJob) -> float:
+    """Floating-point operations of one network's whole life."""
+    return network.train.epochs * training_work(network) + network.flossing_epochs * flossing_work(network)
 
 
 _NUMBERS = {"lstm": (4, 15.0, 4.0), "gru": (3, 13.0, 5.0), "lru": (4, 11.0, 0.0)}
-
-
+"""Recurrent matrices of an architecture, and how many times T B N and T_f n k its training and flossing keep."""
 _NUMBERS_OF_A_RATE_NETWORK = (1, 1.1, 2.6)
 
 
-def network_bytes(one: TrainJob, *, native: bool) -> float:
+def network_bytes(network: TrainJob, *, native: bool) -> float:
     """Memory that a network takes in an ensemble, everything included, within about a factor of two.
 
-    Measured on ensembles of 4 and 20 networks, as `tests/test_planner.py` does again: twenty times the numbers of the
-    network itself (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of
-    T_f times state size times k. The native engine works in a few megabytes per thread.
+    Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
+    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
+    times k. The native engine works in a few megabytes per thread.
     """
-    weights, train, floss = _NUMBERS.get(one.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
-    n, f, size = one.arch.n, one.flossing, one.arch.n * (2 if one.arch.name in ("lstm", "lru") else 1)
-    k = f.k if flossing_epochs(one) else 1
-    numbers = 20.0 * (weights * n * n + one.train.batch * size + size * k)
+    matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
+    n, batch = network.arch.n, network.train.batch
+    size = n * (2 if network.arch.name in ("lstm", "lru") else 1)
+    k = network.flossing.k if network.flossing_epochs else 1
+    numbers = 20.0 * (matrices * n * n + batch * size + size * k)
     if not native:
-        numbers += train * one.train.steps * one.train.batch * n + floss * flossing_run(one)[0] * size * k
-    return numbers * (8 if one.dtype == "float64" else 4)
+        numbers += train * network.train.steps * batch * n + floss * network.flossing_run[0] * size * k
+    return numbers * (8 if network.dtype == "float64" else 4)
 
 
 @dataclass(frozen=True)
 class Stack:
     """Networks that are computed as one ensemble."""
 
-    networks: Networks
+    networks: NetworkJobs
     origin: str | None = None
     """Name of the unfinished ensemble whose checkpoint they go on from."""
 
     @property
     def name(self) -> str:
         """Name of the ensemble's folder: readable, and a hash of which networks it has."""
-        one = next(iter(self.networks.values()))
+        first = next(iter(self.networks.values()))
         digest = hashlib.sha256(" ".join(sorted(self.networks)).encode()).hexdigest()[:10]
-        return f"{one.task.name}-{one.arch.name}-{digest}"
+        return f"{first.task.name}-{first.arch.name}-{digest}"
 
     @property
     def work(self) -> float:
         """Floating-point operations of all its networks."""
-        return sum(work(one) for one in self.networks.values())
+        return sum(map(work, self.networks.values()))
 
-    def only(self, keys: Iterable[str]) -> "Stack":
-        """The same without the networks that are not in `keys`."""
-        kept = set(keys)
-        return dataclasses.replace(self, networks={key: n for key, n in self.networks.items() if key in kept})
+    def only(self, ids: Iterable[str]) -> "Stack":
+        """The same without the networks that are not in `ids`."""
+        kept = set(ids)
+        return dataclasses.replace(self, networks={i: network for i, network in self.networks.items() if i in kept})
 
     def halves(self) -> tuple["Stack", "Stack"]:
         """Two stacks with half of the networks each."""
-        keys = list(self.networks)
-        middle = (len(keys) + 1) // 2
-        return self.only(keys[:middle]), self.only(keys[middle:])
+        ids = list(self.networks)
+        middle = (len(ids) + 1) // 2
+        return self.only(ids[:middle]), self.only(ids[middle:])
 
 
 def plan(
     networks: Mapping[str, TrainJob],
     *,
-    bytes_of: Callable[[TrainJob], float] = lambda one: 0.0,  # noqa: ARG005
+    bytes_of: Callable[[TrainJob], float] = lambda network: 0.0,  # noqa: ARG005
     limit: float = math.inf,
     most: int | None = None,
     parts: int = 1,
@@ -125,23 +125,23 @@ def plan(
         Stacks whose networks, together, are `networks`.
     """
     groups: dict[Any, list[str]] = {}
-    for key, one in networks.items():
-        groups.setdefault((stackable(one), (unfinished or {}).get(key)), []).append(key)
+    for network_id, network in networks.items():
+        groups.setdefault((stackable(network), (unfinished or {}).get(network_id)), []).append(network_id)
     stacks = []
-    for (_, origin), keys in groups.items():
+    for (_, origin), ids in groups.items():
         # Networks that are flossed together stand together, the expensive ones first.
-        ordered = sorted(keys, key=lambda key: _schedule(networks[key]), reverse=True) if origin is None else keys
-        for piece in _cut(ordered, networks, bytes_of, limit, most or len(keys), parts if origin is None else 1):
-            stacks.append(Stack({key: networks[key] for key in piece}, origin))
+        ordered = sorted(ids, key=lambda i: _schedule(networks[i]), reverse=True) if origin is None else ids
+        for piece in _cut(ordered, networks, bytes_of, limit, most or len(ids), parts if origin is None else 1):
+            stacks.append(Stack({network_id: networks[network_id] for network_id in piece}, origin))
     return sorted(stacks, key=lambda stack: -stack.work)
 
 
-def _schedule(one: TrainJob) -> tuple[Any, ...]:
-    return work(one), one.flossing.at, one.flossing.every or 0, flossing_run(one)
+def _schedule(network: TrainJob) -> tuple[Any, ...]:
+    return work(network), network.flossing.at, network.flossing.every or 0, network.flossing_run
 
 
 def _cut(
-    keys: Sequence[str],
+    ids: Sequence[str],
     networks: Mapping[str, TrainJob],
     bytes_of: Callable[[TrainJob], float],
     limit: float,
@@ -149,16 +149,16 @@ def _cut(
     parts: int,
 ) -> list[list[str]]:
     """Consecutive pieces of about equal work, each within the limits."""
-    size = {key: bytes_of(networks[key]) for key in keys}
-    load = {key: work(networks[key]) for key in keys}
-    pieces = min(len(keys), max(parts, math.ceil(sum(size.values()) / limit), math.ceil(len(keys) / most)))
+    size = {network_id: bytes_of(networks[network_id]) for network_id in ids}
+    load = {network_id: work(networks[network_id]) for network_id in ids}
+    pieces = min(len(ids), max(parts, math.ceil(sum(size.values()) / limit), math.ceil(len(ids) / most)))
     share, done, held = sum(load.values()) / pieces, 0.0, 0.0
     cut: list[list[str]] = [[]]
-    for key in keys:
-        full = held + size[key] > limit or len(cut[-1]) >= most
+    for network_id in ids:
+        full = held + size[network_id] > limit or len(cut[-1]) >= most
         if cut[-1] and (full or done >= share * len(cut) * (1 - 1e-12)):
             cut.append([])
             held = 0.0
-        cut[-1].append(key)
-        done, held = done + load[key], held + size[key]
+        cut[-1].append(network_id)
+        done, held = done + load[network_id], held + size[network_id]
     return cut

@@ -14,7 +14,7 @@ from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.tasks import TASKS
 from floss.training.adam import Adam
-from floss.training.schedule import transient_steps
+from floss.training.schedule import flossing_run
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Network:
     @property
     def flossing_run(self) -> tuple[int, int]:
         """Length of one flossing run, and how many of its steps are not counted."""
-        steps, transient = self.flossing_steps, self.flossing_transient
-        return steps, transient_steps(steps) if transient is None else transient
+        return flossing_run(self.d, self.flossing_steps, self.flossing_transient)
 
 
 @dataclass(frozen=True)

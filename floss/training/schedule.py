@@ -17,3 +17,9 @@ def transient_steps(steps: int) -> int:
 def flossing_steps(d: int) -> int:
     """Default length T_f of a flossing run for delay d."""
     return max(55, d + 20)
+
+
+def flossing_run(d: int, steps: int | None = None, transient: int | None = None) -> tuple[int, int]:
+    """Length T_f of one flossing run for delay d, and how many of its steps are not counted; None: the default."""
+    steps = flossing_steps(d) if steps is None else steps
+    return steps, transient_steps(steps) if transient is None else transient

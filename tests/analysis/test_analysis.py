@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import analysis, files, floss, inside, job, rows, start
+from command import analysis, files, floss, inside, job, rows, run_jobs, start
 from problems import DOUBLE
 from torch import Tensor
 from twins import step_twin
@@ -24,7 +24,7 @@ from twins import step_twin
 from floss import adaptive_t_ons, flossing_loss, lyapunov_spectrum, random
 from floss.analysis import run
 from floss.analysis.networks import Flossing
-from floss.analysis.run import Progress, Watched
+from floss.analysis.progress import AnalysisBar, WatchedStep
 from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
 from floss.lyapunov.condition import condition_number
 from floss.lyapunov.history import lyapunov_history
@@ -33,7 +33,6 @@ from floss.networks import CELLS, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.files import CHECKSUMS
-from floss.sweep import run as sweep
 from floss.tasks import TASKS
 
 FLOSSED = ("arch.n=4", "flossing.k=2", "flossing.epochs=4", "flossing.steps=20", "transient=6")
@@ -64,7 +63,9 @@ Row = dict[str, str]
 def quick(request, monkeypatch):
     """Pictures take longer than the numbers: only the tests of `drawn` draw them."""
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr(run, "draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
+        monkeypatch.setattr(
+            "floss.figures.draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch()
+        )
 
 
 def done(folder: Path, command: str, *overrides: str) -> Path:
@@ -184,7 +185,7 @@ def drawn(tmp_path_factory) -> dict[str, Path]:
 def many(tmp_path_factory) -> dict[str, Path]:
     """Folders of both analyses without pictures, with two networks, two k and two targets."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
+        patch.setattr("floss.figures.draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
         return {command: done(tmp_path_factory.mktemp(command), command, *MANY) for command in COMMANDS}
 
 
@@ -203,7 +204,7 @@ def test_an_analysis_writes_the_documented_files(drawn, command):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("spoil", ["changed", "gone", "unsealed"])
 def test_a_damaged_table_is_computed_again(tmp_path, command, spoil, monkeypatch):
-    monkeypatch.setattr(run, "draw", lambda folder: [])
+    monkeypatch.setattr("floss.figures.draw", lambda folder: [])
     folder = done(tmp_path, command)
     path, seal = folder / f"{command}.csv", folder / CHECKSUMS
     content, sums = path.read_bytes(), seal.read_text()
@@ -531,13 +532,11 @@ TRAINED = (
 @pytest.fixture(scope="module")
 def training_runs(tmp_path_factory) -> dict[str, Path]:
     """Folders of short training runs, by architecture."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "draw", lambda folder: [])
-        folder = tmp_path_factory.mktemp("trained")
-        vanilla = job(*TRAINED, f"results={folder}")
-        lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
-        for each in (vanilla, lstm):
-            assert set(sweep.run([each]).status.values()) == {"done"}
+    folder = tmp_path_factory.mktemp("trained")
+    vanilla = job(*TRAINED, f"results={folder}")
+    lstm = job(*TRAINED, "arch=lstm", "task=spatial_xor", "seed=7", f"results={folder}")
+    for each in (vanilla, lstm):
+        assert set(run_jobs([each]).status.values()) == {"done"}
     return {"vanilla": vanilla.folder, "lstm": lstm.folder}
 
 
@@ -604,10 +603,9 @@ def test_trained_networks_with_other_inputs(trained, tmp_path):
 
 
 def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "draw", lambda folder: [])
-    sweep.run([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
+    run_jobs([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
     again = job(*TRAINED, f"results={tmp_path / 'trained'}")
-    sweep.run([again])
+    run_jobs([again])
     assert len(list(tmp_path.glob("trained/ensembles/*/checkpoint.pt"))) == 2
     found = done(tmp_path, "spectrum", f"checkpoint={again.folder}", "arch.n=6")
     wanted = done(tmp_path, "spectrum", f"checkpoint={training_runs['vanilla']}", "arch.n=6")
@@ -845,7 +843,7 @@ def test_limited_precision_saturates(tmp_path):
 def undisturbed(tmp_path_factory) -> dict[str, Path]:
     """Folders of both analyses, computed in one go."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
+        patch.setattr("floss.figures.draw", lambda folder: (folder / f"{folder.name.partition('-')[0]}.svg").touch())
         return {command: done(tmp_path_factory.mktemp(command), command, "seeds=2") for command in COMMANDS}
 
 
@@ -867,10 +865,10 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, place: type, method: str, count: in
         ("spectrum", Flossing, "run_epoch", 1, signal.SIGINT, 130),
         ("condition", Flossing, "run_epoch", 3, signal.SIGTERM, 143),
         ("spectrum", Flossing, "run_epoch", 4, signal.SIGINT, 130),
-        ("spectrum", Watched, "advance", 10, signal.SIGINT, 130),  # while the networks before flossing are measured
-        ("spectrum", Watched, "advance", 45, signal.SIGTERM, 143),
-        ("condition", Watched, "advance", 45, signal.SIGINT, 130),
-        ("condition", Progress, "at", 3, signal.SIGTERM, 143),
+        ("spectrum", WatchedStep, "advance", 10, signal.SIGINT, 130),  # while the networks before flossing are measured
+        ("spectrum", WatchedStep, "advance", 45, signal.SIGTERM, 143),
+        ("condition", WatchedStep, "advance", 45, signal.SIGINT, 130),
+        ("condition", AnalysisBar, "at", 3, signal.SIGTERM, 143),
     ],
 )
 def test_stopped_by_a_signal(tmp_path, monkeypatch, undisturbed, command, place, method, count, number, status):
@@ -902,7 +900,7 @@ def test_stopped_at_every_epoch_in_turn(tmp_path, monkeypatch, undisturbed):
 
 
 def test_a_signal_that_comes_too_late_stops_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "draw", lambda folder: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr("floss.figures.draw", lambda folder: os.kill(os.getpid(), signal.SIGINT))
     said = inside(tmp_path, "spectrum", "-m", *TINY["spectrum"], "seed=0,1")
     assert said.returncode == 130
     assert len(list(tmp_path.glob("results/*"))) == 1

@@ -21,7 +21,7 @@ from floss.jobs.train import config_values, config_yaml
 from floss.runtime.checkpoint import load_checkpoint
 from floss.sweep import ensemble_run as experiment
 from floss.sweep.forecast import duration
-from floss.sweep.networks import network_keys
+from floss.sweep.networks import network_ids
 
 TABLES = ["config.yaml", "environment.json", "metrics.csv", "summary.csv"]
 RUN_FILES = sorted([*TABLES, "learning_curves.png", "learning_curves.svg"])
@@ -181,7 +181,7 @@ def test_the_folder_of_a_job_shows_what_lies_in_the_ensemble(finished):
     assert environment["command"] == shlex.join(["floss", "train", *JOB])
     assert json.loads((run / "environment.json").read_text()) == {ensemble.name: environment}
     ours, theirs = (load_checkpoint(folder / "checkpoint.pt") for folder in (run, ensemble))
-    assert ours["networks"] == theirs["networks"] == network_keys(job(*JOB))
+    assert ours["networks"] == theirs["networks"] == network_ids(job(*JOB))
     assert sorted(ours["training"]) == sorted(theirs["training"])
     for name, value in ours["training"].items():
         assert len(value) == 2
@@ -193,7 +193,7 @@ def test_metrics_have_a_row_for_each_network_and_logged_epoch(finished):
     seen = [(row["network"], int(row["seed"]), row["phase"], int(row["epoch"])) for row in table]
     logged = [("floss", e) for e in (0, 4)] + [("train", e) for e in (0, 5)]  # log_every=5, and an episode's last
     logged += [("floss", e) for e in (5, 9)] + [("train", e) for e in (10, 15, 19)]
-    keys = network_keys(job(*JOB))
+    keys = network_ids(job(*JOB))
     assert len(set(keys)) == 2
     assert all(re.fullmatch(r"[0-9a-f]{12}", key) for key in keys)
     assert seen == [(key, seed, *place) for seed, key in enumerate(keys) for place in logged]  # network by network
@@ -208,7 +208,7 @@ def test_metrics_have_a_row_for_each_network_and_logged_epoch(finished):
 def test_summary_has_a_row_for_each_network(finished):
     table = rows(only(finished, "results/xor-*/summary.csv"))
     assert [row["seed"] for row in table] == ["0", "1"]
-    assert [row["network"] for row in table] == network_keys(job(*JOB))
+    assert [row["network"] for row in table] == network_ids(job(*JOB))
     assert len({row["sha256"] for row in table}) == 2
     for row in table:
         assert (row["status"], row["reason"]) == ("done", "")
@@ -254,7 +254,7 @@ def test_a_sweep_collects_its_runs_and_compares_them(swept):
     assert settings == {
         "runs": [config_values(each) for each in jobs(*SWEEP)],
         "folders": [run.name for run in runs],
-        "networks": [network_keys(each) for each in jobs(*SWEEP)],
+        "networks": [network_ids(each) for each in jobs(*SWEEP)],
     }
     said = (swept / "said.txt").read_text()
     assert re.findall(r"^finished (xor d=\S+ flossing=\S+):", said, re.MULTILINE) == [
@@ -290,7 +290,7 @@ def test_jobs_one_after_the_other_have_pictures_as_well(swept, tmp_path):
         assert names(tmp_path / each.folder) == sorted([*RUN_FILES, "checkpoint.pt"])
         assert f"picture  {each.folder / 'learning_curves.png'}\n" in done.stdout
         seen = [[row["network"] for row in rows(top / each.folder / "summary.csv")] for top in (tmp_path, swept)]
-        assert seen == [network_keys(each)] * 2
+        assert seen == [network_ids(each)] * 2
 
 
 def test_figures_draws_the_same_bytes_again(swept, tmp_path):
@@ -385,13 +385,13 @@ def test_plan_counts_what_is_done_before_and_after_runs(tmp_path):
 
 
 def test_plan_knows_what_was_left_unfinished(tmp_path, monkeypatch):
-    def log(self: Any, *arguments: Any) -> None:
+    def show(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
         os.kill(os.getpid(), signal.SIGINT)
 
-    original = experiment._EnsembleRun.log
+    original = experiment._EnsembleRun.show
     with monkeypatch.context() as patch:
-        patch.setattr(experiment._EnsembleRun, "log", log)
+        patch.setattr(experiment._EnsembleRun, "show", show)
         assert inside(tmp_path, "train", "-m", *PLANNED, "seeds=1").returncode == 130
     counts, _, *table, _ = planned(tmp_path, *PLANNED)
     assert counts == ["8 networks, 0 done, 8 to compute in results"]

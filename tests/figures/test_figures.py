@@ -15,7 +15,7 @@ from floss.figures import draw
 from floss.figures.tables import read_runs
 from floss.runtime.files import csv_text
 from floss.sweep.columns import METRICS, SUMMARY
-from floss.sweep.networks import network_keys
+from floss.sweep.networks import network_ids
 
 CURVES = ["learning_curves.png", "learning_curves.svg"]
 DELAYS = ["accuracy_vs_delay.png", "accuracy_vs_delay.svg"]
@@ -251,7 +251,7 @@ def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
     named = dict(zip(runs.summary["network"], runs.summary["group"], strict=True))
     assert len(named) == len(set(named.values())) == 6
     for each in jobs(*sweep):
-        (network_key,) = network_keys(each)
+        (network_key,) = network_ids(each)
         assert named[network_key].startswith(f"{each.flossing.label}, ")
         assert f"train.lr = {each.train.lr:g}" in named[network_key]
         assert each.flossing.label == "none" or f"flossing.lr = {each.flossing.lr:g}" in named[network_key]

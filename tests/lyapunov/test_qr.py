@@ -109,3 +109,41 @@ def test_refuses(a, message):
 def test_second_derivative():
     """The pullback is made of differentiable operations, and says so or works: never a silently wrong Hessian."""
     assert gradgradcheck(floss.qr, gaussian(13, 4, 3).requires_grad_())
+
+
+def test_forward_mode():
+    """Jacobian-vector products, and derivatives of them, against finite differences."""
+    for shape in ((5, 3), (4, 4), (2, 5, 3)):
+        assert gradcheck(floss.qr, gaussian(14, *shape).requires_grad_(), check_forward_ad=True)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["q", "r"])
+def test_torch_func(part):
+    """Jacobians by reverse and by forward mode are one, whole and mapped over a batch."""
+    a = gaussian(15, 3, 5, 3)
+
+    def decomposed(matrix):
+        return floss.qr(matrix)[part]
+
+    reverse = torch.stack([torch.autograd.functional.jacobian(decomposed, each) for each in a])
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        torch.testing.assert_close(torch.func.vmap(jacobian(decomposed))(a), reverse, rtol=1e-10, atol=1e-12)
+    mapped = torch.func.vmap(decomposed, in_dims=1)(a.movedim(0, 1))
+    torch.testing.assert_close(mapped, decomposed(a), rtol=0, atol=0)
+
+
+def test_torch_func_of_higher_order():
+    a = gaussian(16, 4, 3)
+
+    def weighted(matrix):
+        q, r = floss.qr(matrix)
+        return (q.sin() * r.sum(0)).sum()
+
+    wanted = torch.autograd.functional.hessian(weighted, a)
+    for hessian in (torch.func.hessian(weighted), torch.func.jacrev(torch.func.grad(weighted))):
+        torch.testing.assert_close(hessian(a), wanted, rtol=1e-9, atol=1e-11)
+
+
+def test_what_is_refused_under_torch_func():
+    with pytest.raises(ValueError, match="column 2 of the matrix at batch index \\(1,\\) depends linearly"):
+        torch.func.vmap(floss.qr)(torch.stack((gaussian(17, 5, 3), dependent())))

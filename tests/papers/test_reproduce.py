@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import floss, inside, rows, start
+from command import expand, floss, inside, rows, start
 
 from floss.papers import mend
 from floss.papers.claim import COLUMNS
@@ -17,7 +17,6 @@ from floss.papers.experiments import SCALES, experiment, figures, label, named
 from floss.papers.finding import Finding
 from floss.papers.findings import REQUESTS, Reproduction, record_request
 from floss.papers.judge import all_claims
-from floss.sweep.networks import expand
 from floss.sweep.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,10 +172,10 @@ def test_figures_draws_without_computing(copy):
 def test_what_is_damaged_is_repaired_and_nothing_else(copy):
     """A deleted row of metrics.csv costs its network, and a changed table its analysis."""
     before, root = pictures(copy), copy / "results/paper"
-    networks, _ = sorted(Store(root).records().values(), key=lambda record: record.key)[:2]
+    networks, _ = sorted(Store(root).records().values(), key=lambda record: record.network_id)[:2]
     metrics = networks.folder / "metrics.csv"
     lines = metrics.read_text().splitlines(keepends=True)
-    gone = next(i for i, line in enumerate(lines) if line.endswith(f",{networks.key}\n"))
+    gone = next(i for i, line in enumerate(lines) if line.endswith(f",{networks.network_id}\n"))
     metrics.write_text("".join(lines[:gone] + lines[gone + 1 :]))
     spectrum = next(root.glob("analyses/spectrum-lstm-*/flossing.csv"))
     text = spectrum.read_text()
@@ -241,7 +240,8 @@ def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
     """config.yaml of an ensemble with networks of this figure and of others, and of one without any of this figure."""
     jobs = [job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]
     wanted = expand(jobs).keys()  # pyright: ignore[reportArgumentType]
-    keys = {f: {record.key for record in records} for f, records in Store(copy / "results/paper").ensembles().items()}
+    ensembles = Store(copy / "results/paper").ensembles().items()
+    keys = {folder: {record.network_id for record in records} for folder, records in ensembles}
     shared = next(folder for folder in keys if keys[folder] & wanted and keys[folder] - wanted)
     foreign = next(folder for folder in keys if not keys[folder] & wanted)
     return shared / "config.yaml", foreign / "config.yaml"

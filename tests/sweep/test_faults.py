@@ -12,10 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from command import ENVIRONMENT, FLOSS, TINY, floss, jobs, rows, start
+from command import ENVIRONMENT, FLOSS, TINY, expand, floss, jobs, rows, start
 from sweep.test_resume import empty, flip_a_byte, foreign, signed_foreign, truncate
 
-from floss.sweep.networks import expand
 from floss.sweep.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

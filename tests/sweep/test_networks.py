@@ -7,12 +7,12 @@ import sys
 from dataclasses import replace
 
 import pytest
-from command import TINY, job, jobs
+from command import TINY, expand, job, jobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floss.jobs.train import TrainJob
-from floss.sweep.networks import expand, merge, network_keys
+from floss.sweep.networks import merge, network_ids
 from floss.sweep.stacking import Stack, network_bytes, plan, work
 
 BASE = job(*TINY)
@@ -22,9 +22,9 @@ BASE = job(*TINY)
 
 
 def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
-    keys = network_keys(job(*TINY, "seeds=5"))
+    keys = network_ids(job(*TINY, "seeds=5"))
     assert len(set(keys)) == 5
-    assert keys[2:4] == network_keys(job(*TINY, "seed=2", "seeds=2"))
+    assert keys[2:4] == network_ids(job(*TINY, "seed=2", "seeds=2"))
     assert all(len(key) == 12 and int(key, 16) >= 0 for key in keys)
 
 
@@ -43,12 +43,12 @@ def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
     ],
 )
 def test_what_changes_no_number_changes_no_key(override):
-    assert network_keys(job(*TINY, override)) == network_keys(BASE)
+    assert network_ids(job(*TINY, override)) == network_ids(BASE)
 
 
 def test_the_scale_is_a_word_for_values():
     values = ("train.epochs=9", "train.log_every=3", "train.evaluation_batches=1", "flossing.epochs=2")
-    assert network_keys(job(*TINY, *values, "scale=paper")) == network_keys(job(*TINY, *values))
+    assert network_ids(job(*TINY, *values, "scale=paper")) == network_ids(job(*TINY, *values))
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_the_scale_is_a_word_for_values():
     ],
 )
 def test_what_changes_a_number_changes_the_key(override):
-    assert not set(network_keys(job(*TINY, override))) & set(network_keys(BASE))
+    assert not set(network_ids(job(*TINY, override))) & set(network_ids(BASE))
 
 
 def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
     never = job(*TINY, "flossing=none")
     how = ("flossing.steps=90", "flossing.epochs=7", "flossing.lr=1e-4", "flossing.target=1", "flossing.transient=30")
-    assert network_keys(job(*TINY, "flossing=none", *how)) == network_keys(never)
-    assert network_keys(job(*TINY, "flossing=none", "flossing.k=3")) != network_keys(never)  # it is in the rows
+    assert network_ids(job(*TINY, "flossing=none", *how)) == network_ids(never)
+    assert network_ids(job(*TINY, "flossing=none", "flossing.k=3")) != network_ids(never)  # it is in the rows
 
 
 def test_keys_are_those_of_this_version():
     """Results that exist are found by them: with another key for the same computation, SCHEMA must be raised."""
-    assert network_keys(job("task=xor", "d=70", "flossing=pre", "seeds=2")) == ["aa6334bacd5d", "ab2c3f52f45d"]
+    assert network_ids(job("task=xor", "d=70", "flossing=pre", "seeds=2")) == ["aa6334bacd5d", "ab2c3f52f45d"]
 
 
 def test_networks_that_several_jobs_ask_for_are_one():
@@ -97,7 +97,7 @@ def test_networks_that_several_jobs_ask_for_are_one():
         (0, "pre"),
     ]
     assert all(one.seeds == 1 for one in networks.values())
-    assert [network_keys(one) for one in networks.values()] == [[key] for key in networks]
+    assert [network_ids(one) for one in networks.values()] == [[key] for key in networks]
 
 
 def test_merging_is_the_inverse_of_expanding():

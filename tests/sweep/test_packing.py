@@ -5,16 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command import TINY, job
+from command import TINY, expand, job
 from sweep.test_resume import computed, copied, ensemble, result
 
 from floss.jobs.paper import ReproduceJob
 from floss.jobs.train import TrainJob
 from floss.papers.reproduce import reproduce
 from floss.runtime.locks import exclusive
-from floss.sweep import run as sweep
 from floss.sweep import store
-from floss.sweep.networks import expand
 from floss.sweep.packing import PACKED, unpacked
 from floss.sweep.store import Store
 
@@ -23,7 +21,6 @@ from floss.sweep.store import Store
 def every_table_is_long():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "LARGE", 100)
-        patch.setattr(sweep, "draw", lambda folder: [])
         yield
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import TINY, floss, inside, job, jobs, rows, start
+from command import TINY, expand, floss, inside, job, jobs, rows, run_jobs, start
 
 from floss.errors import CheckpointError
 from floss.jobs.train import TrainJob
@@ -31,7 +31,7 @@ from floss.runtime.files import write_whole
 from floss.runtime.locks import exclusive, locked
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
-from floss.sweep.networks import expand, network_keys
+from floss.sweep.networks import network_ids
 from floss.sweep.stacking import Stack
 from floss.sweep.store import ENSEMBLES, Store
 from floss.training.training import Training
@@ -46,13 +46,11 @@ INTERRUPTED_VIEW = ["config.yaml", "environment.json", "metrics.csv", "summary.c
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread_and_no_pictures():
+def one_thread():
     """As the subprocesses of these tests have, because the number of threads changes float32 sums."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "draw", lambda folder: [])
-        yield
+    yield
     torch.set_num_threads(before)
 
 
@@ -97,7 +95,7 @@ def copied(one: TrainJob, folder: Path) -> TrainJob:
 
 def computed(one: TrainJob) -> TrainJob:
     """The job itself, once it is computed in this process."""
-    sweep.run([one])
+    run_jobs([one])
     return one
 
 
@@ -164,9 +162,9 @@ def watched(at: int = 0, call: Callable[[], object] = int) -> Iterator[Watch]:
 
         return epochs
 
-    def compute(claim, *arguments):
-        watch.networks.append(list(claim.stack.networks))
-        return original(claim, *arguments)
+    def compute(lease, *arguments):
+        watch.networks.append(list(lease.stack.networks))
+        return original(lease, *arguments)
 
     original = sweep.compute
     with pytest.MonkeyPatch.context() as patch:
@@ -179,7 +177,7 @@ def watched(at: int = 0, call: Callable[[], object] = int) -> Iterator[Watch]:
 def stop_after(epochs: int, number: int, one: TrainJob) -> int | str | None:
     """Run a job in this process, which sends itself a signal at its epoch of that number; the exit status."""
     with watched(epochs, lambda: os.kill(os.getpid(), number)), pytest.raises(SystemExit) as stopped:
-        sweep.run([one])
+        run_jobs([one])
     return stopped.value.code
 
 
@@ -379,7 +377,7 @@ def test_an_interrupted_sweep_does_not_go_on_with_its_next_ensemble(tmp_path, la
     assert len(watch.networks) == 1
     assert 13 <= watch.epochs < 30
     with watched() as watch:
-        sweep.run(jobs(*SMALL, "arch=vanilla,lru", f"results={tmp_path / 'results'}"))
+        run_jobs(jobs(*SMALL, "arch=vanilla,lru", f"results={tmp_path / 'results'}"))
     assert len(watch.networks) == 2
     assert 30 < watch.epochs <= 30 - 13 + 30
 
@@ -407,14 +405,14 @@ def test_stopped_by_a_signal(tmp_path, capsys, undisturbed, number, status, epoc
     header, *lines = written.splitlines(keepends=True)
     assert lines
     assert "".join(load_checkpoint(folder / "checkpoint.pt")["rows"]).encode() == b"".join(lines)
-    for key in network_keys(one):
+    for key in network_ids(one):
         mine, theirs = ([row for row in text.splitlines() if row.endswith(key.encode())] for text in (written, wanted))
         assert mine == theirs[: len(mine)]
     assert statuses(one.folder) == statuses(folder) == ["interrupted"] * 2
     assert (one.folder / "metrics.csv").read_bytes() == header
     with watched() as watch:
         assert_same(computed(one), undisturbed)
-    assert watch.networks == [network_keys(one)]
+    assert watch.networks == [network_ids(one)]
     assert watch.epochs <= 30 - epochs
 
 
@@ -456,7 +454,7 @@ def test_a_part_of_an_ensemble_goes_on_alone(tmp_path, undisturbed_three):
     whole, parts = (tmp_path / name for name in ("whole", "parts"))
     wanted = computed(small(whole, "seed=1"))
     three, two = stopped(parts, 13, "seeds=3"), small(parts, "seed=1")
-    first, *others = network_keys(three)
+    first, *others = network_ids(three)
     before = contents(ensemble(three))
     with watched() as watch:
         assert_same(computed(two), wanted)
@@ -811,7 +809,7 @@ def test_damaged_rows_are_computed_again_and_no_others(tmp_path, capsys, undistu
     one = damaged(tmp_path, undisturbed, damage)
     with watched() as watch:
         computed(one)
-    keys = network_keys(one)
+    keys = network_ids(one)
     assert watch.networks == [[keys[i] for i in networks]]
     assert watch.epochs == 30
     assert capsys.readouterr().err == said_damaged(len(networks), ensemble(one))
@@ -832,7 +830,7 @@ def test_networks_that_no_summary_has_are_computed_again(tmp_path, capsys, undis
     one = damaged(tmp_path, undisturbed, damage)
     with watched() as watch:
         computed(one)
-    keys = network_keys(one)
+    keys = network_ids(one)
     assert watch.networks == [[keys[i] for i in networks]]
     assert "checkpoint" not in capsys.readouterr().err  # that of the finished ensemble is none to go on from
     assert result(one.folder) == result(undisturbed.folder)
@@ -890,7 +888,7 @@ def test_a_busy_ensemble_is_left_alone(tmp_path, capsys, monkeypatch, interrupte
     with exclusive(ensemble(one)), watched() as watch:
         owner = (ensemble(one) / ".owner").read_bytes()
         with pytest.raises(SystemExit) as left:
-            sweep.run([one])
+            run_jobs([one])
     assert left.value.code == 143
     assert naps == [sweep._WAIT] * 3
     assert watch.networks == []
@@ -900,7 +898,7 @@ def test_a_busy_ensemble_is_left_alone(tmp_path, capsys, monkeypatch, interrupte
 
 def test_what_nobody_computes_is_computed_before_waiting(tmp_path, capsys, monkeypatch, undisturbed_three):
     one, three, naps = small(tmp_path), small(tmp_path, "seeds=3"), []
-    keys = network_keys(three)
+    keys = network_ids(three)
 
     def sleep(seconds):
         naps.append(list(watch.networks))
@@ -908,7 +906,7 @@ def test_what_nobody_computes_is_computed_before_waiting(tmp_path, capsys, monke
 
     monkeypatch.setattr(sweep, "time", Clock(sleep))
     with contextlib.ExitStack() as held, watched() as watch:
-        assert held.enter_context(Store(tmp_path).claim(Stack(expand([one]))))
+        assert held.enter_context(Store(tmp_path).lease(Stack(expand([one]))))
         computed(three)
     assert naps == [[keys[2:]]]
     assert watch.networks == [keys[2:], keys[:2]]
@@ -924,19 +922,19 @@ def test_a_network_belongs_to_one_claim_at_a_time(tmp_path):
     first, second, third = networks
 
     @contextlib.contextmanager
-    def claimed(*keys):
-        with Store(tmp_path).claim(Stack({key: networks[key] for key in keys})) as claim:
-            yield list(claim.stack.networks) if claim else []
+    def leased(*keys):
+        with Store(tmp_path).lease(Stack({key: networks[key] for key in keys})) as lease:
+            yield list(lease.stack.networks) if lease else []
 
-    with claimed(first, second) as one:
+    with leased(first, second) as one:
         assert one == [first, second]
-        with claimed(second, third) as two:
+        with leased(second, third) as two:
             assert two == [third]
-            with claimed(first) as nothing, claimed(third, second) as nothing_either:
+            with leased(first) as nothing, leased(third, second) as nothing_either:
                 assert (nothing, nothing_either) == ([], [])
-        with claimed(second, third) as two:
+        with leased(second, third) as two:
             assert two == [third]
-    with claimed(second, third) as two:
+    with leased(second, third) as two:
         assert two == [second, third]
 
 
@@ -958,8 +956,8 @@ def test_what_is_done_while_somebody_looks_is_not_claimed_again(tmp_path, monkey
     with contextlib.ExitStack() as owner:
         owner.enter_context(exclusive(ensemble(one)))
         monkeypatch.setattr(Store, first, end_after)
-        with Store(tmp_path).claim(Stack(expand([one]))) as claim:
-            assert claim is None
+        with Store(tmp_path).lease(Stack(expand([one]))) as lease:
+            assert lease is None
     assert summary.read_text() == done
 
 
@@ -1011,8 +1009,8 @@ def test_looking_who_is_busy_takes_no_ensemble_from_anybody(tmp_path, interrupte
     watcher.start()
     try:
         for _ in range(100):
-            with Store(tmp_path).claim(Stack(expand([one]))) as claim:
-                assert claim
+            with Store(tmp_path).lease(Stack(expand([one]))) as lease:
+                assert lease
             time.sleep(0.01)  # the store's lock goes to whoever asks first
     finally:
         over.set()
@@ -1040,7 +1038,7 @@ def test_a_full_disk_leaves_what_was_whole(tmp_path, monkeypatch, undisturbed, f
         ):
             patch.setattr(f"floss.{module}.write_whole", full)
         with pytest.raises(OSError, match="No space left"):
-            sweep.run([one])
+            run_jobs([one])
     assert statuses(ensemble(one)) == ["interrupted"] * 2
     if "checkpoint.pt" in written[:files]:
         load_checkpoint(ensemble(one) / "checkpoint.pt")
@@ -1051,14 +1049,13 @@ def test_a_process_that_dies_right_after_its_summary_has_finished(tmp_path, monk
     """What only going on needs is in the checkpoint still, and in no folder that people open."""
     last, one = small(tmp_path, "seed=2", "seeds=1"), small(tmp_path)
 
-    def dies(path, content):
-        if statuses(ensemble(one)) == ["done"] * 2:
-            raise KeyboardInterrupt
-        save_checkpoint(path, content)
+    def dies(*arguments):
+        assert statuses(ensemble(one)) == ["done"] * 2
+        raise KeyboardInterrupt
 
     computed(last)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "save_checkpoint", dies)
+        patch.setattr(experiment, "save_trained", dies)
         with pytest.raises(KeyboardInterrupt):
             computed(one)
     with watched() as watch:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import ENVIRONMENT, TINY, files, floss, inside, job, jobs, rows, start
+from command import ENVIRONMENT, TINY, expand, files, floss, inside, job, jobs, rows, run_jobs, start
 
 from floss.commands.hydra_app import run_hydra
 from floss.jobs.compose import Composer
@@ -19,9 +19,8 @@ from floss.runtime.interrupt import Interrupt
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
 from floss.sweep.folders import write_selection
-from floss.sweep.networks import expand, network_keys
-from floss.sweep.run import run
-from floss.sweep.store import Claim, Store
+from floss.sweep.networks import network_ids
+from floss.sweep.store import Lease, Store
 
 SWEEP = (*TINY, "d=2,4", "flossing=none,pre", "seeds=3")
 CLOCK = ("seconds", "floss_seconds")
@@ -45,9 +44,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Keys of the networks of every ensemble that is computed from now on in this process."""
     seen: list[list[str]] = []
 
-    def watched(claim: Claim, interrupt: Interrupt, *more: Any) -> None:
-        seen.append(list(claim.stack.networks))
-        experiment.compute(claim, interrupt, *more)
+    def watched(lease: Lease, interrupt: Interrupt, *more: Any) -> None:
+        seen.append(list(lease.stack.networks))
+        experiment.compute(lease, interrupt, *more)
 
     monkeypatch.setattr(sweep, "compute", watched)
     return seen
@@ -89,7 +88,7 @@ def test_the_same_rows_by_another_launcher_and_in_other_pieces(stacked, tmp_path
 
 def test_the_same_rows_alone(stacked, tmp_path):
     for each in jobs(*SWEEP, f"results={tmp_path}", "seed=0,2", "seeds=1"):
-        run([each])
+        run_jobs([each])
         metrics, summary = tables(each.folder)
         key = summary[0]["network"]
         theirs = next((stacked / "results").glob(f"xor-d{each.d}-vanilla-{each.flossing.label}-*"))
@@ -101,7 +100,7 @@ def test_the_same_rows_alone(stacked, tmp_path):
 def test_another_seed_gives_other_rows(stacked, tmp_path):
     """Or else the equalities of this file would say nothing."""
     other = job(*TINY, "d=2", "flossing=none", "seed=7", f"results={tmp_path}")
-    run([other])
+    run_jobs([other])
     ours = tables(other.folder)[1][0]
     theirs = [row for _, summary in by_job(stacked / "results").values() for row in summary]
     assert ours["final_loss"] not in {row["final_loss"] for row in theirs}
@@ -114,7 +113,7 @@ def test_other_architectures_differ_by_rounding_alone(tmp_path, arch):
     sizes = (*TINY, f"arch={arch}", "dtype=float64", "flossing=pre", "seeds=3")
     together, alone = job(*sizes, f"results={tmp_path / 'a'}"), job(*sizes, "parts=3", f"results={tmp_path / 'b'}")
     for each in (together, alone):
-        run([each])
+        run_jobs([each])
     for ours, theirs in zip(rows(together.folder / "summary.csv"), rows(alone.folder / "summary.csv"), strict=True):
         assert ours["network"] == theirs["network"]
         assert float(ours["final_loss"]) == pytest.approx(float(theirs["final_loss"]), rel=1e-6)
@@ -143,7 +142,7 @@ def test_what_a_launcher_returns(tmp_path, monkeypatch, launcher):
         from floss.jobs.train import train_job
 
         one = train_job(plain(config))
-        run([one])
+        run_jobs([one])
         return str(one.folder)
 
     run_hydra("train", ["-m", *given], train_one)
@@ -192,22 +191,22 @@ def test_other_commands_have_no_stacked_launcher(tmp_path):
 def test_more_seeds_and_another_delay_compute_only_those(tmp_path, monkeypatch):
     seen = computed(monkeypatch)
     first = jobs(*TINY, "d=2,4", "flossing=none,pre", "seeds=2", f"results={tmp_path}")
-    run(first)
+    run_jobs(first)
     assert sorted([*chain(*seen)]) == sorted(expand(first))
     more = jobs(*TINY, "d=2,4,6", "flossing=none,pre", "seeds=3", f"results={tmp_path}")
-    run(more)
+    run_jobs(more)
     assert Counter([*chain(*seen)]) == dict.fromkeys(expand(more), 1)
-    outcome = run(more)
+    outcome = run_jobs(more)
     assert Counter([*chain(*seen)]) == dict.fromkeys(expand(more), 1)
-    assert outcome.known == set(expand(more))
+    assert outcome.already_done == set(expand(more))
     assert [len(rows(each.folder / "summary.csv")) for each in more] == [3] * 6
 
 
 def test_jobs_that_share_networks_compute_them_once(tmp_path, monkeypatch):
     seen = computed(monkeypatch)
     same = jobs(*TINY, "flossing=none", "flossing.steps=55,90", "seeds=2", f"results={tmp_path}")
-    run(same)
-    assert [*chain(*seen)] == network_keys(same[0]) == network_keys(same[1])
+    run_jobs(same)
+    assert [*chain(*seen)] == network_ids(same[0]) == network_ids(same[1])
     assert tables(same[0].folder) == tables(same[1].folder)
 
 
@@ -227,7 +226,7 @@ def test_two_processes_share_a_sweep(stacked, tmp_path):
 
 def test_further_processes_for_further_devices(stacked, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "gpus", lambda networks: ["0", "1", "2"])
-    run([*jobs(*SWEEP, f"results={tmp_path}")])
+    run_jobs([*jobs(*SWEEP, f"results={tmp_path}")])
     assert by_job(tmp_path) == by_job(stacked / "results")
     assert len(ensembles(tmp_path)) == 3
 
@@ -286,15 +285,15 @@ def test_the_next_start_repeats_exactly_what_failed(tmp_path, monkeypatch):
     seen = computed(monkeypatch)
     done = inside(tmp_path, "train", *TINY, "seeds=4", "flossing=pre")
     assert done.returncode == 0
-    assert seen == [network_keys(job(*TINY, "flossing=pre", "seed=1"))]
+    assert seen == [network_ids(job(*TINY, "flossing=pre", "seed=1"))]
 
 
 def test_a_diverging_network_in_the_middle_is_a_row(tmp_path):
     """W of 1e30 at once; the others are as without it."""
     sane = job(*TINY, "seeds=2", "flossing=none", "arch=linear", f"results={tmp_path / 'a'}")
     mixed = jobs(*TINY, "seeds=2", "flossing=none", "arch=linear", "arch.g=1,1e30", f"results={tmp_path / 'b'}")
-    run([sane])
-    run(mixed)
+    run_jobs([sane])
+    run_jobs(mixed)
     assert len(ensembles(tmp_path / "b")) == 1
     assert [row["status"] for row in rows(mixed[1].folder / "summary.csv")] == ["diverged"] * 2
     ours, theirs = (rows(each.folder / "summary.csv") for each in (mixed[0], sane))
@@ -306,15 +305,15 @@ def test_a_diverging_network_in_the_middle_is_a_row(tmp_path):
 def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
     sizes = []
 
-    def scarce(claim: Claim, interrupt: Interrupt, *more: Any) -> None:
-        sizes.append(len(claim.stack.networks))
+    def scarce(lease: Lease, interrupt: Interrupt, *more: Any) -> None:
+        sizes.append(len(lease.stack.networks))
         if sizes[-1] > 2:
             raise MemoryError
-        experiment.compute(claim, interrupt, *more)
+        experiment.compute(lease, interrupt, *more)
 
     monkeypatch.setattr(sweep, "compute", scarce)
     one = job(*TINY, "seeds=6", "flossing=none", f"results={tmp_path}")
-    outcome = run([one])
+    outcome = run_jobs([one])
     assert set(outcome.status.values()) == {"done"}
     assert sizes == [6, 3, 2, 1, 3, 2, 1]
     assert [row["seed"] for row in rows(one.folder / "summary.csv")] == [str(i) for i in range(6)]
@@ -326,9 +325,8 @@ def test_memory_errors_are_answered_by_smaller_ensembles(tmp_path, monkeypatch):
 def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     """A store of made-up networks, written as ensembles are."""
     from floss.runtime.files import csv_text, write_whole
-    from floss.sweep.columns import METRICS
+    from floss.sweep.columns import METRICS, identity
     from floss.sweep.stacking import Stack
-    from floss.sweep.store import identity, write_summary
 
     store = Store(folder)
     for place in range(ensembles):
@@ -342,7 +340,7 @@ def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
         }
         write_whole(path / "metrics.csv", (csv_text((*METRICS, "network"), []) + "".join(texts.values())).encode())
         whole = {key: csv_text((*METRICS, "network"), []) + text for key, text in texts.items()}
-        write_summary(Claim(stack, path, None), {key: {"status": "done", "epochs": 20} for key in texts}, whole)
+        Lease(stack, path, None).write_summary({key: {"status": "done", "epochs": 20} for key in texts}, whole)
     return store
 
 
@@ -400,7 +398,7 @@ def test_a_damaged_network_is_found(tmp_path, damage: Callable[[str, str], str],
 @pytest.mark.parametrize("column", ["final_loss", "d", "status", "sha256", "epochs"])
 def test_a_changed_summary_is_found(tmp_path, column):
     one = job(*TINY, "seeds=2", "flossing=none", f"results={tmp_path}")
-    run([one])
+    run_jobs([one])
     path = ensembles(tmp_path)[0] / "summary.csv"
     table = rows(path)
     old = table[1][column]
@@ -419,7 +417,7 @@ def test_a_foreign_folder_in_the_store_is_passed_over(tmp_path, content):
     stranger.mkdir(parents=True)
     (stranger / "summary.csv").write_bytes(content)
     (stranger / "metrics.csv").write_bytes(content)
-    assert run([one]).status == dict.fromkeys(network_keys(one), "done")
+    assert run_jobs([one]).status == dict.fromkeys(network_ids(one), "done")
     assert (stranger / "summary.csv").read_bytes() == content
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command import TINY, job, rows
+from command import TINY, job, rows, run_jobs
 from problems import DOUBLE
 from torch import Tensor
 from torch.nn import functional
@@ -23,9 +23,9 @@ from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint
-from floss.sweep import run as sweep
 from floss.sweep.columns import METRICS, SUMMARY
-from floss.sweep.summary import draw_sweep
+from floss.sweep.folders import write_sweep
+from floss.sweep.request import Request
 from floss.training.diagnostics import DIAGNOSTICS, effective_rank
 from floss.training.ensemble import Network, Protocol
 from floss.training.training import Tick, Training
@@ -34,11 +34,6 @@ EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")
 COLUMNS = ("grad_norm_h0", "lambda_10", "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
 ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap]"
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(sweep, "draw", lambda folder: [])
 
 
 def small(folder: Path, *overrides: str) -> TrainJob:
@@ -204,7 +199,7 @@ def same_but(table: list[dict[str, str]], *columns: str) -> list[dict[str, str]]
 
 def computed(one: TrainJob) -> Path:
     """The folder of a job, with all that was missing computed."""
-    sweep.run([one])
+    run_jobs([one])
     return one.folder
 
 
@@ -331,9 +326,7 @@ def test_values_that_are_not_finite(tmp_path):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
     """Folder of SMALL with everything watched, computed in one go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "draw", lambda folder: [])
-        return computed(small(tmp_path_factory.mktemp("undisturbed"), ALL))
+    return computed(small(tmp_path_factory.mktemp("undisturbed"), ALL))
 
 
 @pytest.mark.parametrize("epochs", [6, 8, 19, 30])  # two of them within an episode, one at a logged epoch, the last
@@ -365,7 +358,8 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
     ]
     for each in runs:
         computed(each)
-    folder = draw_sweep(runs)
+    folder, _ = write_sweep(Request(runs))
+    draw(folder)
     table, metrics = rows(folder / "metrics.csv"), [rows(each.folder / "metrics.csv") for each in runs]
     assert tuple(table[0]) == (
         *METRICS,

@@ -33,13 +33,16 @@ class StackedLauncher(Launcher):
         try:
             if self.command != "train":
                 raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {self.command} has basic")
+            from floss.commands.train import show_left_out
+            from floss.sweep.request import Request
             from floss.sweep.run import run
             from floss.sweep.summary import describe
 
             composer = Composer(self.command)
             values = [composer.values(list(overrides)) for overrides in job_overrides]
             jobs = [train_job(each) for each in values]
-            outcome = run(jobs, draw_jobs=False)
+            outcome = run(Request(jobs))
+            show_left_out(outcome)
             for job in jobs:
                 print(describe(job, outcome), flush=True)
         except Exception as error:

@@ -1,0 +1,25 @@
+"""What a long computation says on its way: messages of the logger `floss`, on the command line a line each on stderr.
+
+A library that uses floss handles them like those of any other package; the commands show them as `floss: ...`.
+"""
+
+import logging
+import sys
+
+LOGGER = logging.getLogger("floss")
+
+
+class _Stderr(logging.Handler):
+    """Writes to `sys.stderr` as it is at that moment, so that it may be redirected."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"floss: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
+_HANDLER = _Stderr()
+
+
+def show_messages() -> None:
+    """Show the messages of this process on stderr, once however often this is called."""
+    LOGGER.addHandler(_HANDLER)
+    LOGGER.propagate = False

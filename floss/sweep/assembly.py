@@ -1,0 +1,65 @@
+"""The training of a stack: its networks, what they have in common, and the engine that computes them."""
+
+import torch
+
+from floss.jobs.train import TrainJob
+from floss.sweep.stacking import Stack
+from floss.training.engines.torch_engine import TorchEngine
+from floss.training.ensemble import Network, Protocol
+from floss.training.training import Training
+
+_THREADS = torch.get_num_threads()
+"""The number of threads depends on the ensemble alone, not on those before it in a sweep."""
+
+
+def network_of(job: TrainJob) -> Network:
+    """What may differ between the networks of an ensemble, of a job of one network."""
+    steps, transient = job.flossing_run
+    return Network(
+        seed=job.seed,
+        d=job.d,
+        g=job.arch.g,
+        episodes=job.flossing.episodes(job.train.epochs),
+        k=job.flossing.k,
+        target=job.flossing.target,
+        flossing_steps=steps,
+        flossing_transient=transient,
+    )
+
+
+def protocol_of(job: TrainJob) -> Protocol:
+    """What the networks of a job have in common."""
+    return Protocol(
+        task=job.task.name,
+        arch=job.arch.name,
+        n=job.arch.n,
+        init=job.arch.init,
+        mean=job.arch.mean,
+        bias=job.arch.bias,
+        readout=job.arch.readout,
+        relaxation=job.arch.relaxation,
+        epochs=job.train.epochs,
+        steps=job.train.steps,
+        batch=job.train.batch,
+        lr=job.train.lr,
+        clip=job.train.clip,
+        evaluation_batches=job.train.evaluation_batches,
+        flossing_epochs=job.flossing.epochs,
+        flossing_lr=job.flossing.lr,
+        t_ons=job.flossing.t_ons,
+        dtype=getattr(torch, job.dtype),
+    )
+
+
+def training_of(stack: Stack, device: str, engine: type[TorchEngine]) -> Training:
+    """The networks of a stack before the first epoch."""
+    first = next(iter(stack.networks.values()))
+    torch.set_num_threads(min(_THREADS, max(1, len(stack.networks) // engine.networks_per_thread)))
+    return Training(
+        list(map(network_of, stack.networks.values())),
+        protocol_of(first),
+        device,
+        engine=engine,
+        diagnostics=first.diagnostics,
+        every=first.train.log_every,
+    )

@@ -1,0 +1,20 @@
+"""What the hot loops cost: floating-point operations that no method can avoid (Table 1)."""
+
+
+def training_flop(steps: int, batch: int, n: int) -> float:
+    """Of one training epoch of one network: 6 T B N², for the forward pass, Wᵀ δ and δ rᵀ, 2 T B N² each."""
+    return 6.0 * steps * batch * n**2
+
+
+def flossing_flop(steps: int, n: int, k: int) -> float:
+    """Of one flossing epoch of one network: T_f (6 N² k + 5 N k²).
+
+    Per step D Q, Dᵀ Z̄ and the gradient of W, 2 N² k each; the QR decomposition 2 N k², the re-projection 2 N k², the
+    triangular solve N k².
+    """
+    return float(steps) * (6 * n**2 * k + 5 * n * k**2)
+
+
+def spectrum_flop(steps: int, n: int, k: int) -> float:
+    """Of a Lyapunov spectrum: T (2 N² k + 2 N k²), for D Q and the QR decomposition of every step."""
+    return float(steps) * (2 * n**2 * k + 2 * n * k**2)
