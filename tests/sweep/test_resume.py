@@ -382,6 +382,21 @@ def test_an_interrupted_sweep_does_not_go_on_with_its_next_ensemble(tmp_path, la
     assert 30 < watch.epochs <= 30 - 13 + 30
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("options", [[], ["-m"]])
+def test_a_signal_while_a_picture_is_drawn_waits_for_it(tmp_path, monkeypatch, number, options):
+    drawn = []
+
+    def draw(folder):
+        os.kill(os.getpid(), number)
+        drawn.append(folder)
+
+    monkeypatch.setattr("floss.figures.draw", draw)
+    done = inside(tmp_path, "train", *options, *TINY, "flossing=none")
+    assert (done.returncode, done.stderr) == (128 + number, "")
+    assert len(drawn) == 1
+
+
 @pytest.mark.parametrize(
     ("number", "status", "epochs"),  # beside and within both episodes
     [
