@@ -16,7 +16,7 @@ from floss.jobs.train import ArchConfig
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Cell, Parameters
 from floss.random import Stream
-from floss.runtime.checkpoint import load_checkpoint
+from floss.runtime.training_checkpoint import Trained
 from floss.tasks import TASKS
 from floss.training.adam import Adam
 from floss.training.flossing import flossing_step
@@ -104,21 +104,19 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     run: Any = OmegaConf.to_container(OmegaConf.load(path.with_name("config.yaml")))
     task = TASKS[run["task"]["name"]]
     try:
-        content = load_checkpoint(path)
-        state = content["training"]
-        parameters = {n.removeprefix("parameters."): p for n, p in state.items() if n.startswith("parameters.")}
-        alive = state["diverged_at"] < 0
-        count = alive.shape
+        trained = Trained.load(path)
     except CheckpointError as error:
         raise ConfigError(f"checkpoint={job.checkpoint}: {error}") from None
-    except (KeyError, TypeError, AttributeError):
-        raise ConfigError(f"checkpoint={job.checkpoint}: is not a checkpoint of floss train") from None
+    parameters, alive = trained.parameters, trained.diverged_at < 0
     seeds = torch.arange(run["seed"], run["seed"] + run["seeds"])
     gains = torch.full((len(seeds),), float(run["arch"]["g"]), dtype=torch.float64)
-    own = _fresh(job, seeds, gains, task.inputs, run["train"]["batch"], torch.float32)
-    if count != seeds.shape or {n: p.shape for n, p in parameters.items()} != {n: p.shape for n, p in own.items()}:
-        what = f"arch={job.arch.name} with {job.arch.n} units, as its config.yaml says"
-        raise ConfigError(f"checkpoint={job.checkpoint}: its networks are not those of {what}")
+    configured = _fresh(job, seeds, gains, task.inputs, run["train"]["batch"], torch.float32)
+    shapes, expected = ({name: p.shape for name, p in several.items()} for several in (parameters, configured))
+    if alive.shape != seeds.shape or shapes != expected:
+        raise ConfigError(
+            f"checkpoint={job.checkpoint}: its networks are not those of arch={job.arch.name} with {job.arch.n} units, "
+            "as its config.yaml says"
+        )
     available = parameters["h0"].shape[1]
     if states > available:
         raise ConfigError(f"states={states}: must be at most {available}, the initial states of the checkpoint")

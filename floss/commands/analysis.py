@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from floss.commands.pictures import draw_folder
+
 
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing of the analyses that the arguments mean."""
@@ -20,7 +22,6 @@ def run(command: str, arguments: list[str]) -> None:
 def _analyse(kind: type, config: Any) -> str:
     """One Hydra job; the return value is the folder of its results."""
     from floss.analysis.run import analyse
-    from floss.figures import draw
     from floss.jobs.analysis import SpectrumJob, analysis_job
     from floss.jobs.compose import explicit_keys, plain
 
@@ -34,7 +35,7 @@ def _analyse(kind: type, config: Any) -> str:
 
         folder, known = analyse(job, measure_conditions)
     if not known or not (folder / f"{job.kind}.svg").exists():
-        draw(folder)
+        draw_folder(folder)
     print(f"{'known   ' if known else 'finished'} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
     for path in sorted((*folder.glob("*.csv"), *folder.glob("*.png"))):
         print(f"{'table   ' if path.suffix == '.csv' else 'picture '} {path}", flush=True)

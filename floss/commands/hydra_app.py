@@ -14,6 +14,7 @@ from hydra.core.plugins import Plugins
 
 from floss.errors import ConfigError, LaunchError, one_line
 from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line, parse
+from floss.runtime.messages import show_messages
 
 
 class Stop(BaseException):
@@ -47,6 +48,7 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
 
     @functools.wraps(function)
     def job(config: Any) -> Any:
+        show_messages()  # a launcher may run it in another process
         try:
             with as_config_errors(command):
                 return function(config)

@@ -1,89 +1,111 @@
-"""`floss train`: compute what is missing of a job or of a sweep, draw it, and say what became of it."""
+"""`floss train`: compute what is missing of a job or of a sweep, draw it, and report the state of its networks."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from floss.commands.pictures import draw_folder
 from floss.commands.sweep_arguments import check_one_folder
 from floss.errors import LaunchError
 
+if TYPE_CHECKING:
+    from floss.jobs.train import TrainJob
+    from floss.sweep.request import Request
+    from floss.sweep.summary import Outcome
+
 
 def run(command: str, arguments: list[str]) -> None:
-    """Compute what is missing, and say what became of it."""
+    """Compute what is missing; exit status 1 if a network failed."""
     from floss.commands.hydra_app import run_hydra
-    from floss.jobs.compose import parse, plain, sweep_jobs
-    from floss.jobs.train import TrainJob, train_job
+    from floss.jobs.compose import parse, plain
+    from floss.jobs.train import train_job
 
     options = parse(command, arguments)
-    # Every job is checked before the first one starts.
-    sweep = sweep_jobs(command, options.overrides, lambda values, _: train_job(values)) if options.multirun else []
-    check_one_folder(sweep)
-    alone: list[TrainJob] = []
+    sweep = _checked_sweep(command, options.overrides) if options.multirun else None
+    single: list[Request] = []
 
     def train_one(config: Any) -> str:
         job = train_job(plain(config))
+        request = _train_one(job)
         if not options.multirun:
-            alone.append(job)
-        return _train_one(job)
+            single.append(request)
+        return str(job.folder)
 
     try:
         run_hydra(command, arguments, train_one)
     except SystemExit:
         if sweep:
-            from floss.sweep.request import Request
             from floss.sweep.summary import tally
 
-            print(f"sweep    {tally(Request(sweep))[0]}", file=sys.stderr)
+            print(f"sweep    {tally(sweep)[0]}", file=sys.stderr)
         raise
     except LaunchError as error:  # what its other jobs have done is there
         print(f"floss {command}: {error}", file=sys.stderr)
-        _conclude(sweep, alone)
+        if sweep:
+            _conclude_sweep(sweep)
         sys.exit(1)
-    if sweep or alone:
-        _conclude(sweep, alone)
-
-
-def _conclude(sweep: list[Any], alone: list[Any]) -> None:
-    """Draw a sweep and say what became of the networks; exit status 1 if any failed."""
-    from floss.figures import draw
-    from floss.sweep.folders import write_sweep
-    from floss.sweep.request import Request
-    from floss.sweep.summary import tally
-
-    request = Request(sweep or alone)
     if sweep:
-        folder, any_done = write_sweep(request)
-        if any_done:
-            draw(folder)
-        print(f"sweep    {folder / 'summary.csv'}")
-        for picture in sorted(folder.glob("*.png")):
-            print(f"picture  {picture}")
-    text, failed = tally(request)
-    if sweep or failed:
-        print(f"networks {text}", flush=True)
-    if failed:
-        sys.exit(1)
+        _conclude_sweep(sweep)
+    for request in single:
+        _exit_if_any_failed(request)
 
 
-def _train_one(job: Any) -> str:
-    """One Hydra job; the return value is the folder of its results."""
-    from floss.figures import draw
+def _checked_sweep(command: str, overrides: list[str]) -> "Request":
+    """All jobs of a sweep, every one of them checked before the first one starts."""
+    from floss.jobs.compose import sweep_jobs
+    from floss.jobs.train import train_job
+    from floss.sweep.request import Request
+
+    jobs = sweep_jobs(command, overrides, lambda values, _: train_job(values))
+    check_one_folder(jobs)
+    return Request(jobs)
+
+
+def _train_one(job: "TrainJob") -> "Request":
+    """One Hydra job: compute it, draw it, and name its files."""
     from floss.sweep.request import Request
     from floss.sweep.run import run as compute
     from floss.sweep.summary import describe
 
     outcome = compute(Request([job]))
-    for finished in outcome.complete:
-        if not (finished.folder / "learning_curves.svg").exists():
-            draw(finished.folder)
     show_left_out(outcome)
+    picture = job.folder / "learning_curves.png"
+    if outcome.complete and not picture.with_suffix(".svg").exists():
+        draw_folder(job.folder)
     print(describe(job, outcome))
     print(f"metrics  {job.folder / 'metrics.csv'}\nsummary  {job.folder / 'summary.csv'}", flush=True)
-    if (job.folder / "learning_curves.png").exists():
-        print(f"picture  {job.folder / 'learning_curves.png'}", flush=True)
-    return str(job.folder)
+    if picture.exists():
+        print(f"picture  {picture}", flush=True)
+    return outcome.request
 
 
-def show_left_out(outcome: Any) -> None:
-    """Say which episodes of flossing lie beyond the end of training."""
+def _conclude_sweep(sweep: "Request") -> None:
+    """Write and draw the folder of a sweep, and print how many networks are done; exit status 1 if any failed."""
+    from floss.sweep.folders import write_sweep
+    from floss.sweep.summary import tally
+
+    folder, any_done = write_sweep(sweep)
+    if any_done:
+        draw_folder(folder)
+    print(f"sweep    {folder / 'summary.csv'}")
+    for picture in sorted(folder.glob("*.png")):
+        print(f"picture  {picture}")
+    text, failed = tally(sweep)
+    print(f"networks {text}", flush=True)
+    if failed:
+        sys.exit(1)
+
+
+def _exit_if_any_failed(request: "Request") -> None:
+    """Exit status 1, with the reasons, where a network of a single job failed."""
+    from floss.sweep.summary import tally
+
+    text, failed = tally(request)
+    if failed:
+        print(f"networks {text}", flush=True)
+        sys.exit(1)
+
+
+def show_left_out(outcome: "Outcome") -> None:
+    """Print which episodes of flossing lie beyond the end of training."""
     for text in outcome.left_out:
         print(f"floss: {text}", file=sys.stderr)

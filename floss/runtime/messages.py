@@ -1,6 +1,6 @@
-"""What a long computation says on its way: messages of the logger `floss`, on the command line a line each on stderr.
+"""Messages of long computations: records of the logger `floss`, which the command line shows as a line each on stderr.
 
-A library that uses floss handles them like those of any other package; the commands show them as `floss: ...`.
+A program that uses floss handles them like those of any other package; the commands show them as `floss: ...`.
 """
 
 import logging
@@ -21,6 +21,6 @@ _HANDLER = _Stderr()
 
 
 def show_messages() -> None:
-    """Show the messages of this process on stderr, once however often this is called."""
+    """Show the messages of this process on stderr; each is shown once, however often this is called."""
     LOGGER.addHandler(_HANDLER)
     LOGGER.propagate = False

@@ -1,5 +1,6 @@
 """What the checkpoint of a training holds: everything needed to resume it, and after the end the trained networks."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import torch
 
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+
+_PREFIX = "parameters."
+"""What the names of the networks' parameters begin with in the state of a training."""
 
 State = dict[str, torch.Tensor | int]
 """Named tensors with the leading axis R, and numbers: `Training.state`."""
@@ -52,38 +56,78 @@ class Unfinished:
             raise CheckpointError(f"{path}: not of these networks") from None
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Trained networks; what only resuming needs is left out."""
+
+    networks: list[str]
+    """Ids of the networks, in the order of every tensor's first axis."""
+    parameters: dict[str, torch.Tensor]
+    """By the paper's letters."""
+    diverged_at: torch.Tensor
+    """Training epoch at which a network stopped being finite; -1 where it never did, [R]."""
+
+    @classmethod
+    def of(cls, networks: list[str], training: Mapping[str, Any]) -> "Trained":
+        """The trained networks in the state of a training.
+
+        Raises:
+            LookupError, TypeError, AttributeError: it is not the state of a training.
+        """
+        parameters = {n.removeprefix(_PREFIX): tensor for n, tensor in training.items() if n.startswith(_PREFIX)}
+        diverged_at = training["diverged_at"]
+        if not all(isinstance(tensor, torch.Tensor) for tensor in (*parameters.values(), diverged_at)):
+            raise TypeError
+        return cls(networks, parameters, diverged_at)
+
+    @classmethod
+    def load(cls, path: Path, networks: list[str] | None = None) -> "Trained":
+        """Networks of a checkpoint, whether it is of an unfinished training or of the trained networks alone.
+
+        Args:
+            path: the file.
+            networks: ids of the wanted networks, in the wanted order; None for all, in the order of the file.
+
+        Raises:
+            CheckpointError: the file is damaged, of something else, or does not hold all of these networks.
+            OSError: it cannot be read.
+        """
+        content = load_checkpoint(path)
+        try:
+            trained = cls.of(list(content["networks"]), content["training"])
+        except (LookupError, TypeError, AttributeError):
+            raise CheckpointError(f"{path}: is not a checkpoint of floss train") from None
+        try:
+            return trained if networks is None else trained.select(networks)
+        except (ValueError, IndexError):
+            raise CheckpointError(f"{path}: is not a checkpoint of these networks") from None
+
+    @classmethod
+    def join(cls, parts: Iterable["Trained"]) -> "Trained":
+        """The networks of several checkpoints, one part after the other."""
+        several = list(parts)
+        names = several[0].parameters
+        return cls(
+            [network_id for part in several for network_id in part.networks],
+            {name: torch.cat([part.parameters[name] for part in several]) for name in names},
+            torch.cat([part.diverged_at for part in several]),
+        )
+
+    def select(self, networks: list[str]) -> "Trained":
+        """Some of the networks, in the order of `networks`; ValueError where one of them is not here."""
+        rows = [self.networks.index(network_id) for network_id in networks]
+        parameters = {name: tensor[rows] for name, tensor in self.parameters.items()}
+        return Trained(networks, parameters, self.diverged_at[rows])
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint whole or not at all."""
+        training = {f"{_PREFIX}{name}": tensor for name, tensor in self.parameters.items()}
+        save_checkpoint(path, {"networks": self.networks, "training": {**training, "diverged_at": self.diverged_at}})
+
+
 def epochs_behind(path: Path) -> int:
     """Training epochs that a checkpoint has behind it; 0 where it cannot be read."""
     try:
         return int(load_checkpoint(path)["training"]["epoch"])
     except (CheckpointError, LookupError, TypeError, ValueError, OSError):
         return 0
-
-
-def save_trained(path: Path, networks: list[str], training: State) -> None:
-    """Keep the trained networks alone: what only resuming needs is left out."""
-    save_checkpoint(path, {"networks": networks, "training": _trained(training)})
-
-
-def load_trained(path: Path, networks: list[str] | None = None) -> dict[str, torch.Tensor]:
-    """The trained networks of a checkpoint: their parameters and `diverged_at`, stacked in the order of `networks`.
-
-    Args:
-        path: the file.
-        networks: ids of the wanted networks; None for all, in the order of the file.
-
-    Raises:
-        CheckpointError: the file is damaged, or does not hold all of these networks.
-        OSError: it cannot be read.
-    """
-    content = load_checkpoint(path)
-    try:
-        known = list(content["networks"]) if networks is not None else []
-        rows = slice(None) if networks is None else [known.index(network_id) for network_id in networks]
-        return {name: tensor[rows] for name, tensor in _trained(content["training"]).items()}
-    except (LookupError, TypeError, ValueError, AttributeError):
-        raise CheckpointError(f"{path}: is not a checkpoint of these networks") from None
-
-
-def _trained(training: State) -> dict[str, Any]:
-    return {name: v for name, v in training.items() if name.startswith("parameters.") or name == "diverged_at"}

@@ -11,7 +11,7 @@ from floss.runtime.environment import environment
 from floss.runtime.files import remove_leftovers, write_json, write_whole
 from floss.runtime.interrupt import Interrupt
 from floss.runtime.messages import LOGGER
-from floss.runtime.training_checkpoint import Unfinished, save_trained
+from floss.runtime.training_checkpoint import Trained, Unfinished
 from floss.sweep.assembly import training_of
 from floss.sweep.placement import place_of
 from floss.sweep.records import config_text
@@ -145,4 +145,4 @@ class _EnsembleRun:
             for i, (network_id, at) in enumerate(zip(ids, self.training.diverged_at.tolist(), strict=True))
         }
         self.lease.write_summary(results, self.rows.by_network())
-        save_trained(self.folder / "checkpoint.pt", ids, self.training.state())
+        Trained.of(ids, self.training.state()).save(self.folder / "checkpoint.pt")

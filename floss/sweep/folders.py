@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 
 from floss.errors import CheckpointError
@@ -20,7 +19,7 @@ from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
-from floss.runtime.training_checkpoint import load_trained, save_trained
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.columns import IDENTITY, SUMMARY, identity
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
@@ -136,19 +135,16 @@ def _write_trained(path: Path, ids: list[str], records: Mapping[str, Record]) ->
     by_folder: dict[Path, list[str]] = {}
     for network_id in ids:
         by_folder.setdefault(records[network_id].folder, []).append(network_id)
-    networks: dict[str, dict[str, torch.Tensor]] = {}
+    parts = []
     for folder, members in by_folder.items():
         try:
-            tensors = load_trained(folder / "checkpoint.pt", members)
+            parts.append(Trained.load(folder / "checkpoint.pt", members))
         except FileNotFoundError:  # a store that was copied without them
             return
         except CheckpointError as error:
             LOGGER.warning("%s", error)
             return
-        for i, network_id in enumerate(members):
-            networks[network_id] = {name: tensor[i] for name, tensor in tensors.items()}
-    names = networks[ids[0]]
-    save_trained(path, ids, {name: torch.stack([networks[network_id][name] for network_id in ids]) for name in names})
+    Trained.join(parts).select(ids).save(path)
 
 
 def _write(path: Path, text: str) -> None:

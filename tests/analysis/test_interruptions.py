@@ -77,11 +77,18 @@ def test_stopped_at_every_epoch_in_turn(tmp_path, monkeypatch, undisturbed):
     assert contents(done(tmp_path, "spectrum", "seeds=2")) == contents(undisturbed["spectrum"])
 
 
-def test_a_signal_that_comes_too_late_stops_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr("floss.figures.draw", lambda folder: os.kill(os.getpid(), signal.SIGINT))
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR2, 140)])
+def test_a_signal_while_a_picture_is_drawn_stops_a_sweep_after_it(tmp_path, monkeypatch, number, status):
+    drawn = []
+
+    def draw(folder: Path) -> None:
+        os.kill(os.getpid(), number)
+        drawn.append(folder)
+
+    monkeypatch.setattr("floss.figures.draw", draw)
     said = inside(tmp_path, "spectrum", "-m", *TINY["spectrum"], "seed=0,1")
-    assert said.returncode == 130
-    assert len(list(tmp_path.glob("results/*"))) == 1
+    assert said.returncode == status
+    assert len(drawn) == len(list(tmp_path.glob("results/*"))) == 1
 
 
 def test_killed_between_two_checkpoints(tmp_path, monkeypatch, undisturbed):

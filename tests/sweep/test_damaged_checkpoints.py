@@ -151,7 +151,7 @@ def test_a_process_that_dies_right_after_its_summary_has_finished(tmp_path, monk
 
     computed(last)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "save_trained", dies)
+        patch.setattr(experiment.Trained, "save", dies)
         with pytest.raises(KeyboardInterrupt):
             computed(one)
     with watched() as watch:

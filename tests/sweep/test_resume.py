@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from command import inside, jobs, rows, run_jobs
+from command import TINY, inside, jobs, rows, run_jobs
 from sweep.tiny_runs import (
     INTERRUPTED_VIEW,
     SECONDS,
@@ -35,6 +35,21 @@ from floss.sweep.store import ENSEMBLES
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("options", [[], ["-m"]])
+def test_a_signal_while_a_picture_is_drawn_waits_for_it(tmp_path, monkeypatch, number, options):
+    drawn = []
+
+    def draw(folder):
+        os.kill(os.getpid(), number)
+        drawn.append(folder)
+
+    monkeypatch.setattr("floss.figures.draw", draw)
+    done = inside(tmp_path, "train", *options, *TINY, "flossing=none")
+    assert (done.returncode, done.stderr) == (128 + number, "")
+    assert len(drawn) == 1
 
 
 @pytest.mark.parametrize(
