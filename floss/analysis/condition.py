@@ -32,8 +32,8 @@ def _conditions(job: ConditionJob, networks: StackedNetworks, bar: AnalysisBar) 
     step = networks.cell.step(networks.parameters)
     inputs = networks.inputs(Stream.EVALUATION, job.transient + job.steps)
     q = initial_tangent(networks.seeds, size, size, dtype)
-    what = "after flossing" if networks.k else "before flossing" if job.flossing.epochs else "networks"
-    bar.begin(f"Jacobians {what}", job.transient + 2 * job.steps)
+    stage = "after flossing" if networks.k else "before flossing" if job.flossing.epochs else "networks"
+    bar.begin(f"Jacobians {stage}", job.transient + 2 * job.steps)
     watched = bar.watched(step)
     if job.transient:  # the state reaches the attractor and Q the Oseledets basis
         before = inputs[: job.transient]
@@ -48,12 +48,12 @@ def _conditions(job: ConditionJob, networks: StackedNetworks, bar: AnalysisBar) 
     times = sorted({max(1, round(job.steps * (i + 1) / job.horizons)) for i in range(job.horizons)})
     rows: list[list[Any]] = []
     for horizons, dims in ((times, several), ([job.at], every)):
-        bar.begin(f"condition numbers {what}", 0)
+        bar.begin(f"condition numbers {stage}", 0)
         exact = condition_number(jacobians, dims=dims, horizons=horizons, q0=q, callback=bar.at)
         rows += _rows(networks, horizons, dims, "exact", exact)
         rows += _rows(networks, horizons, dims, "theory", condition_from_exponents(exponents, horizons, dims))
         if job.bits is not None:
-            bar.begin(f"condition numbers {what}, bits={job.bits}", 0)
+            bar.begin(f"condition numbers {stage}, bits={job.bits}", 0)
             bits: Any = job.bits
             saturating = condition_number(jacobians, dims=dims, horizons=horizons, q0=q, bits=bits, callback=bar.at)
             rows += _rows(networks, horizons, dims, f"bits={job.bits}", saturating)

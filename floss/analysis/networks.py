@@ -198,7 +198,7 @@ class Flossing:
         return active, loss, exponents
 
     def state(self) -> dict[str, Any]:
-        """Everything that going on needs."""
+        """Everything needed to resume."""
         parameters = {f"parameters.{name}": p for name, p in self.networks.parameters.items()}
         adam = {f"adam.{name}": p for name, p in self.adam.state().items()}
         tensors = {**parameters, **adam, "alive": self.alive}

@@ -1,4 +1,4 @@
-"""One analysis, from its configuration to the tables in its folder: floss, measure, write; interrupted, it goes on."""
+"""One analysis, from its configuration to the tables in its folder: floss, or resume flossing, measure, write."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ def analyse(
         make_bar: makes the progress bar, with the arguments of tqdm.
 
     Raises:
-        SystemExit: status 130 or 143 after Ctrl-C or SIGTERM; flossing goes on from there when started again.
+        SystemExit: status 130 or 143 after Ctrl-C or SIGTERM; flossing resumes from there when started again.
         RunBusyError: another process computes the same analysis.
         ConfigError: the checkpoint cannot be used, or the folder cannot be made.
     """
@@ -105,13 +105,13 @@ def _floss(
         with torch.enable_grad():
             active, loss, exponents = flossing.run_epoch()
         values = torch.stack((loss, exponents[:, 0], exponents.gather(1, last)[:, 0]), -1).tolist()
-        rows = [[*identity[i], flossing.epoch - 1, *values[i]] for i, goes_on in enumerate(active.tolist()) if goes_on]
+        rows = [[*identity[i], flossing.epoch - 1, *values[i]] for i in active.nonzero()[:, 0].tolist()]
         text += csv_text(columns, rows, header=False)
         if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.done:
             save_checkpoint(path, {"flossing": flossing.state(), "rows": text})
         bar.update()
     write_whole(folder / "flossing.csv", text.encode())
-    dead = (~flossing.alive).sum().item()
-    if dead:
-        LOGGER.warning("%d of %d networks stopped being finite in flossing", dead, len(flossing.networks))
+    diverged = (~flossing.alive).sum().item()
+    if diverged:
+        LOGGER.warning("%d of %d networks stopped being finite in flossing", diverged, len(flossing.networks))
     return flossing.networks

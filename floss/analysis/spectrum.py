@@ -75,10 +75,10 @@ def _tabulate(
     shown = [i for i in job.show if i <= exponents.shape[-1]]
     for r, identity in enumerate(networks.identity):
         for state in range(exponents.shape[1]):
-            own = [*identity, state]
+            network = [*identity, state]
             lam, error = exponents[r, state].tolist(), errors[r, state].tolist()
-            spectrum += [[*own, i + 1, *pair] for i, pair in enumerate(zip(lam, error, strict=True))]
-            dimensions.append([*own, lam[0], float(dimension[r, state]), float(entropy[r, state]), history.t_ons])
+            spectrum += [[*network, i + 1, *pair] for i, pair in enumerate(zip(lam, error, strict=True))]
+            dimensions.append([*network, lam[0], float(dimension[r, state]), float(entropy[r, state]), history.t_ons])
             for i in shown:
                 course = running[:, r, state, i - 1].tolist()
-                convergence += [[*own, t, i, value] for t, value in zip(times, course, strict=True)]
+                convergence += [[*network, t, i, value] for t, value in zip(times, course, strict=True)]

@@ -1,4 +1,4 @@
-"""What `floss spectrum` and `floss condition` share: check every job, compute one after the other, list the files."""
+"""The common part of `floss spectrum` and `floss condition`: check every job, compute them in turn, list the files."""
 
 from typing import Any
 
@@ -29,14 +29,15 @@ def _analyse(kind: type, config: Any) -> str:
     if isinstance(job, SpectrumJob):
         from floss.analysis.spectrum import measure_spectra
 
-        folder, known = analyse(job, measure_spectra, states=job.states)
+        folder, already_done = analyse(job, measure_spectra, states=job.states)
     else:
         from floss.analysis.condition import measure_conditions
 
-        folder, known = analyse(job, measure_conditions)
-    if not known or not (folder / f"{job.kind}.svg").exists():
+        folder, already_done = analyse(job, measure_conditions)
+    if not already_done or not (folder / f"{job.kind}.svg").exists():
         draw_folder(folder)
-    print(f"{'known   ' if known else 'finished'} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
+    state = "known   " if already_done else "finished"
+    print(f"{state} {job.kind} of {job.seeds} {job.arch.name} networks, n={job.arch.n}")
     for path in sorted((*folder.glob("*.csv"), *folder.glob("*.png"))):
         print(f"{'table   ' if path.suffix == '.csv' else 'picture '} {path}", flush=True)
     return str(folder)

@@ -42,7 +42,7 @@ def main() -> NoReturn:
         _fail(f"floss {command}: {error}", status=1)
     except KeyboardInterrupt:
         _fail(f"floss {command}: interrupted", status=130)
-    except BrokenPipeError:  # whoever read the output has enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -64,8 +64,8 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
         print(f"floss {version('floss')}", flush=True)
         sys.exit(0)
     elif arguments[0] not in COMMANDS:
-        known = "; the commands are " + ", ".join(COMMANDS)
-        _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or known}")
+        listing = "; the commands are " + ", ".join(COMMANDS)
+        _fail(f"floss: {arguments[0]}: there is no such command{suggestion(arguments[0], list(COMMANDS)) or listing}")
     os.environ["FLOSS_COMMAND"] = shlex.join(["floss", *arguments])
     return arguments[0], arguments[1:]
 

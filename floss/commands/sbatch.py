@@ -14,10 +14,10 @@ def run(command: str, arguments: list[str]) -> None:
     from floss.jobs.slurm import sbatch_script
     from floss.jobs.train import SbatchJob, train_job
 
-    asked = {build(SbatchJob, values).slurm for values, _ in jobs}
-    if len(asked) > 1:
+    clusters = {build(SbatchJob, values).slurm for values, _ in jobs}
+    if len(clusters) > 1:
         raise ConfigError("slurm: must be the same for all jobs of a sweep")
-    own = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
-    check_one_folder([train_job(values) for values in own])
+    training = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
+    check_one_folder([train_job(values) for values in training])
     overrides = [o for o in parse(command, arguments).overrides if not o.lstrip("+").startswith(("slurm.", "parts="))]
-    print(sbatch_script(asked.pop(), overrides), end="")
+    print(sbatch_script(clusters.pop(), overrides), end="")

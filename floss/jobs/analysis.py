@@ -119,14 +119,14 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     extensions.check("arch", job.arch.name)
     check_cell(job.arch)
     size = CELLS[job.arch.name].state_size(job.arch.n)
-    own: list[tuple[str, tuple[int, ...]]] = [("flossing.k", job.flossing.k)] if job.flossing.epochs else []
+    bounded: dict[str, tuple[int, ...]] = {"flossing.k": job.flossing.k} if job.flossing.epochs else {}
     if isinstance(job, SpectrumJob):
-        own += [("k", (job.k,) if job.k else ())]
+        bounded["k"] = (job.k,) if job.k else ()
     if isinstance(job, ConditionJob):
-        own += [("dims", job.dims or ())]
+        bounded["dims"] = job.dims or ()
         if job.at > job.steps:
             raise ConfigError(f"at={job.at}: must be at most steps={job.steps}")
-    for name, sizes in own:
+    for name, sizes in bounded.items():
         if sizes and max(sizes) > size:
             raise ConfigError(f"{name}={max(sizes)}: must be at most the state size, {size} for arch={job.arch.name}")
     if isinstance(job, ConditionJob) and job.bits is not None and find_spec("flint") is None:
@@ -166,8 +166,8 @@ def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[
     beside = checkpoint_file(path).with_name("config.yaml")
     try:
         run: Any = OmegaConf.to_container(OmegaConf.load(beside))
-        theirs = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
-        arch = dict(theirs["arch"])
+        of_run = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
+        arch = dict(of_run["arch"])
         task = text().convert(run["task"]["name"])
         whole(1).convert(run["train"]["batch"])
     except (OSError, KeyError, TypeError, ValueError, YAMLError):
@@ -175,9 +175,9 @@ def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[
     extensions.check("task", task)
     for name in explicit:
         group, _, part = name.partition(".")
-        ours = values[group].get(part or "name") if group == "arch" else values.get(group)
-        fixed = arch.get(part or "name") if group == "arch" else theirs.get(group)
-        if group in ("arch", "seed", "seeds", "random_g", "inputs") and (group == "inputs" or ours != fixed):
+        value = values[group].get(part or "name") if group == "arch" else values.get(group)
+        fixed = arch.get(part or "name") if group == "arch" else of_run.get(group)
+        if group in ("arch", "seed", "seeds", "random_g", "inputs") and (group == "inputs" or value != fixed):
             shown = "its task's" if group == "inputs" else fixed
-            raise ConfigError(f"{name}={ours}: the networks of the checkpoint have {name}={shown}; leave it out")
-    return {**values, **theirs}
+            raise ConfigError(f"{name}={value}: the networks of the checkpoint have {name}={shown}; leave it out")
+    return {**values, **of_run}

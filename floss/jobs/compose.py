@@ -34,7 +34,7 @@ CONFIG_MODULE = "floss.conf"
 
 
 PLUGINS = "hydra_plugins.floss"
-"""The package as which `floss/hydra_plugin` is installed."""
+"""The package as which `floss/commands/hydra_plugin` is installed."""
 
 
 # Hydra 1.3 warns without a version base, Hydra 1.4 warns with one.
@@ -145,7 +145,7 @@ def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any
     with as_config_errors(command):
         batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
         composer = _composer(command)
-        return [make(composer.values(given), explicit_keys(given)) for given in batches[0]]
+        return [make(composer.values(batch), explicit_keys(batch)) for batch in batches[0]]
 
 
 @functools.cache
@@ -197,8 +197,8 @@ def plain(config: Any) -> dict[str, Any]:
 
 def explicit_keys(overrides: list[str] | None = None) -> list[str]:
     """The keys that were given on the command line, of the Hydra job that runs or of some overrides."""
-    given = list(HydraConfig.get().overrides.task) if overrides is None else overrides
-    return [override.partition("=")[0].lstrip("+") for override in given]
+    explicit = list(HydraConfig.get().overrides.task) if overrides is None else overrides
+    return [override.partition("=")[0].lstrip("+") for override in explicit]
 
 
 @contextlib.contextmanager
@@ -218,13 +218,13 @@ def as_config_errors(command: str) -> Iterator[None]:
         raise ConfigError(f"{error.override}: cannot be read as key=value") from None
     except (HydraException, OmegaConfBaseException) as error:
         text = str(error)
-        if found := re.search(r"Could not override '([^']+)'", text):
+        if match := re.search(r"Could not override '([^']+)'", text):
             names = known_keys(COMMANDS[command].job)
-            if any(name.startswith(f"{found[1]}.") for name in names):
-                raise ConfigError(f"{found[1]}: this is a group of keys, not a value") from None
-            raise unknown_key(found[1], names) from None
-        if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
-            raise ConfigError(f"{found[1]}: several values make a sweep, which needs -m; a list is [a,b]") from None
+            if any(name.startswith(f"{match[1]}.") for name in names):
+                raise ConfigError(f"{match[1]}: this is a group of keys, not a value") from None
+            raise unknown_key(match[1], names) from None
+        if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+            raise ConfigError(f"{match[1]}: several values make a sweep, which needs -m; a list is [a,b]") from None
         place = getattr(error, "full_key", None)
         raise ConfigError(f"{place}: {first_line(error)}" if place else first_line(error)) from None
 

@@ -1,4 +1,4 @@
-"""The hash of a configuration, which names the folder of its results, and its YAML."""
+"""The hash of a configuration, which names the folder of its results: equal for everything that computes the same."""
 
 import dataclasses
 import hashlib
@@ -8,11 +8,11 @@ from typing import Any
 from floss.jobs import extensions
 
 SCHEMA = 1
-"""Raised whenever the same configuration would compute something else than before."""
+"""Increment when the same configuration computes something else than before."""
 
 
 def config_hash(job: Any, **further: Any) -> str:
-    """Ten hexadecimal digits of the hash over every key that the numbers depend on, and over what else they do."""
+    """Ten hexadecimal digits of the hash over every key that the numbers depend on, and over `further` values."""
     content = json.dumps({**hashed_values(job), **further}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:10]
 

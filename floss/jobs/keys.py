@@ -157,7 +157,7 @@ def suggestion(word: str, among: list[str]) -> str:
 def unknown_key(name: str, names: Iterable[str]) -> ConfigError:
     """The error for a key that is none of `names`, nor one of the groups that those are in."""
     names = list(names)
-    groups = list(dict.fromkeys(known.partition(".")[0] for known in names if "." in known))
+    groups = list(dict.fromkeys(allowed.partition(".")[0] for allowed in names if "." in allowed))
     hint = suggestion(name, [*groups, *names]) or "; --help lists the keys"
     return ConfigError(f"{name}: there is no such key{hint}")
 

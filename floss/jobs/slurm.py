@@ -1,7 +1,7 @@
 """`floss sbatch`: an array script for SLURM that needs no plugin.
 
-Every task of the array runs the same sweep. They share the results folder and take its ensembles in turn, so a task
-that is preempted, or runs out of time, leaves its ensemble to whoever comes next.
+Every task of the array runs the same sweep. They share the results folder and lease its ensembles in turn, so the
+ensemble of a task that is preempted, or runs out of time, is resumed by the next task that is free.
 """
 
 import shlex
@@ -32,7 +32,7 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
         slurm: what to ask of the cluster.
         overrides: arguments of `floss train -m`.
     """
-    asked = [
+    options = [
         "--job-name=floss",
         f"--array=0-{slurm.tasks - 1}",
         f"--time={slurm.time}",
@@ -49,7 +49,7 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
     command = shlex.join(["floss", "train", "-m", *overrides, f"parts={slurm.tasks}"])
     lines = [
         "#!/bin/sh",
-        *(f"#SBATCH {option}" for option in asked),
+        *(f"#SBATCH {option}" for option in options),
         "# Each task takes the ensembles of the sweep that no other has. USR2 comes before the time limit, TERM when",
         "# the task is preempted: floss writes a checkpoint and leaves, and goes on from there when queued again.",
         *([slurm.setup] if slurm.setup else []),
@@ -58,13 +58,13 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
         "floss=$!",
         "trap 'told=yes; kill -USR2 \"$floss\"' USR2",
         "trap 'told=yes; kill -TERM \"$floss\"' TERM",
-        "# A signal ends the wait; a shell that has waited for floss to the end says 127 when asked again.",
+        "# A signal ends the wait. Asked again for a process that has ended, a shell says 127, and bash sometimes -1.",
         "status=127 told=yes",
         'while [ "$told" ]; do',
         "    told=",
         '    wait "$floss"',
         "    code=$?",
-        '    [ "$code" -eq 127 ] || status=$code',
+        '    [ "$code" -eq 127 ] || [ "$code" -lt 0 ] || status=$code',
         "done",
         'if [ "$status" -eq 140 ]; then',
         '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',

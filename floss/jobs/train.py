@@ -1,4 +1,4 @@
-"""The configuration of the commands: every key, what it means, and which values go together.
+"""The configuration of `floss train`, `plan` and `sbatch`: every key, its meaning, and which values go together.
 
 Hydra composes the YAML files of `conf/` and the command line; this module turns the result into checked, frozen
 dataclasses.
@@ -151,21 +151,6 @@ class TrainJob:
         return Path(self.results) / f"{prefix}-{config_hash(self)}"
 
 
-DERIVED = ("label", "packages")
-"""What config.yaml holds beside the keys, and follows from them."""
-
-
-def config_yaml(job: Any) -> str:
-    """The resolved configuration, which makes the same run again."""
-    return OmegaConf.to_yaml(OmegaConf.create(config_values(job)))
-
-
-def config_values(job: Any) -> dict[str, Any]:
-    """The resolved configuration as plain nested values; a training run's has the `label` of its rows as well."""
-    values = {**json.loads(json.dumps(dataclasses.asdict(job))), **packages(job)}
-    return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values
-
-
 @dataclass(frozen=True, kw_only=True)
 class SbatchJob(TrainJob):
     """All keys of `floss sbatch`."""
@@ -255,3 +240,18 @@ def _check_flossing(job: TrainJob) -> None:
     if flosses and f.t_ons > steps - transient:
         counted = steps - transient
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}, the counted steps of a run of {steps}")
+
+
+DERIVED = ("label", "packages")
+"""What config.yaml holds beside the keys, and follows from them."""
+
+
+def config_yaml(job: Any) -> str:
+    """The resolved configuration, which makes the same run again."""
+    return OmegaConf.to_yaml(OmegaConf.create(config_values(job)))
+
+
+def config_values(job: Any) -> dict[str, Any]:
+    """The resolved configuration as plain nested values; a training run's has the `label` of its rows as well."""
+    values = {**json.loads(json.dumps(dataclasses.asdict(job))), **packages(job)}
+    return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values

@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGUSR2: the first only sets a flag that the loop polls, a later one leaves at once.
+"""Ctrl-C, SIGTERM and SIGUSR2: the first only sets a flag that the loop polls, a later one ends the process at once.
 
-SIGUSR2 is what clusters send before the time is up. Whoever handled it before, as submitit does to queue the job again,
-gets it once everything is on disk.
+Clusters send SIGUSR2 before the time is up. A handler that was there before, such as that of submitit, which queues the
+job again, gets it once everything is on disk.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ class Interrupt:
     """Which signal asked the loop to stop; 0 while none did."""
 
     def __init__(self) -> None:
-        """Nothing asked for yet."""
+        """No signal yet."""
         self.signal = 0
 
     @property
@@ -33,8 +33,8 @@ class Interrupt:
 def interruptible() -> Iterator[Interrupt]:
     """Catch the signals inside the block; the handlers that were there come back after it.
 
-    A SIGTERM that somebody handles already stays theirs. Outside the main thread nothing is caught: Python allows no
-    handlers there.
+    A SIGTERM that has a handler already keeps it. Outside the main thread nothing is caught: Python allows no handlers
+    there.
     """
     interrupt, first = Interrupt(), 0.0
 
@@ -46,11 +46,11 @@ def interruptible() -> Iterator[Interrupt]:
             os._exit(128 + number)
 
     previous: dict[int, Any] = {}
-    ours = [signal.SIGINT, signal.SIGUSR2]
+    caught = [signal.SIGINT, signal.SIGUSR2]
     if not callable(signal.getsignal(signal.SIGTERM)):
-        ours.append(signal.SIGTERM)
+        caught.append(signal.SIGTERM)
     with contextlib.suppress(ValueError):  # not the main thread
-        for number in ours:
+        for number in caught:
             previous[number] = signal.signal(number, handle)
     try:
         yield interrupt

@@ -14,7 +14,7 @@ from floss.errors import RunBusyError
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks anybody.
+    """Hold the folder's lock. The kernel drops it with its process, so a dead owner never blocks another process.
 
     Raises:
         RunBusyError: another process holds it; the message names it.
@@ -37,7 +37,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 def locked(folder: Path) -> bool:
     """Whether a living process holds the folder's lock.
 
-    Looking takes the lock for a moment, so those who look must have something that lets one look at a time.
+    Checking acquires the lock for a moment, so callers must hold another lock, with which one process checks at a time.
     """
     lock = FileLock(folder / ".lock")
     try:
@@ -49,7 +49,7 @@ def locked(folder: Path) -> bool:
 
 
 def owner_of(folder: Path) -> str:
-    """What the holder of a folder's lock says of itself."""
+    """The process that holds a folder's lock, as it has written it there."""
     try:
         return (folder / ".owner").read_text().strip() or "another process"
     except OSError:

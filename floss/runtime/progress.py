@@ -1,4 +1,4 @@
-"""One progress bar over several computations that each believe to have one of their own."""
+"""One progress bar over several computations, each of which fills a share of it as if it were a bar of its own."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class OneBar:
         self.bar = tqdm(total=max(seconds, 1e-9), bar_format=layout, disable=None, dynamic_ncols=True)
 
     def share(self, seconds: float) -> Callable[..., "Share"]:
-        """What makes the bar of a computation that is expected to take so long; called as tqdm is."""
+        """The constructor of the bar of a computation that is expected to take so long; called as tqdm is."""
 
         def make(*, total: float, initial: float = 0, **_: Any) -> Share:
             return Share(self.bar, seconds, total - initial)
@@ -43,11 +43,11 @@ class Share:
         self._add(min(steps * self._each, self._left))
 
     def set_description_str(self, text: str) -> None:
-        """What is going on."""
+        """The present phase."""
         self._bar.set_description_str(text + " ")
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """How it goes."""
+        """The latest measurement."""
         self._bar.set_postfix_str(text, refresh)
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class Share:
         self._bar.close()
 
     def phases(self, **_: Any) -> "Phases":
-        """What makes the bar of a computation with several phases of unknown length: a text, which fills nothing."""
+        """The constructor of the bar of a computation with phases of unknown length: a text, which fills nothing."""
         return Phases(self)
 
     def _add(self, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Share:
 
 
 class Phases:
-    """The phases of a computation, as a text: what is going on, and how much of it is done."""
+    """The phases of a computation, as a text: which one it is, and how much of it is done."""
 
     def __init__(self, share: Share) -> None:
         """Of the computation that has this share of the bar."""

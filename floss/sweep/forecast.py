@@ -1,4 +1,4 @@
-"""`floss plan`: what a command would compute, in which ensembles, and about how long that takes here."""
+"""`floss plan`: the networks that a command would compute, in which ensembles, and about how long that takes here."""
 
 import gc
 import time
@@ -69,15 +69,15 @@ class Rates:
 
     def __init__(self) -> None:
         """Nothing is timed yet."""
-        self._known: dict[Any, tuple[float, float]] = {}
+        self._rates: dict[Any, tuple[float, float]] = {}
 
     def seconds(self, stack: Stack) -> float:
         """How long a stack takes from its first epoch to the last."""
         networks = list(stack.networks.values())
         kind = (stackable(networks[0]), any(network.flossing_epochs for network in networks))
-        if kind not in self._known:
-            self._known[kind] = self._measure(stack)
-        train, floss = self._known[kind]
+        if kind not in self._rates:
+            self._rates[kind] = self._measure(stack)
+        train, floss = self._rates[kind]
         training = sum(training_work(network) * network.train.epochs for network in networks)
         return train * training + floss * sum(flossing_work(n) * n.flossing_epochs for n in networks)
 
@@ -124,7 +124,7 @@ def _progress(store: Store, stack: Stack) -> float:
 
 
 def _describe(networks: NetworkJobs) -> str:
-    """What the networks of a stack are, shortly."""
+    """The networks of a stack in a few words."""
     jobs = list(networks.values())
     words = [jobs[0].task.name, jobs[0].arch.name]
     for name, values in (

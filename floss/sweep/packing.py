@@ -1,4 +1,4 @@
-"""metrics.csv of an ensemble: where each network's rows lie in it, and how it is packed without tying their fates."""
+"""metrics.csv of an ensemble: where each network's rows lie in it; packed so that damage costs one network."""
 
 import zlib
 from pathlib import Path
@@ -51,7 +51,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def spans_of(content: bytes) -> dict[str, list[tuple[int, int]]]:
-    """Where each network's rows begin and end: its key is their last field."""
+    """Where each network's rows begin and end: its id is their last field."""
     spans: dict[str, list[tuple[int, int]]] = {}
     at = content.find(b"\n") + 1
     while 0 < at < len(content):

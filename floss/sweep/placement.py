@@ -1,4 +1,4 @@
-"""What the machine has for the networks of a sweep: engines, memory and GPUs; and the ensembles that come of it."""
+"""The engines, memory and GPUs of this machine, and the ensembles in which they compute a sweep."""
 
 import os
 from collections.abc import Callable

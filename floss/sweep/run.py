@@ -1,4 +1,4 @@
-"""Running jobs: plan, lease an ensemble, compute it, and again, until nothing is left; then write what people open.
+"""Running jobs: plan, lease an ensemble, compute it, and again, until nothing is left; then write readable copies.
 
 What is done already is not done again, and what another process is computing is waited for. An ensemble that raises is
 tried again in halves, so that one network never takes others with it.
@@ -32,7 +32,7 @@ _WAIT = 0.5
 """Seconds between two looks at what another process computes."""
 
 BarOf = Callable[[Stack], Callable[..., Any]]
-"""Makes what makes the progress bar of an ensemble, with the arguments of tqdm."""
+"""The constructor of an ensemble's progress bar, which takes the arguments of tqdm."""
 
 
 def run(request: Request) -> Outcome:

@@ -75,7 +75,7 @@ class Stack:
 
     networks: NetworkJobs
     origin: str | None = None
-    """Name of the unfinished ensemble whose checkpoint they go on from."""
+    """Name of the unfinished ensemble whose checkpoint they resume from."""
 
     @property
     def name(self) -> str:

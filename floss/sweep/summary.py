@@ -1,4 +1,4 @@
-"""What became of some jobs, in words."""
+"""The state of some jobs after a run, in words."""
 
 import csv
 import statistics
@@ -12,7 +12,7 @@ from floss.sweep.request import Request
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request."""
+    """The state of a request after a run."""
 
     request: Request
     status: dict[str, str]
@@ -46,6 +46,6 @@ def describe(job: TrainJob, outcome: Outcome) -> str:
     if len(values) > 10:
         numbers = [float(row[column]) for row in rows if row[column]]
         values = [f"median {statistics.median(numbers):.3f}" if numbers else "none", f"of {len(values)} networks"]
-    known = outcome.already_done.issuperset(outcome.request.ids[job])
+    state = "known   " if outcome.already_done.issuperset(outcome.request.ids[job]) else "finished"
     name = f"{job.task.name} d={job.d} flossing={job.flossing.label}"
-    return f"{'known   ' if known else 'finished'} {name}: {column} {' '.join(values)}"
+    return f"{state} {name}: {column} {' '.join(values)}"

@@ -31,6 +31,11 @@ ASKED = {
 }
 
 
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
 def result(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for each in jobs(*SWEEP):
@@ -59,15 +64,18 @@ def test_what_is_not_asked_for_is_left_to_the_cluster():
     assert not re.search(r"partition|--mem|gpus|module", script)
 
 
-SHELLS = [name for name in ("sh", "bash", "dash") if which(name)]
+SHELLS = [
+    "sh",
+    *(pytest.param(name, marks=pytest.mark.skipif(not which(name), reason=name)) for name in ("bash", "dash")),
+]
+"""What `sh` is differs between systems; it is one of the others, mostly."""
 SCRIPT = sbatch_script(build(SlurmConfig, ASKED | {"setup": None}), [])
 
 
 def task(folder: Path, shell: str, command: str) -> "subprocess.Popen[str]":
     """A task of an array whose `floss` is a shell command."""
-    for name, text in (("floss", command), ("scontrol", "echo $* >> requeued")):
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod(0o755)
+    program(folder / "floss", command)
+    program(folder / "scontrol", "echo $* >> requeued")
     own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     environment = {**ENVIRONMENT, **own, "PATH": f"{folder}{os.pathsep}{ENVIRONMENT['PATH']}"}
     return subprocess.Popen([shell, "-c", SCRIPT], cwd=folder, env=environment, start_new_session=True, text=True)
@@ -97,12 +105,35 @@ def test_a_task_waits_until_floss_has_answered_a_signal(tmp_path, shell, number,
     assert (tmp_path / "requeued").exists() == (number == signal.SIGUSR2)
 
 
+PRESET = ("train", "-m", *TINY, "flossing=none", "d=2,4", "hydra/launcher=slurm")
+
+
+@pytest.fixture
+def bin_(tmp_path, monkeypatch) -> Path:
+    """A folder that has all programs of the machine: none, until a test puts some into it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
 @needs_submitit
-def test_without_a_cluster_the_preset_says_so(tmp_path):
-    done = inside(tmp_path, "train", "-m", *TINY, "flossing=none", "d=2,4", "hydra/launcher=slurm")
+def test_without_a_cluster_the_preset_says_so(tmp_path, bin_):
+    done = inside(tmp_path, *PRESET)
     assert done.returncode == 1
     assert 'Could not detect "srun"' in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@needs_submitit
+def test_a_cluster_that_refuses_is_answered_in_one_line(tmp_path, bin_):
+    """After the lines of `sbatch` itself."""
+    program(bin_ / "srun", "exit 1")
+    program(bin_ / "sbatch", "echo 'sbatch: error: no controller' >&2; exit 1")
+    done = inside(tmp_path, *PRESET)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "networks 2 interrupted")
+    assert done.stderr.splitlines()[-1] == "floss train: sbatch: error: no controller"
+    assert "Traceback" not in done.stderr
 
 
 @needs_submitit
@@ -156,8 +187,7 @@ def test_tasks_of_an_array_share_a_sweep_and_go_on(tmp_path):
     script = floss(shared, "sbatch", "slurm.tasks=2", "slurm.cpus=1", *SWEEP).stdout
     (shared / "sweep.sh").write_text(script)
     (bin_ / "floss").symlink_to(FLOSS)
-    (bin_ / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {shared / "requeued"}\n')
-    (bin_ / "scontrol").chmod(0o755)
+    program(bin_ / "scontrol", f'echo "$@" >> {shared / "requeued"}')
 
     def task(number: int) -> "subprocess.Popen[str]":
         own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number)}

@@ -40,7 +40,7 @@ class StackedLauncher(Launcher):
 
             composer = Composer(self.command)
             values = [composer.values(list(overrides)) for overrides in job_overrides]
-            jobs = [train_job(each) for each in values]
+            jobs = [train_job(composed) for composed in values]
             outcome = run(Request(jobs))
             show_left_out(outcome)
             for job in jobs:
