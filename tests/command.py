@@ -105,7 +105,7 @@ def job(*overrides: str) -> TrainJob:
 
 def expand(of: Sequence[TrainJob]) -> NetworkJobs:
     """The networks that some jobs ask for."""
-    return Request(of).networks if of else {}
+    return Request(of).networks
 
 
 def run_jobs(of: Sequence[TrainJob]) -> Outcome:
