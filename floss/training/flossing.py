@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain, run_exponents
+from floss.lyapunov.chain import Chain
+from floss.lyapunov.iteration import run_exponents
 from floss.networks import Cell, Parameters
 from floss.training.adam import Adam
 

@@ -8,9 +8,10 @@ from problems import DOUBLE, gaussian, orthogonal
 from twins import relative
 
 import floss
-from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
-from floss.lyapunov.jacobian import advance
+from floss.lyapunov.chain import Chain, initial_tangent
+from floss.lyapunov.iteration import run_exponents
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr
+from floss.lyapunov.step import advance
 from floss.networks import CELLS
 
 K = 75

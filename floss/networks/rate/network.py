@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.networks.cell import Cell, Draw, Parameters
+from floss.lyapunov.step import ClosedFormStep
+from floss.networks.cell import Cell, CellStep, Draw, Parameters
 from floss.networks.rate.activation import Activation
 from floss.networks.rate.bptt import unroll
 from floss.networks.rate.fast_spectrum import rate_network_spectrum
@@ -47,12 +48,11 @@ class RateNetwork(Cell):
         return unroll(parameters, x, self.activation, workspace=workspace)
 
     def step(self, parameters: Parameters) -> "RateStep":
-        """One-step map of the networks, for `floss.lyapunov_spectrum`."""
         return RateStep(parameters["W"], parameters["V"], parameters["b"], self.activation)
 
 
 @dataclass(frozen=True)
-class RateStep:
+class RateStep(CellStep, ClosedFormStep):
     """The map h → W φ(h) + V x / S + b of stacked networks, with its Jacobian in closed form.
 
     States are [R, N] or [R, B, N], inputs [R, S] or [R, B, S]; without weights' first axis (W [N, N]) states are
@@ -66,20 +66,17 @@ class RateStep:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs S."""
         return self.V.shape[-1]
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return self.W.shape[-1]
 
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         return self._after(h, self.activation.rate(h), x)
 
     def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D(h) q = W diag(φ'(h)) q for tangent vectors q [..., N, k]."""
+        """The next state, and D(h) q = W diag(φ'(h)) q."""
         rate = self.activation.rate(h)
         return self._after(h, rate, x), align(self.W, h, 2) @ (self.activation.slope(rate)[..., None] * q)
 
