@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss import random
+from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.lyapunov.qr import qr
 from floss.random import Stream
 
@@ -21,9 +22,7 @@ class Chain:
     steps: int
     t_ons: int
     transient: int
-    unsure: Tensor | None = None
-    """Marks the trajectories [R] whose tangent vectors no Cholesky factor is good enough for; None: they go another
-    way (see `floss.lyapunov.orthonormalisation.orthonormalise`)."""
+    orthonormaliser: Orthonormaliser = orthonormalise
 
     def input(self, s: int) -> tuple[Tensor, ...]:
         """The input of step s, as arguments of the map."""

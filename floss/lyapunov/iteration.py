@@ -93,7 +93,7 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
         h, q = advance(step, h, q, *chain.input(s))
         counted = intervals.get(s + 1)
         if counted is not None:
-            q, log_r = tangent_qr(q, chain.unsure)
+            q, log_r = tangent_qr(q, chain.orthonormaliser)
             if not counted:
                 lost = torch.where(log_r == -torch.inf, log_r.detach(), lost)
             elif not growth:

@@ -94,12 +94,14 @@ class RateStep(CellStep, ClosedFormStep):
             inputs = inputs.reshape(chain.steps, -1, inputs.shape[-1]).expand(-1, len(h0), -1)
         tensors = (self.W, self.V, self.b, h0, inputs, chain.q)
         differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        # The fast way has been measured on CPUs alone: it looks at numbers on the way.
+        # The fast loop has been measured on CPUs alone: it looks at numbers on the way, and chooses its own QR.
         plain = not differentiable and h0.dtype == torch.float64 and h0.device.type == "cpu"
-        given = (self.W, self.V, self.b, h0, inputs, chain.q, self.activation)
-        if plain and chain.unsure is None:
-            return rate_network_spectrum(*given, t_ons=chain.t_ons, transient=chain.transient)
-        return rate_network_exponents(*given, t_ons=chain.t_ons, transient=chain.transient, unsure=chain.unsure)
+        arguments, orthonormaliser = (*tensors, self.activation), chain.orthonormaliser
+        if plain and orthonormaliser.failed is None:
+            return rate_network_spectrum(*arguments, t_ons=chain.t_ons, transient=chain.transient)
+        return rate_network_exponents(
+            *arguments, t_ons=chain.t_ons, transient=chain.transient, orthonormaliser=orthonormaliser
+        )
 
     def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:
         after = apply(self.W, rate) + align(self.b, h)
