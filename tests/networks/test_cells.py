@@ -205,6 +205,7 @@ def test_unroll_equals_slow_twin(arch):
 def test_a_loop_of_its_own_gives_the_states_of_the_plain_one(arch):
     parameters, x = draw(arch, R=2, n=4, inputs=2, batch=3), gaussian(6, 2, 9, 3, 2)
     step = CELLS[arch].step(parameters)
+    assert isinstance(step, CellStep)
     torch.testing.assert_close(step.unroll(parameters["h0"], x), CellStep.unroll(step, parameters["h0"], x), **EXACT)
     assert step.unroll(parameters["h0"], x).shape == (2, 9, 3, CELLS[arch].state_size(4))
 
