@@ -49,11 +49,11 @@ def start(
     return subprocess.Popen([sys.executable, "-c", program, *arguments], **how)
 
 
-def floss(folder: Path, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-    """What `floss ARGUMENTS` does in a folder, in such a process."""
+def floss(folder: Path, *arguments: str, seconds: float = 120, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """What `floss ARGUMENTS` does in a folder, in such a process, which may take so many seconds."""
     with start(folder, *arguments, **more) as process:
         try:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=seconds)
         except BaseException:
             process.kill()
             raise
@@ -105,7 +105,7 @@ def job(*overrides: str) -> TrainJob:
 
 def expand(of: Sequence[TrainJob]) -> NetworkJobs:
     """The networks that some jobs ask for."""
-    return Request(of).networks if of else {}
+    return Request(of).networks
 
 
 def run_jobs(of: Sequence[TrainJob]) -> Outcome:

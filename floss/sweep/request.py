@@ -1,4 +1,4 @@
-"""What some jobs ask for: their networks, expanded and hashed once, and the store of their results folder."""
+"""The networks that some jobs ask for, expanded and hashed once, and the store of their results folder."""
 
 import functools
 from collections.abc import Sequence
@@ -20,7 +20,12 @@ class Request:
             store: of that folder; None for one that has read nothing yet.
         """
         self.jobs = list(jobs)
-        self.store = Store(self.jobs[0].results) if store is None else store
+        self._store = store
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The ensembles of the results folder."""
+        return Store(self.jobs[0].results) if self._store is None else self._store
 
     @functools.cached_property
     def ids(self) -> dict[TrainJob, list[str]]:

@@ -117,8 +117,9 @@ class Store:
             with self.locked():
                 busy = self.busy()
                 # After it: what finishes between the two looks is done then, not idle and unfinished.
-                done = {i for i, record in self.records().items() if record.status in DONE}
-                left = [network_id for network_id in stack.networks if network_id not in busy.keys() | done]
+                records = self.records()
+                taken = {i for i in stack.networks if i in busy or (i in records and records[i].status in DONE)}
+                left = [network_id for network_id in stack.networks if network_id not in taken]
                 lease = self._acquire(stack.only(left), held) if left else None
             yield lease
 

@@ -30,7 +30,7 @@ def smoke(tmp_path_factory) -> Path:
     """Every figure at the smallest scale, as a user computes it."""
     folder = tmp_path_factory.mktemp("smoke")
     begin = time.monotonic()
-    done = inside(folder, "reproduce", SMOKE)
+    done = floss(folder, "reproduce", SMOKE, first="import warnings; warnings.simplefilter('error')", seconds=300)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begin < 180
     (folder / "printed").write_text(done.stdout)

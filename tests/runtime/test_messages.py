@@ -1,6 +1,8 @@
 """Messages of long computations: a line each on stderr, in whichever process a job runs."""
 
+import ast
 import sys
+from pathlib import Path
 
 import pytest
 from command import TINY
@@ -41,3 +43,10 @@ def test_messages_go_to_stderr_as_it_is_now(monkeypatch, tmp_path, stream):
         monkeypatch.setattr(sys, stream, file)
         LOGGER.warning("waiting")
     assert (tmp_path / "file").read_text() == ("floss: waiting\n" if stream == "stderr" else "")
+
+
+@pytest.mark.parametrize("room", ["sweep", "analysis"])
+def test_rooms_that_compute_print_nothing(room):
+    """They return outcomes, and what cannot wait is a message."""
+    for path in (Path(__file__).resolve().parents[2] / "floss" / room).glob("*.py"):
+        assert "print" not in {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}

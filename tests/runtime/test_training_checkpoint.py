@@ -1,0 +1,98 @@
+"""Checkpoints of trainings: the files that are there already, and the parts of them that others ask for."""
+
+import pytest
+import torch
+
+from floss.errors import CheckpointError
+from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.training_checkpoint import Trained, Unfinished, epochs_behind
+
+NETWORKS = ["aaa", "bbb", "ccc"]
+STATE = {
+    "parameters.W": torch.arange(12.0).reshape(3, 2, 2),
+    "parameters.b": torch.arange(6.0).reshape(3, 2),
+    "task_adam.m.W": torch.ones(3, 2, 2),
+    "diverged_at": torch.tensor([-1, 7, -1]),
+    "epoch": 9,
+    "flossing_epoch": 0,
+}
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    Unfinished(NETWORKS, STATE, ["a\n", "b\n", "c\n"], 6.0, 3.0).save(path)
+    return path
+
+
+@pytest.fixture
+def trained(tmp_path):
+    path = tmp_path / "trained.pt"
+    Trained.of(NETWORKS, STATE).save(path)
+    return path
+
+
+def test_the_names_in_the_files_are_those_that_files_have(unfinished, trained):
+    """Old checkpoints are read by them."""
+    content = load_checkpoint(unfinished)
+    assert list(content) == ["networks", "training", "rows", "seconds", "floss_seconds"]
+    assert list(content["training"]) == list(STATE)
+    content = load_checkpoint(trained)
+    assert list(content) == ["networks", "training"]
+    assert list(content["training"]) == ["parameters.W", "parameters.b", "diverged_at"]
+
+
+def test_a_part_of_an_unfinished_ensemble_has_its_share_of_the_clock(unfinished):
+    part = Unfinished.load(unfinished, ["ccc", "aaa"])
+    assert (part.networks, part.rows, part.seconds, part.floss_seconds) == (["ccc", "aaa"], ["c\n", "a\n"], 4.0, 2.0)
+    assert part.training["epoch"] == 9
+    for name in ("parameters.W", "task_adam.m.W", "diverged_at"):
+        assert torch.equal(torch.as_tensor(part.training[name]), torch.as_tensor(STATE[name])[[2, 0]])
+    assert epochs_behind(unfinished) == 9
+
+
+def test_trained_networks_come_from_a_checkpoint_of_either_kind(unfinished, trained):
+    for path in (unfinished, trained):
+        every, two = Trained.load(path), Trained.load(path, ["bbb", "aaa"])
+        assert (every.networks, two.networks) == (NETWORKS, ["bbb", "aaa"])
+        assert list(every.parameters) == ["W", "b"]
+        assert torch.equal(two.parameters["W"], every.parameters["W"][[1, 0]])
+        assert two.diverged_at.tolist() == [7, -1]
+    assert epochs_behind(trained) == 0
+
+
+def test_parts_join_to_the_whole(trained):
+    parts = [Trained.load(trained, ["ccc"]), Trained.load(trained, ["aaa", "bbb"])]
+    joined, every = Trained.join(parts), Trained.load(trained)
+    assert joined.networks == ["ccc", "aaa", "bbb"]
+    assert all(torch.equal(joined.select(NETWORKS).parameters[name], every.parameters[name]) for name in ("W", "b"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"networks": NETWORKS},
+        {"networks": 3, "training": STATE},
+        {"networks": NETWORKS, "training": []},
+        {"networks": NETWORKS, "training": {"epoch": 3}},
+        {"networks": NETWORKS, "training": {**STATE, "diverged_at": 3}},
+        {"networks": NETWORKS, "training": {**STATE, "parameters.W": "W"}},
+    ],
+)
+def test_a_checkpoint_of_something_else_is_said_in_one_line(tmp_path, content):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, content)
+    with pytest.raises(CheckpointError, match=r"^\S+: is not a checkpoint of floss train$"):
+        Trained.load(path)
+    with pytest.raises(CheckpointError, match=r"^\S+: not of these networks$"):
+        Unfinished.load(path, NETWORKS)
+
+
+def test_other_networks_are_not_found(unfinished, trained):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of these networks"):
+        Trained.load(trained, ["aaa", "ddd"])
+    with pytest.raises(CheckpointError, match="not of these networks"):
+        Unfinished.load(unfinished, ["aaa", "ddd"])
+    with pytest.raises(CheckpointError, match="not of these networks"):
+        Unfinished.load(trained, NETWORKS)  # which has nothing to resume from
