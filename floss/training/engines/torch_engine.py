@@ -159,7 +159,7 @@ class TorchEngine:
         epoch: int | Int64[Tensor, ""],
         orthonormaliser: Orthonormaliser = orthonormalise,
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
-        """One flossing epoch of some networks, in place, as `floss`; those that the orthonormaliser fails stay behind."""
+        """One flossing epoch of some networks, in place; those that the orthonormaliser fails stay behind."""
         e, p = self.ensemble, self.ensemble.protocol
         x = e.task.sample(selection.seeds, Stream.FLOSSING, life, steps=selection.steps, batch=1, dtype=p.dtype)
         alive = e.alive[selection.index]
