@@ -71,8 +71,8 @@ def forgotten() -> Iterator[None]:
     extensions._registered.cache_clear()
     for key in extensions.GROUPS:
         ConfigStore.instance().repo.pop(key, None)
-    for table in (CELLS, TASKS):
-        for name in [name for name, thing in table.items() if not type(thing).__module__.startswith("floss.")]:
+    for key, table in (("arch", CELLS), ("task", TASKS)):
+        for name in table.keys() - {*extensions.shipped(key)}:
             del table[name]
     for name in [name for name in sys.modules if name.startswith(("floss_example", "broken", "my_"))]:
         del sys.modules[name]

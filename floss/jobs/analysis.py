@@ -172,7 +172,10 @@ def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[
         whole(1).convert(run["train"]["batch"])
     except (OSError, KeyError, TypeError, ValueError, YAMLError):
         raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
-    extensions.check("task", task)
+    try:
+        extensions.check("task", task)
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint={path}: {error}") from None
     for name in explicit:
         group, _, part = name.partition(".")
         value = values[group].get(part or "name") if group == "arch" else values.get(group)

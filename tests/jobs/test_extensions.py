@@ -273,5 +273,5 @@ def test_checkpoints_of_a_task_that_is_gone(tmp_path):
     (folder / "config.yaml").write_text(text.replace("name: recall", "name: gone"))
     done = inside(tmp_path, "spectrum", f"checkpoint={folder}")
     assert done.returncode == 2
-    assert done.stderr.startswith("floss spectrum: task.name=gone: must be one of copy, ")
+    assert done.stderr.startswith(f"floss spectrum: checkpoint={folder}: task.name=gone: must be one of copy, ")
     assert done.stderr.count("\n") == 1
