@@ -9,8 +9,9 @@ from floss.analysis.networks import StackedNetworks
 from floss.analysis.progress import AnalysisBar
 from floss.analysis.run import Table
 from floss.jobs.analysis import ConditionJob
-from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
+from floss.lyapunov.chain import Chain, initial_tangent
 from floss.lyapunov.condition import condition_from_exponents, condition_number
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.jacobian import one_step_jacobians
 from floss.random import Stream
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from floss.lyapunov.jacobian import Step, advance
+from floss.lyapunov.step import Step, TangentStep, advance
 from floss.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class AnalysisBar:
         return WatchedStep(step, self)
 
 
-class WatchedStep:
+class WatchedStep(TangentStep):
     """A map that tells a bar of every step."""
 
     def __init__(self, step: Step, bar: AnalysisBar) -> None:

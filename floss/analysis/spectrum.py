@@ -8,9 +8,10 @@ from floss.analysis.networks import StackedNetworks
 from floss.analysis.progress import AnalysisBar
 from floss.analysis.run import Table
 from floss.jobs.analysis import SpectrumJob
-from floss.lyapunov.chain import Chain, initial_tangent, qr_chain
+from floss.lyapunov.chain import Chain, initial_tangent
 from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
 from floss.lyapunov.history import LyapunovHistory
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.spectrum import adaptive_t_ons
 from floss.random import Stream
 

@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain, check_finite, checked_chain, qr_chain
-from floss.lyapunov.jacobian import Step, advance
+from floss.lyapunov.chain import Chain
+from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
+from floss.lyapunov.step import Step, advance
 
 _NEAR = 0.99
 """Cosine above which an angle is computed from the difference of the vectors: arccos has lost one digit there."""

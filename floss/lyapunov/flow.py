@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.jacobian import Step, advance
+from floss.lyapunov.step import Step, TangentStep, advance
 
 
 @dataclass(frozen=True, eq=False)
-class StroboscopicMap:
+class StroboscopicMap(TangentStep):
     """The map h(t) → h(t + period) of dh/dt = f(h, x), x constant over the period, by classical Runge-Kutta steps."""
 
     vector_field: Step
@@ -78,7 +78,7 @@ def stroboscopic_map(
 
     Args:
         vector_field: f, on the last axis of h ([..., n]) and of x ([..., S]), with independent leading axes; returns
-            [..., n]. It may bring a method `advance(h, q, *x) -> (f(h, *x), ∂f/∂h q)`.
+            [..., n]. Its class may have a method `advance(h, q, *x) -> (f(h, *x), ∂f/∂h q)`.
         period: time from one state to the next, above 0, in the unit of time of f.
         substeps: Runge-Kutta steps per period, at least 1.
         jacobian_product: `(h, q, *x) -> ∂f/∂h(h, x) q` for tangent vectors q [..., n, k], in closed form; default

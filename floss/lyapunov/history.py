@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import check_finite, checked_chain, qr_chain
-from floss.lyapunov.jacobian import Step
+from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.step import Step
 
 
 @dataclass(frozen=True, eq=False)

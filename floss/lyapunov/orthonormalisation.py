@@ -41,34 +41,60 @@ def orthonormalisation_times(steps: int, t_ons: int, transient: int) -> Iterator
             yield min(begin + t_ons, stop), start == transient
 
 
-def orthonormalise(
-    z: Float[Tensor, "R N k"], *, inverse: bool = True, unsure: Bool[Tensor, "R"] | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """QR decomposition without a gradient: Q [R, N, k], log diag R [R, k] and R^{-1} [R, k, k], never raising.
+class Orthonormaliser:
+    """QR decomposition of stacked matrices without a gradient, never raising: by Cholesky or by Householder.
 
-    Through the Cholesky factor of the Gram matrix in float64, which is batched on every device: once for single
-    precision, twice for double precision (CholeskyQR2, Yamamoto et al. 2015). Where the R_ii of a network spread too
-    much for it, that network goes through Householder reflections; in double precision on the CPU, all do.
-
-    A dependent column and those after it get log R_ii = -inf. In double precision it is told from rounding noise with
-    near certainty; in single precision, whose noise may exceed the R_ii of a sound matrix, it is not always. A network
-    that is not finite gets NaN throughout and an arbitrary finite Q. R^{-1} is finite in any case; without `inverse` it
-    is R itself that comes third.
-
-    Args:
-        z: the matrices.
-        inverse: whether R^{-1} is wanted, not R.
-        unsure: where given, nothing is looked at on the way, so that the decomposition can be captured in a CUDA graph:
-            the networks that need Householder reflections are marked here, and what they get means nothing.
+    By the Cholesky factor of the Gram matrix in float64, which is batched on every device: once for single precision,
+    twice for double precision (CholeskyQR2, Yamamoto et al. 2015). Where the R_ii of a network spread too much for it,
+    that network goes through Householder reflections; in double precision on the CPU, all do.
     """
-    if z.dtype == torch.float64 and z.device.type == "cpu" and unsure is None:
-        return _householder(z, inverse)
-    q, log_r, third, failed = _cholesky(z, inverse)
-    if unsure is not None:
-        unsure |= failed
-    elif failed.any():
-        q[failed], log_r[failed], third[failed] = _householder(z[failed], inverse)
-    return q, log_r, third
+
+    @property
+    def failed(self) -> Bool[Tensor, "R"] | None:
+        """The networks whose results mean nothing, of all calls so far; None where there can be none."""
+        return None
+
+    def __call__(self, z: Float[Tensor, "R N k"], *, inverse: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """Q [R, N, k], log diag R [R, k], and R^{-1} [R, k, k], or R itself without `inverse`.
+
+        A dependent column and those after it get log R_ii = -inf. In double precision it is told from rounding noise
+        with near certainty; in single precision, whose noise may exceed the R_ii of a sound matrix, it is not always. A
+        network that is not finite gets NaN throughout and an arbitrary finite Q. R^{-1} is finite in any case.
+        """
+        if z.dtype == torch.float64 and z.device.type == "cpu":
+            return _householder(z, inverse)
+        q, log_r, third, failed = _cholesky(z, inverse)
+        if failed.any():
+            q[failed], log_r[failed], third[failed] = _householder(z[failed], inverse)
+        return q, log_r, third
+
+
+orthonormalise = Orthonormaliser()
+"""The one that is used wherever nothing else is asked for."""
+
+
+class CholeskyOrthonormaliser(Orthonormaliser):
+    """By Cholesky factors alone, looking at no number on the way, so that a CUDA graph can hold it.
+
+    A network whose R_ii spread too much is marked in `failed` instead.
+    """
+
+    def __init__(self, networks: int, device: torch.device | str = "cpu") -> None:
+        """For chains of so many networks."""
+        self._failed = torch.zeros(networks, dtype=torch.bool, device=device)
+
+    @property
+    def failed(self) -> Bool[Tensor, "R"]:
+        return self._failed
+
+    def __call__(self, z: Float[Tensor, "R N k"], *, inverse: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        q, log_r, third, failed = _cholesky(z, inverse)
+        self._failed |= failed
+        return q, log_r, third
+
+    def reset(self) -> None:
+        """No network has failed yet."""
+        self._failed.zero_()
 
 
 def _cholesky(z: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -127,8 +153,8 @@ def _tolerance(diagonal: Tensor, n: int) -> Tensor:
 
 class _TangentQR(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, unsure: Tensor | None) -> tuple[Tensor, Tensor]:
-        q, log_r, inverse = orthonormalise(z, unsure=unsure)
+    def forward(ctx: Any, z: Tensor, orthonormaliser: Orthonormaliser) -> tuple[Tensor, Tensor]:
+        q, log_r, inverse = orthonormaliser(z)
         ctx.save_for_backward(q, log_r, inverse)
         return q, log_r
 
@@ -143,16 +169,15 @@ class _TangentQR(torch.autograd.Function):
 
 
 def tangent_qr(
-    z: Float[Tensor, "*batch N k"], unsure: Bool[Tensor, "R"] | None = None
+    z: Float[Tensor, "*batch N k"], orthonormaliser: Orthonormaliser = orthonormalise
 ) -> tuple[Float[Tensor, "*batch N k"], Float[Tensor, "*batch k"]]:
     """Q and log diag R of z = Q R, differentiable for losses that depend on a chain of these through log diag R alone.
 
-    Never raises: see `orthonormalise`, also for `unsure`, which has one flag for each matrix. For a general loss of Q
-    and R use `floss.qr`.
+    Never raises: see `Orthonormaliser`. For a general loss of Q and R use `floss.qr`.
     """
     stack = z.reshape(-1, *z.shape[-2:])
     if torch.is_grad_enabled() and z.requires_grad:
-        q, log_r = _TangentQR.apply(stack, unsure)  # pyright: ignore[reportGeneralTypeIssues]
+        q, log_r = _TangentQR.apply(stack, orthonormaliser)  # pyright: ignore[reportGeneralTypeIssues]
     else:
-        q, log_r, _ = orthonormalise(stack, inverse=False, unsure=unsure)
+        q, log_r, _ = orthonormaliser(stack, inverse=False)
     return q.reshape(z.shape), log_r.reshape(*z.shape[:-2], z.shape[-1])

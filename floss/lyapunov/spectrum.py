@@ -5,8 +5,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.chain import check_finite, checked_chain, condition_bound, longest_interval, run_exponents
-from floss.lyapunov.jacobian import Step
+from floss.lyapunov.iteration import check_finite, checked_chain, condition_bound, longest_interval, run_exponents
+from floss.lyapunov.step import Step
 
 
 def lyapunov_spectrum(
@@ -29,7 +29,7 @@ def lyapunov_spectrum(
     Args:
         step: the map. Works on the last axis of h ([..., n]) and of x ([..., S]) and treats the leading axes as
             independent trajectories. Jacobian products come from forward-mode automatic differentiation (`torch.func`),
-            or from `step.advance(h, q, *x) -> (next state, D(h) q)` where the step brings its own.
+            or from `step.advance(h, q, *x) -> (next state, D(h) q)` where the class of the step has such a method.
         h0: initial states, [..., n].
         inputs: one input per step, [T, ..., S]; None for an autonomous map.
         steps: number of steps; needed without inputs, and otherwise equal to T.

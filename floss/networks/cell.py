@@ -7,19 +7,31 @@ stacked tensors, in which U [R, N], c [R] are the readout and h0 [R, B, n] the t
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss import random
-from floss.lyapunov.jacobian import Step
 from floss.lyapunov.qr import qr
+from floss.lyapunov.step import SizedStep, Step
 from floss.networks.workspace import Workspace
 from floss.random import Stream
 
 Parameters = dict[str, Tensor]
+
+
+class CellStep(SizedStep):
+    """The one-step map of stacked networks: states [R, n] or [R, B, n], inputs [R, S] or [R, B, S]."""
+
+    def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
+        """The states after each of T steps; a map that shares work between the steps has a loop of its own."""
+        h, states = h0, []
+        for inputs in x.unbind(1):
+            h = self(h, inputs)
+            states.append(h)
+        return torch.stack(states, 1)
 
 
 class Cell(ABC):
@@ -45,8 +57,8 @@ class Cell(ABC):
         """One-step map of the networks, for `floss.lyapunov_spectrum`.
 
         States are [R, N] or [R, B, N], inputs [R, S] or [R, B, S]. A function `step(h, x=None)` is enough: its Jacobian
-        then comes from automatic differentiation, and its time loop from this class. A map that brings `advance` and
-        `unroll` is faster.
+        then comes from automatic differentiation, and its time loop from this class. A `CellStep`,
+        which brings both, is faster.
         """
 
     def features(self, parameters: Parameters, h: Float[Tensor, "R *T n"], x: Tensor) -> Float[Tensor, "R *T N"]:  # noqa: ARG002
@@ -120,8 +132,8 @@ class Cell(ABC):
 
         The architectures without a hand-written time loop leave the backward pass to automatic differentiation.
         """
-        step: Any = self.step(parameters)
-        states = step.unroll if hasattr(step, "unroll") else functools.partial(_states, step)
+        step = self.step(parameters)
+        states = step.unroll if isinstance(step, CellStep) else functools.partial(_states, step)
         seen = self.features(parameters, states(parameters["h0"], x), x)
         R, T, B, _ = x.shape
         y = seen.reshape(R, T * B, -1) @ parameters["U"][:, :, None] + parameters["c"][:, None, None]

@@ -1,11 +1,12 @@
 """What the maps of gated cells share: a drive V x + b that can be computed for all steps of a run at once."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.networks.cell import CellStep
 from floss.networks.stacked import align, apply, spread
 
 
@@ -14,7 +15,7 @@ def scaled(factor: Tensor, tangent: Tensor) -> Tensor:
     return factor[..., None] * tangent
 
 
-class GatedStep(ABC):
+class GatedStep(CellStep):
     """A one-step map with input weights V [*R, G, S] and biases b [*R, G] of G gates in all."""
 
     V: Tensor
@@ -22,11 +23,9 @@ class GatedStep(ABC):
 
     @property
     def input_size(self) -> int:
-        """Number of inputs S."""
         return self.V.shape[-1]
 
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         return self.driven(h, self.drive(h, x))
 
     @abstractmethod
@@ -41,7 +40,6 @@ class GatedStep(ABC):
         return apply(self.V, x) + align(self.b, x)
 
     def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
-        """The states after each of T steps."""
         h, states = h0, []
         for drive in self.drive(h0, x).unbind(1):
             h = self.driven(h, drive)

@@ -49,7 +49,6 @@ class GRUStep(GatedStep):
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return self.W.shape[-1]
 
     def driven(self, h: Tensor, drive: Tensor) -> Tensor:
@@ -57,7 +56,6 @@ class GRUStep(GatedStep):
         return n + z * (h - n)
 
     def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D q for tangent vectors q [..., N, k]."""
         r, z, n, inner = self._gates(h, self.drive(h, x))
         dr, dz, dn = (align(self.W, h, 2) @ q).chunk(3, -2)
         slope = (1 - z) * (1 - n * n)

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.networks.cell import Cell, Draw, Parameters
+from floss.lyapunov.step import ClosedFormStep
+from floss.networks.cell import Cell, CellStep, Draw, Parameters
 from floss.networks.stacked import align, apply, spread
 
 
@@ -62,7 +63,7 @@ class LRU(Cell):
 
 
 @dataclass(frozen=True)
-class LRUStep:
+class LRUStep(CellStep, ClosedFormStep):
     """The map s → Λ s + γ ∘ (B x) of real states (Re s, Im s) [R, 2N] or [R, B, 2N], with its Jacobian."""
 
     nu: Float[Tensor, "*R N"]
@@ -72,21 +73,17 @@ class LRUStep:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs S."""
         return self.B.shape[-1]
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return 2 * self.nu.shape[-1]
 
     def __call__(self, state: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         after = self._rotate(state, self._eigenvalues())
         return after if x is None else after + self._drive(spread(x, state))
 
     def unroll(self, h0: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) -> Float[Tensor, "R T B n"]:
-        """The states after each of T steps."""
         h, states, eigenvalues = h0, [], self._eigenvalues()
         for drive in self._drive(x).unbind(1):
             h = self._rotate(h, eigenvalues) + drive
@@ -94,7 +91,6 @@ class LRUStep:
         return torch.stack(states, 1)
 
     def advance(self, state: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D q for tangent vectors q [..., 2N, k]."""
         cosine, sine = (align(part, state)[..., None] for part in self._eigenvalues())
         real, imaginary = q.chunk(2, -2)
         pushed = torch.cat((cosine * real - sine * imaginary, sine * real + cosine * imaginary), -2)

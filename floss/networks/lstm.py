@@ -64,7 +64,6 @@ class LSTMStep(GatedStep):
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return self.W.shape[-1] + self.W.shape[-2] // 4
 
     def driven(self, h: Tensor, drive: Tensor) -> Tensor:
@@ -72,7 +71,6 @@ class LSTMStep(GatedStep):
         return torch.cat((self._project(o * tanh_c), c), -1)
 
     def advance(self, state: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D q for tangent vectors q [..., 2N, k]."""
         before, (i, f, g, o), tanh_c, c = self._gates(state, self.drive(state, x))
         outputs = self.W.shape[-1]
         di, df, dg, do = (align(self.W, state, 2) @ q[..., :outputs, :]).chunk(4, -2)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from floss.lyapunov.step import SizedStep
 from floss.networks.gru import GRUStep
 from floss.networks.lstm import LSTMStep
 from floss.networks.rate.activation import Activation
@@ -16,7 +17,7 @@ _ACTIVATIONS: dict[str, type[Activation]] = {"tanh": Tanh, "relu": Relu}
 
 
 @dataclass(frozen=True)
-class ModuleStep:
+class ModuleStep(SizedStep):
     """The map of a torch module, reading its parameters anew at every call, so that it follows an optimizer.
 
     States are [..., n]; those of an LSTM are h and c, one after the other. Inputs are [..., S]; without an input the
@@ -24,22 +25,28 @@ class ModuleStep:
     """
 
     module: nn.Module
-    state_size: int
-    """Number of state variables n."""
-    input_size: int
-    """Number of inputs S."""
+
+    @property
+    def state_size(self) -> int:
+        return _closed_form(self.module).state_size
+
+    @property
+    def input_size(self) -> int:
+        return _closed_form(self.module).input_size
+
+    @property
+    def name(self) -> str:
+        return type(self.module).__name__
 
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         return _closed_form(self.module)(h, x)
 
     def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D(h) q for tangent vectors q [..., n, k]."""
         return _closed_form(self.module).advance(h, q, x)
 
 
 @dataclass(frozen=True)
-class ElmanStep:
+class ElmanStep(SizedStep):
     """The map r → φ(W r + V x + b) of torch's RNN, whose state is the rate, with its Jacobian diag(φ') W."""
 
     W: Tensor
@@ -49,21 +56,17 @@ class ElmanStep:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs S."""
         return self.V.shape[-1]
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return self.W.shape[-1]
 
     def __call__(self, r: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         drive = apply(self.W, r) + align(self.b, r)
         return self.activation.rate(drive if x is None else drive + apply(self.V, x))
 
     def advance(self, r: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D q."""
         after = self(r, x)
         return after, self.activation.slope(after)[..., None] * (align(self.W, r, 2) @ q)
 
@@ -100,11 +103,11 @@ def step_from_module(module: nn.Module) -> tuple[ModuleStep, int]:
     for name, p in module.named_parameters():
         if not torch.isfinite(p).all():
             raise ValueError(f"step_from_module: the parameter {name} has a value that is not finite")
-    step = _closed_form(module)
-    return ModuleStep(module, step.state_size, step.input_size), step.state_size
+    step = ModuleStep(module)
+    return step, step.state_size
 
 
-def _closed_form(module: nn.Module) -> "ElmanStep | LSTMStep | GRUStep":
+def _closed_form(module: nn.Module) -> ElmanStep | LSTMStep | GRUStep:
     """The map with the module's present parameters, whether shared, pruned or parametrized."""
     suffix = "_l0" if isinstance(module, nn.RNNBase) else ""
 

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain, run_exponents
-from floss.lyapunov.jacobian import advance
+from floss.lyapunov.chain import Chain
+from floss.lyapunov.iteration import run_exponents
+from floss.lyapunov.step import advance
 from floss.networks import Cell, Parameters
 from floss.networks.workspace import Workspace
 from floss.tasks import Task

@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain, run_exponents
+from floss.lyapunov.chain import Chain
+from floss.lyapunov.iteration import run_exponents
+from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.networks import Cell, Parameters
 from floss.training.adam import Adam
 
@@ -35,7 +37,7 @@ def flossing_gradient(
     target: Float[Tensor, "R"],
     t_ons: int,
     transient: int,
-    unsure: Bool[Tensor, "R"] | None = None,
+    orthonormaliser: Orthonormaliser = orthonormalise,
 ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
     """Flossing loss, exponents and gradient of one flossing epoch, for each network of an ensemble.
 
@@ -51,7 +53,7 @@ def flossing_gradient(
         target: wanted value of each network's exponents, nats per step.
         t_ons: orthonormalisation interval in steps.
         transient: steps of the run that are not counted.
-        unsure: marks the networks whose result means nothing: see `floss.lyapunov.orthonormalisation.orthonormalise`.
+        orthonormaliser: of the tangent vectors.
 
     Returns:
         The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the
@@ -59,7 +61,9 @@ def flossing_gradient(
     """
     flossed = {name: parameters[name].detach().requires_grad_() for name in cell.flossed}
     x, h0 = inputs.transpose(0, 1), parameters["h0"][:, 0]
-    exponents = run_exponents(cell.step({**parameters, **flossed}), Chain(h0, q0, x, len(x), t_ons, transient, unsure))
+    exponents = run_exponents(
+        cell.step({**parameters, **flossed}), Chain(h0, q0, x, len(x), t_ons, transient, orthonormaliser)
+    )
     counts = torch.arange(q0.shape[-1], device=k.device) < k[:, None]
     movable = counts & (exponents != -torch.inf)
     loss = torch.where(movable, exponents - target[:, None], 0.0).square().sum(-1) / k
@@ -80,7 +84,7 @@ def flossing_step(
     target: Float[Tensor, "m"],
     t_ons: int,
     transient: int,
-    unsure: Bool[Tensor, "m"] | None = None,
+    orthonormaliser: Orthonormaliser = orthonormalise,
 ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m k"]]:
     """One flossing epoch of the networks `index` of an ensemble: their gradient, and the step of Adam, in place.
 
@@ -98,8 +102,7 @@ def flossing_step(
         target: wanted value of each network's exponents, nats per step.
         t_ons: orthonormalisation interval in steps.
         transient: steps of the run that are not counted.
-        unsure: where given, marks the networks that need another orthonormalisation than a CUDA graph has; they stay as
-            they are as well.
+        orthonormaliser: of the tangent vectors; the networks at which it fails stay as they are as well.
 
     Returns:
         Which networks took the step; the loss and, in descending order, the flossed exponents of each before the step
@@ -116,11 +119,11 @@ def flossing_step(
         target=target,
         t_ons=t_ons,
         transient=transient,
-        unsure=unsure,
+        orthonormaliser=orthonormaliser,
     )
     active = alive & finite_networks(loss, gradient)
-    if unsure is not None:
-        active &= ~unsure
+    if orthonormaliser.failed is not None:
+        active &= ~orthonormaliser.failed
     adam.step(parameters, gradient, active, index)
     own = torch.arange(exponents.shape[-1], device=k.device) < k[:, None]
     ordered = torch.where(own, exponents, -torch.inf).sort(-1, descending=True).values

@@ -12,7 +12,8 @@ from torch import Tensor
 from twins import step_twin
 
 from floss import flossing_loss, lyapunov_spectrum, random
-from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
+from floss.lyapunov.chain import Chain, initial_tangent
+from floss.lyapunov.iteration import run_exponents
 from floss.lyapunov.orthonormalisation import tangent_qr
 from floss.networks import CELLS, Parameters
 from floss.random import Stream

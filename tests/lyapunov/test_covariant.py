@@ -10,7 +10,7 @@ import floss
 from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
 from floss.lyapunov.flow import stroboscopic_map
 from floss.lyapunov.history import lyapunov_history
-from floss.lyapunov.jacobian import advance
+from floss.lyapunov.step import advance
 
 W, INPUTS, H0 = 1.5 * gaussian(1, 6, 6) / 6**0.5, 0.5 * gaussian(2, 60, 3, 6), gaussian(3, 3, 6)
 

@@ -1,6 +1,5 @@
 """One-step Jacobians of any map, by forward-mode differentiation or by the map's own method."""
 
-import math
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from problems import DOUBLE, gaussian
 from torch.func import jacrev
 
 import floss
-from floss.lyapunov.jacobian import advance
 from floss.networks import CELLS
 
 EXACT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
@@ -102,21 +100,6 @@ def test_differentiable(own):
 
     leaves = (parameters["W"], gaussian(9, 1, 3), gaussian(10, 2, 1, 2))
     assert torch.autograd.gradcheck(of, tuple(leaf.requires_grad_() for leaf in leaves))
-
-
-def test_own_method_is_used_and_gets_the_input():
-    class Doubling:
-        def __call__(self, h, x):
-            raise AssertionError("its own advance knows the next state")
-
-        def advance(self, h, q, x):
-            return 2.0 * h + x, 2.0 * q
-
-    h, q = advance(Doubling(), torch.ones(3), torch.eye(3), torch.ones(3))
-    assert torch.equal(h, torch.full((3,), 3.0))
-    assert torch.equal(q, 2.0 * torch.eye(3))
-    lam = floss.lyapunov_spectrum(Doubling(), torch.ones(3, dtype=DOUBLE), gaussian(11, 5, 3), k=2)
-    torch.testing.assert_close(lam, torch.full((2,), math.log(2.0), dtype=DOUBLE), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(

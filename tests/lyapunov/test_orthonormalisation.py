@@ -8,9 +8,15 @@ from problems import DOUBLE, gaussian, orthogonal
 from twins import relative
 
 import floss
-from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
-from floss.lyapunov.jacobian import advance
-from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise, tangent_qr
+from floss.lyapunov.chain import Chain, initial_tangent
+from floss.lyapunov.iteration import run_exponents
+from floss.lyapunov.orthonormalisation import (
+    CholeskyOrthonormaliser,
+    orthonormalisation_times,
+    orthonormalise,
+    tangent_qr,
+)
+from floss.lyapunov.step import advance
 from floss.networks import CELLS
 
 K = 75
@@ -48,20 +54,16 @@ def test_condition_number_of_a_hundred_thousand():
     torch.testing.assert_close(log_r.double(), exact, rtol=0, atol=1e-5)
 
 
-def unsure(z: torch.Tensor) -> torch.Tensor:
-    return torch.zeros(len(z), dtype=torch.bool)
-
-
 @pytest.mark.parametrize("condition", [1.0, 1e3, 1e5])
 def test_two_passes_of_cholesky_are_as_good_as_householder_reflections_in_float64(condition):
     z = ill_conditioned(condition).double()
-    flags = unsure(z)
-    (q, log_r, inverse), (wanted_q, wanted_log_r, _) = orthonormalise(z, unsure=flags), orthonormalise(z)
-    assert not flags.any()
+    cholesky = CholeskyOrthonormaliser(len(z))
+    (q, log_r, inverse), (wanted_q, wanted_log_r, _) = cholesky(z), orthonormalise(z)
+    assert not cholesky.failed.any()
     assert float((q.mT @ q - torch.eye(K)).abs().max()) < 1e-14
     torch.testing.assert_close(log_r, wanted_log_r, rtol=0, atol=1e-15 * condition * K)
     torch.testing.assert_close(q, wanted_q, rtol=0, atol=1e-15 * condition * K)
-    _, _, r = orthonormalise(z, inverse=False, unsure=flags)
+    _, _, r = cholesky(z, inverse=False)
     assert torch.equal(r, r.triu())
     torch.testing.assert_close(q @ r, z, rtol=0, atol=1e-14)
     assert float((r @ inverse - torch.eye(K)).abs().max()) < 1e-15 * condition * K
@@ -75,10 +77,10 @@ def test_a_chain_without_gradients_marks_what_no_cholesky_factor_is_good_enough_
     )
     step, h, x = CELLS[arch].step(parameters), parameters["h0"][:, 0], gaussian(1, 30, 2, 1)
     for k, marked in ((1, False), (8, True)):
-        flags = torch.zeros(2, dtype=torch.bool)
+        cholesky = CholeskyOrthonormaliser(2)
         q0 = initial_tangent(torch.arange(2), h.shape[-1], k)
-        run_exponents(step, Chain(h, q0, x, 30, 30, 0, flags))
-        assert flags.tolist() == [marked] * 2
+        run_exponents(step, Chain(h, q0, x, 30, 30, 0, cholesky))
+        assert cholesky.failed.tolist() == [marked] * 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -88,13 +90,17 @@ def test_what_no_cholesky_factor_is_good_enough_for_is_marked(dtype):
     z[1] = ill_conditioned(1e8)[0].to(dtype)
     z[2, :, 3] = z[2, :, 2]
     z[3, 0, 0] = torch.nan
-    flags = unsure(z)
-    results = orthonormalise(z, unsure=flags)
-    assert flags.tolist() == [False, True, True, True, False]
-    for result, alone in zip(results, orthonormalise(z[[0, 4]], unsure=unsure(z[[0, 4]])), strict=True):
+    cholesky = CholeskyOrthonormaliser(len(z))
+    results = cholesky(z)
+    assert cholesky.failed.tolist() == [False, True, True, True, False]
+    for result, alone in zip(results, CholeskyOrthonormaliser(2)(z[[0, 4]]), strict=True):
         assert torch.equal(result[[0, 4]], alone)
-    orthonormalise(z[[0, 4, 0, 4, 0]], unsure=flags)
-    assert flags.tolist() == [False, True, True, True, False]  # marks stay
+    cholesky(z[[0, 4, 0, 4, 0]])
+    assert cholesky.failed.tolist() == [False, True, True, True, False]  # marks stay
+    cholesky.reset()
+    cholesky(z[[0, 4, 0, 4, 0]])
+    assert not cholesky.failed.any()
+    assert orthonormalise.failed is None  # it has another way
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -164,12 +170,12 @@ def test_gradient_along_a_chain_is_that_of_the_general_pullback(shape, t_ons, tr
 
 def test_gradient_by_two_passes_of_cholesky_is_that_of_the_general_pullback():
     D, q = (gaussian(1, 8, 2, 5, 5) / 5**0.5).requires_grad_(), gaussian(2, 2, 5, 4).requires_grad_()
-    flags = torch.zeros(2, dtype=torch.bool)
-    ours = growth(lambda z: tangent_qr(z, flags), D, q, 2)
+    cholesky = CholeskyOrthonormaliser(2)
+    ours = growth(lambda z: tangent_qr(z, cholesky), D, q, 2)
     general = growth(general_qr, D, q, 2)
     weight = gaussian(3, *general.shape)
     by_reduction, wanted = (torch.autograd.grad((log_r * weight).sum(), [D, q]) for log_r in (ours, general))
-    assert not flags.any()
+    assert not cholesky.failed.any()
     for a, b in zip(by_reduction, wanted, strict=True):
         assert relative(a, b) < 1e-11
 

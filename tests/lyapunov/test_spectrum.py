@@ -12,8 +12,8 @@ from twins import exponents_twin, relative
 
 import floss
 from floss.lyapunov.chain import initial_tangent
-from floss.lyapunov.jacobian import advance
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.step import advance
 from floss.networks import CELLS
 
 EXACT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}

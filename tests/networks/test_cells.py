@@ -8,8 +8,9 @@ from problems import DOUBLE, RATE_CELLS, activation, gaussian
 from twins import relative, step_twin, unroll_twin
 
 from floss import random
-from floss.lyapunov.jacobian import advance
+from floss.lyapunov.step import advance
 from floss.networks import CELLS
+from floss.networks.cell import CellStep
 from floss.random import Stream
 
 SIGMAS = 5.0
@@ -198,6 +199,15 @@ def test_unroll_equals_slow_twin(arch):
     for name, a, b in zip(parameters, gradient, wanted, strict=True):
         assert float(b.norm()) > 0.0, name
         assert relative(a, b) < 1e-10, name
+
+
+@pytest.mark.parametrize("arch", CELLS)
+def test_a_loop_of_its_own_gives_the_states_of_the_plain_one(arch):
+    parameters, x = draw(arch, R=2, n=4, inputs=2, batch=3), gaussian(6, 2, 9, 3, 2)
+    step = CELLS[arch].step(parameters)
+    assert isinstance(step, CellStep)
+    torch.testing.assert_close(step.unroll(parameters["h0"], x), CellStep.unroll(step, parameters["h0"], x), **EXACT)
+    assert step.unroll(parameters["h0"], x).shape == (2, 9, 3, CELLS[arch].state_size(4))
 
 
 @pytest.mark.parametrize("arch", CELLS)

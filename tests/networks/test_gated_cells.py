@@ -9,7 +9,8 @@ from problems import DOUBLE, GATED_CELLS, gaussian
 from twins import exponents_twin, relative
 
 import floss
-from floss.lyapunov.chain import Chain, initial_tangent, run_exponents
+from floss.lyapunov.chain import Chain, initial_tangent
+from floss.lyapunov.iteration import run_exponents
 from floss.networks import CELLS
 from floss.training.flossing import flossing_gradient
 

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.networks.cell import Cell, Draw, Parameters
+from floss.lyapunov.step import ClosedFormStep
+from floss.networks.cell import Cell, CellStep, Draw, Parameters
 from floss.networks.rate.activation import Activation
 from floss.networks.rate.bptt import unroll
 from floss.networks.rate.fast_spectrum import rate_network_spectrum
@@ -47,12 +48,11 @@ class RateNetwork(Cell):
         return unroll(parameters, x, self.activation, workspace=workspace)
 
     def step(self, parameters: Parameters) -> "RateStep":
-        """One-step map of the networks, for `floss.lyapunov_spectrum`."""
         return RateStep(parameters["W"], parameters["V"], parameters["b"], self.activation)
 
 
 @dataclass(frozen=True)
-class RateStep:
+class RateStep(CellStep, ClosedFormStep):
     """The map h → W φ(h) + V x / S + b of stacked networks, with its Jacobian in closed form.
 
     States are [R, N] or [R, B, N], inputs [R, S] or [R, B, S]; without weights' first axis (W [N, N]) states are
@@ -66,20 +66,17 @@ class RateStep:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs S."""
         return self.V.shape[-1]
 
     @property
     def state_size(self) -> int:
-        """Number of state variables."""
         return self.W.shape[-1]
 
     def __call__(self, h: Tensor, x: Tensor | None = None) -> Tensor:
-        """The next state."""
         return self._after(h, self.activation.rate(h), x)
 
     def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The next state, and D(h) q = W diag(φ'(h)) q for tangent vectors q [..., N, k]."""
+        """The next state, and D(h) q = W diag(φ'(h)) q."""
         rate = self.activation.rate(h)
         return self._after(h, rate, x), align(self.W, h, 2) @ (self.activation.slope(rate)[..., None] * q)
 
@@ -97,12 +94,14 @@ class RateStep:
             inputs = inputs.reshape(chain.steps, -1, inputs.shape[-1]).expand(-1, len(h0), -1)
         tensors = (self.W, self.V, self.b, h0, inputs, chain.q)
         differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        # The fast way has been measured on CPUs alone: it looks at numbers on the way.
+        # The fast loop has been measured on CPUs alone: it looks at numbers on the way, and chooses its own QR.
         plain = not differentiable and h0.dtype == torch.float64 and h0.device.type == "cpu"
-        given = (self.W, self.V, self.b, h0, inputs, chain.q, self.activation)
-        if plain and chain.unsure is None:
-            return rate_network_spectrum(*given, t_ons=chain.t_ons, transient=chain.transient)
-        return rate_network_exponents(*given, t_ons=chain.t_ons, transient=chain.transient, unsure=chain.unsure)
+        arguments, orthonormaliser = (*tensors, self.activation), chain.orthonormaliser
+        if plain and orthonormaliser.failed is None:
+            return rate_network_spectrum(*arguments, t_ons=chain.t_ons, transient=chain.transient)
+        return rate_network_exponents(
+            *arguments, t_ons=chain.t_ons, transient=chain.transient, orthonormaliser=orthonormaliser
+        )
 
     def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:
         after = apply(self.W, rate) + align(self.b, h)

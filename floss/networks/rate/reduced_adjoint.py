@@ -14,10 +14,10 @@ be small, so directions beyond it are marked lost (-inf).
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
+from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalisation_times, orthonormalise
 from floss.networks.rate.activation import Activation
 
 
@@ -32,7 +32,7 @@ def rate_network_exponents(
     *,
     t_ons: int = 1,
     transient: int = 0,
-    unsure: Bool[Tensor, "R"] | None = None,
+    orthonormaliser: Orthonormaliser = orthonormalise,
 ) -> Float[Tensor, "R k"]:
     """Lyapunov exponents in the order of the columns of q0, differentiable with respect to all tensors.
 
@@ -46,7 +46,7 @@ def rate_network_exponents(
         activation: transfer function φ.
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
-        unsure: marks the networks whose result means nothing: see `floss.lyapunov.orthonormalisation.orthonormalise`.
+        orthonormaliser: of the tangent vectors.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
@@ -55,7 +55,7 @@ def rate_network_exponents(
     Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.lyapunov.orthonormalisation`.
     """
     return _Exponents.apply(  # pyright: ignore[reportReturnType]
-        W, V, b, h0, inputs, q0, activation, t_ons, transient, unsure
+        W, V, b, h0, inputs, q0, activation, t_ons, transient, orthonormaliser
     )
 
 
@@ -72,7 +72,7 @@ class _Exponents(torch.autograd.Function):
         activation: Activation,
         t_ons: int,
         transient: int,
-        unsure: Tensor | None,
+        orthonormaliser: Orthonormaliser,
     ) -> Tensor:
         T, S = inputs.shape[0], inputs.shape[-1]
         intervals = dict(orthonormalisation_times(T, t_ons, transient))
@@ -90,7 +90,7 @@ class _Exponents(torch.autograd.Function):
             p = W @ (slope[:, :, None] * p)
             h = torch.baddbmm(drive[s], r[:, None, :], W.mT)[:, 0]
             if s + 1 in intervals:
-                p, log_r, inverse = orthonormalise(p, inverse=keep, unsure=unsure)
+                p, log_r, inverse = orthonormaliser(p, inverse=keep)
                 lost |= log_r == -torch.inf
                 if intervals[s + 1]:
                     total += log_r

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from floss.lyapunov.orthonormalisation import CholeskyOrthonormaliser
 from floss.training.engines.torch_engine import Selection, TorchEngine
 from floss.training.ensemble import Ensemble
 
@@ -91,7 +92,7 @@ class FlossingEpoch:
         """`captures` is None where nothing is captured."""
         self.ensemble, self.engine, self.selection = ensemble, TorchEngine(ensemble), selection
         self.life, self.epoch = torch.zeros_like(selection.seeds), torch.zeros_like(selection.seeds[0])
-        self.unsure = torch.zeros_like(selection.seeds, dtype=torch.bool)
+        self.orthonormaliser = CholeskyOrthonormaliser(len(selection.seeds), selection.seeds.device)
         self.loss, self.lambda_1 = torch.zeros_like(selection.target), torch.zeros_like(selection.target)
         self.once = Replayed(self._once, "flossing", captures)
 
@@ -114,11 +115,13 @@ class FlossingEpoch:
         return ((self.life < wanted) & alive).nonzero()[:, 0]
 
     def _once(self) -> None:
-        self.unsure.zero_()
-        _, loss, lambda_1 = self.engine.floss_epoch(self.selection, self.life, epoch=self.epoch, unsure=self.unsure)
+        self.orthonormaliser.reset()
+        _, loss, lambda_1 = self.engine.floss_epoch(
+            self.selection, self.life, epoch=self.epoch, orthonormaliser=self.orthonormaliser
+        )
         self.loss.copy_(loss)
         self.lambda_1.copy_(lambda_1)
-        self.life += ~self.unsure
+        self.life += ~self.orthonormaliser.failed
 
 
 class Captures:

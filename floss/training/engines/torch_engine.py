@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.networks import Parameters
 from floss.networks.workspace import Workspace
 from floss.random import Stream
@@ -156,9 +157,9 @@ class TorchEngine:
         life: Int64[Tensor, "m"],
         *,
         epoch: int | Int64[Tensor, ""],
-        unsure: Bool[Tensor, "m"] | None = None,
+        orthonormaliser: Orthonormaliser = orthonormalise,
     ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
-        """One flossing epoch of some networks, in place: as `floss`; `unsure` as in `flossing_step`."""
+        """One flossing epoch of some networks, in place; those that the orthonormaliser fails stay behind."""
         e, p = self.ensemble, self.ensemble.protocol
         x = e.task.sample(selection.seeds, Stream.FLOSSING, life, steps=selection.steps, batch=1, dtype=p.dtype)
         alive = e.alive[selection.index]
@@ -174,9 +175,11 @@ class TorchEngine:
             target=selection.target,
             t_ons=p.t_ons,
             transient=selection.transient,
-            unsure=unsure,
+            orthonormaliser=orthonormaliser,
         )
-        lost = alive & ~active if unsure is None else alive & ~active & ~unsure
+        lost = alive & ~active
+        if orthonormaliser.failed is not None:
+            lost &= ~orthonormaliser.failed
         before = e.diverged_at[selection.index]
         e.diverged_at.index_copy_(0, selection.index, torch.where(lost, epoch, before))
         return active, loss, exponents[:, 0]

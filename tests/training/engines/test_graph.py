@@ -151,9 +151,9 @@ class Watched(TorchEngine):
 
     alone = 0
 
-    def floss_epoch(self, selection, life, *, epoch, unsure=None):
-        Watched.alone += unsure is None
-        return super().floss_epoch(selection, life, epoch=epoch, unsure=unsure)
+    def floss_epoch(self, selection, life, *, epoch, orthonormaliser=orthonormalisation.orthonormalise):
+        Watched.alone += orthonormaliser.failed is None
+        return super().floss_epoch(selection, life, epoch=epoch, orthonormaliser=orthonormaliser)
 
 
 @pytest.mark.parametrize(
