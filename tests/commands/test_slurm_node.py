@@ -134,10 +134,10 @@ def test_a_task_out_of_time_is_queued_again_and_goes_on(cluster, tmp_path):
         folder.mkdir()
     job = submit(cluster, limited, "slurm.tasks=1", "slurm.time=00:02:00", "slurm.grace=20", *LONG)
     reference = start(free, "train", "-m", *LONG)
-    ended = wait(cluster, limited, job, 900)
+    ended = wait(cluster, limited, job, 1800)
     assert ended[0]["JobState"] == "COMPLETED", log(limited, job, 0)
     assert int(ended[0]["Restarts"]) >= 1
-    _, err = reference.communicate(timeout=300)
+    _, err = reference.communicate(timeout=900)
     assert reference.returncode == 0, err
     assert result(limited, LONG) == result(free, LONG)
 
