@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.step import Step, TangentStep, advance
+from floss.lyapunov.recurrent_module import refuse_recurrent_module
+from floss.lyapunov.step import Step, TangentStep, advance, next_state, writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class StroboscopicMap(TangentStep):
 
     def __call__(self, h: Float[Tensor, "*batch n"], *x: Tensor) -> Float[Tensor, "*batch n"]:
         """The state one period later."""
-        (after,) = self._integrate(lambda h: (self.vector_field(h, *x),), (h,))
+        (after,) = self._integrate(lambda h: (next_state(self.vector_field, h, *x),), (h,))
         return after
 
     def advance(
@@ -36,7 +37,11 @@ class StroboscopicMap(TangentStep):
         def slope(h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
             if self.jacobian_product is None:
                 return advance(self.vector_field, h, q, *x)
-            return self.vector_field(h, *x), self.jacobian_product(h, q, *x)
+            before = writes(h, q, *x)
+            slopes = self.vector_field(h, *x), self.jacobian_product(h, q, *x)
+            if writes(h, q, *x) != before:
+                raise ValueError("stroboscopic_map: vector_field or jacobian_product writes into its arguments")
+            return slopes
 
         after, tangent = self._integrate(slope, (h, q))
         return after, tangent
@@ -88,7 +93,8 @@ def stroboscopic_map(
         A map `step(h, *x) -> h` with `step.advance(h, q, *x) -> (h, D(h) q)`. Exponents of it are in nats per period.
 
     Raises:
-        ValueError: a period that is not positive and finite, or fewer than one substep.
+        ValueError: a period that is not positive and finite, fewer than one substep, or a
+            recurrent module of torch as f.
 
     Source: Kutta 1901; the variational equation beside the flow as in Benettin et al. 1980.
     """
@@ -96,4 +102,5 @@ def stroboscopic_map(
         raise ValueError(f"stroboscopic_map: period={period} must be positive and finite")
     if not isinstance(substeps, int) or substeps < 1:
         raise ValueError(f"stroboscopic_map: substeps={substeps} must be a whole number from 1")
+    refuse_recurrent_module("stroboscopic_map", vector_field, "vector_field")
     return StroboscopicMap(vector_field, float(period), substeps, jacobian_product)

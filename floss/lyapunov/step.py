@@ -5,12 +5,18 @@ Any callable is a step. What else it offers is asked for by type: a class inheri
 called `exponents` or `state_size` means nothing.
 
 One rule goes by name, because it is public: a class with a method `advance(h, q, *x)` is a `TangentStep` without
-inheriting from it, as a class with `__iter__` is `Iterable`. It has to be a method of the class; an attribute of the
-object, such as a submodule of that name, does not count.
+inheriting from it, as a class with `__iter__` is `Iterable`. It has to be a method of the class that takes two
+arguments; an attribute of the object, such as a submodule of that name, does not count.
+
+A map may write into its arguments: it is given copies of them (`next_state`, `advance`), so that it computes the same
+as a map that does not. A method `advance` gets the tensors themselves, and is refused where it writes into them.
 """
 
+import inspect
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +24,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.recurrent_module import refuse_recurrent_module
+
+_VERSION = operator.attrgetter("_version")
+_POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+_POSITIONAL_OR_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 Step = Callable[..., Tensor]
 """A one-step map on the last axis: `step(h, x) -> h`, or `step(h) -> h` where there are no inputs."""
@@ -36,14 +47,30 @@ class TangentStep(ABC):
 
     @classmethod
     def __subclasshook__(cls, subclass: type) -> Any:
-        """Any class with a method `advance`, of `TangentStep` itself; its subclasses are a matter of inheritance."""
-        if cls is TangentStep and callable(getattr(subclass, "advance", None)):
+        """Any class with a method `advance(h, q, ...)`, for `TangentStep` itself; the rest is inheritance."""
+        if cls is TangentStep and _takes_state_and_tangents(getattr(subclass, "advance", None)):
             return True
         return NotImplemented
 
 
+def _takes_state_and_tangents(method: Any) -> bool:
+    if not inspect.isroutine(method):
+        return False
+    try:
+        kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
+    except ValueError:  # not written in Python
+        return True
+    several = inspect.Parameter.VAR_POSITIONAL in kinds
+    return several or sum(kind in (_POSITIONAL_ONLY, _POSITIONAL_OR_KEYWORD) for kind in kinds) >= len(
+        ("self", "h", "q")
+    )
+
+
 class SizedStep(TangentStep):
-    """A step that knows the sizes of its state and of its input, so that arguments are checked without trying it."""
+    """A step that knows the sizes of its state and of its input, so that arguments are checked without trying it.
+
+    It promises to write into no argument.
+    """
 
     @property
     @abstractmethod
@@ -59,6 +86,9 @@ class SizedStep(TangentStep):
     def name(self) -> str:
         """What messages call the map."""
         return type(self).__name__
+
+    def check(self, caller: str) -> None:
+        """Raise a ValueError where the map is not that of what it was made from; `floss.check_step` asks for it."""
 
 
 class ClosedFormStep(ABC):
@@ -76,37 +106,112 @@ class ClosedFormStep(ABC):
         """
 
 
+def next_state(step: Step, h: Float[Tensor, "*batch n"], *x: Tensor) -> Float[Tensor, "*batch n"]:
+    """The next state, whatever the map does to its arguments."""
+    return step(h, *x) if isinstance(step, SizedStep) else step(h.clone(), *(value.clone() for value in x))
+
+
+def writes(*tensors: Tensor) -> int:
+    """How often tensors have been written into, all together; torch does not count it in its inference mode."""
+    try:
+        return sum(map(_VERSION, tensors))
+    except RuntimeError:
+        return 0
+
+
 def advance(
     step: Step, h: Float[Tensor, "*batch n"], q: Float[Tensor, "*batch n k"], *x: Tensor
 ) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n k"]]:
-    """The next state, and D(h) q: by a `TangentStep` itself, of any other map by forward-mode differentiation."""
-    if isinstance(step, TangentStep):
+    """The next state, and D(h) q: by a `TangentStep` itself, of any other map by forward-mode differentiation.
+
+    Random numbers of the map are drawn once, for the state and all tangent vectors; where the next state does not
+    depend on h, D(h) q is zero.
+    """
+    if isinstance(step, SizedStep):
         return step.advance(h, q, *x)
+    if isinstance(step, TangentStep):
+        before = writes(h, q, *x)
+        result = step.advance(h, q, *x)
+        if writes(h, q, *x) != before:
+            raise ValueError("advance(h, q, *x) of the map writes into h, q or x; it must return new tensors")
+        return result
+    h, q, x = h.clone(), q.clone(), tuple(value.clone() for value in x)
 
     def push(vector: Tensor) -> tuple[Tensor, Tensor]:
         return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]
 
-    return torch.func.vmap(push, in_dims=-1, out_dims=(None, -1))(q)  # pyright: ignore[reportArgumentType]
+    # The tangents come out along the first axis: along the last one vmap cannot lay out those that do not depend on q.
+    after, pushed = torch.func.vmap(push, in_dims=-1, out_dims=(None, 0), randomness="same")(q)  # pyright: ignore[reportArgumentType]
+    return after, pushed.movedim(0, -1)
 
 
 def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> None:
     """Raise a ValueError where the map cannot take such states or inputs, or does not return such a state.
 
-    A `SizedStep` is asked for its sizes, any map is tried once.
+    A `SizedStep` is asked for its sizes; any map is tried once, with one tangent vector. Random numbers that it draws
+    are given back.
     """
+    refuse_recurrent_module(caller, step)
+    if not callable(step):
+        raise ValueError(f"{caller}: step must be a function step(h, x), got a {type(step).__name__}")
     x = () if inputs is None else (inputs[0],)
     if isinstance(step, SizedStep):
         _check_known_sizes(caller, step, h0, inputs)
     arguments = " and ".join(f"{name} {list(value.shape)}" for name, value in zip("hx", (h0, *x), strict=False))
+    with torch.no_grad(), same_random_numbers(h0):
+        try:
+            # Copies, in case a method writes into them all the same.
+            after = advance(step, h0.clone(), h0.new_zeros(*h0.shape, 1), *(value.clone() for value in x))
+        except Exception as error:  # whatever the map does
+            if isinstance(step, TangentStep):
+                raise ValueError(f"{caller}: the map cannot take {arguments}: {_first_line(error)}") from error
+            _check_state(caller, arguments, h0, _tried(caller, step, arguments, h0, x))
+            raise ValueError(f"{caller}: the map has no forward-mode derivative: {_first_line(error)}") from error
+    after = _state_of_pair(caller, arguments, h0, after) if isinstance(step, TangentStep) else after[0]
+    _check_state(caller, arguments, h0, after)
+
+
+def _tried(caller: str, step: Step, arguments: str, h0: Tensor, x: tuple[Tensor, ...]) -> Any:
     try:
-        with torch.no_grad():
-            no_tangents = h0.new_zeros(*h0.shape, 1)
-            after = step.advance(h0, no_tangents, *x)[0] if isinstance(step, TangentStep) else step(h0, *x)
-    except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"{caller}: the map cannot take {arguments}: {str(error).splitlines()[0]}") from error
+        return next_state(step, h0, *x)
+    except Exception as error:
+        raise ValueError(f"{caller}: the map cannot take {arguments}: {_first_line(error)}") from error
+
+
+def _state_of_pair(caller: str, arguments: str, h0: Tensor, pair: Any) -> Any:
+    wanted = [*h0.shape, 1]
+    if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Tensor):
+        if list(pair[1].shape) != wanted:
+            got = f"for {arguments} and q {wanted} it gave {list(pair[1].shape)}"
+            raise ValueError(f"{caller}: advance(h, q, *x) must return D q of the shape of q: {got}")
+        return pair[0]
+    got = f"for {arguments} and q {wanted} it gave a {type(pair).__name__}"
+    raise ValueError(f"{caller}: advance(h, q, *x) must return the pair of the next state and D q: {got}")
+
+
+def _check_state(caller: str, arguments: str, h0: Tensor, after: Any) -> None:
     if not isinstance(after, Tensor) or after.shape != h0.shape:
         got = f"shape {list(after.shape)}" if isinstance(after, Tensor) else f"a {type(after).__name__}"
         raise ValueError(f"{caller}: the map must return a state of the shape of h: for {arguments} it gave {got}")
+    for name in ("dtype", "device"):
+        wanted, got = getattr(h0, name), getattr(after, name)
+        if got != wanted:
+            raise ValueError(f"{caller}: the map must return a state of the {name} of h: for {wanted} it gave {got}")
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    if "mutate a captured Tensor" in str(error):
+        return "it writes into a tensor that is not its state, its input or one that it keeps"
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def same_random_numbers(like: Tensor) -> Iterator[None]:
+    """Within it random numbers are drawn that are drawn again after it, on the CPU and on the device of a tensor."""
+    with torch.random.fork_rng([like.device] if like.is_cuda else []):
+        yield
 
 
 def _check_known_sizes(caller: str, step: SizedStep, h0: Tensor, inputs: Tensor | None) -> None:
