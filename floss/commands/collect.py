@@ -30,4 +30,8 @@ def run(command: str, arguments: list[str]) -> None:
     from floss.sweep.store import Store
 
     count = write_selection(folder, wanted, Store(job.results))
+    if not count:
+        asked = " ".join(f"{name}={','.join(map(str, values))}" for name, values in wanted.items())
+        what = f"{asked}: there is no such network" if asked else f"results={job.results}: there is no network"
+        raise ConfigError(f"{what} in {job.results}")
     print(f"networks {count}\nsummary  {folder / 'summary.csv'}\nmetrics  {folder / 'metrics.csv'}")
