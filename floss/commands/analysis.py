@@ -15,7 +15,7 @@ def run(command: str, arguments: list[str]) -> None:
     kind = COMMANDS[command].job
     options = parse(command, arguments)
     if options.multirun:  # every job is checked before the first one starts
-        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(kind, values, keys))
+        sweep_jobs(command, options.overrides, lambda values, keys: analysis_job(kind, values, keys), options)
     run_hydra(command, arguments, lambda config: _analyse(kind, config))
 
 

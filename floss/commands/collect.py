@@ -7,11 +7,10 @@ from floss.jobs.keys import build, known_keys
 def run(command: str, arguments: list[str]) -> None:
     """Write the table."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import parse, selection
+    from floss.jobs.compose import parse, refuse_files, selection
 
     options = parse(command, arguments, groups=())
-    if options.cfg or options.info:
-        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    refuse_files(options)
     if answered_by_hydra(command, arguments, options):
         return
     from dataclasses import asdict
@@ -31,4 +30,8 @@ def run(command: str, arguments: list[str]) -> None:
     from floss.sweep.store import Store
 
     count = write_selection(folder, wanted, Store(job.results))
+    if not count:
+        asked = " ".join(f"{name}={','.join(map(str, values))}" for name, values in wanted.items())
+        what = f"{asked}: there is no such network" if asked else f"results={job.results}: there is no network"
+        raise ConfigError(f"{what} in {job.results}")
     print(f"networks {count}\nsummary  {folder / 'summary.csv'}\nmetrics  {folder / 'metrics.csv'}")

@@ -16,6 +16,13 @@ from floss.errors import ConfigError, LaunchError, one_line
 from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line, parse
 from floss.runtime.messages import show_messages
 
+_running = "train"
+
+
+def running_command() -> str:
+    """The command whose jobs Hydra runs now, whatever file it composes them from."""
+    return _running
+
 
 class Stop(BaseException):
     """Carries an error out of a job past Hydra, which would add lines of its own to an Exception."""
@@ -41,7 +48,10 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
         ConfigError: input that Hydra or `function` does not take.
         LaunchError: a launcher that starts other processes could not, or lost one.
     """
-    if parse(command, arguments).multirun:
+    global _running
+    _running = command
+    options = parse(command, arguments)
+    if options.multirun:
         _register_plugins()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through, to be answered in one line
     program, saved = sys.argv[0], sys.argv
@@ -58,7 +68,7 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     stopped: Stop | None = None
     with as_config_errors(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
-        sys.argv = [program, *arguments]
+        sys.argv = [program, *options.arguments]
         try:
             hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
         except Stop as stop:

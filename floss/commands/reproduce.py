@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from floss.errors import ConfigError
 from floss.jobs.keys import build
 from floss.jobs.paper import ReproduceJob
 
@@ -11,12 +10,11 @@ from floss.jobs.paper import ReproduceJob
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing; exit status 1 if a network failed or a figure cannot be drawn."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import defaults_of, parse, selection
+    from floss.jobs.compose import defaults_of, parse, refuse_files, selection
 
     # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
     options = parse(command, arguments, groups=())
-    if options.cfg or options.info:
-        raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    refuse_files(options)
     if answered_by_hydra(command, arguments, options):
         return
     if reproduce(build(ReproduceJob, {**defaults_of(command), **selection(command, options.overrides)})):

@@ -1,23 +1,35 @@
 """`floss sbatch`: an array script for SLURM."""
 
-from floss.commands.sweep_arguments import check_one_folder, jobs_of
+import os
+
+from floss.commands.sweep_arguments import check_one_folder
 from floss.errors import ConfigError
 from floss.jobs.keys import build
 
 
 def run(command: str, arguments: list[str]) -> None:
     """Print the script."""
-    jobs = jobs_of(command, arguments)
-    if not jobs:
+    from floss.commands.hydra_app import answered_by_hydra
+    from floss.jobs.compose import parse, sweep_jobs
+
+    options = parse(command, arguments)
+    if answered_by_hydra(command, arguments, options):
         return
-    from floss.jobs.compose import parse
     from floss.jobs.slurm import sbatch_script
     from floss.jobs.train import SbatchJob, train_job
 
-    clusters = {build(SbatchJob, values).slurm for values, _ in jobs}
+    asked = [override for override in options.overrides if _is_for_slurm(override)]
+    clusters = set(sweep_jobs(command, asked, lambda values, _: build(SbatchJob, values).slurm))
     if len(clusters) > 1:
         raise ConfigError("slurm: must be the same for all jobs of a sweep")
-    training = [{name: value for name, value in values.items() if name != "slurm"} for values, _ in jobs]
-    check_one_folder([train_job(values) for values in training])
-    overrides = [o for o in parse(command, arguments).overrides if not o.lstrip("+").startswith(("slurm.", "parts="))]
-    print(sbatch_script(clusters.pop(), overrides), end="")
+    training = [override for override in options.overrides if not _is_for_slurm(override)]
+    check_one_folder(sweep_jobs("train", training, lambda values, _: train_job(values), options))
+    folder = options.config_dir and os.path.abspath(options.config_dir)
+    files = [("--config-dir", folder), ("--config-name", options.config_name)]
+    given = [word for option in files if option[1] for word in option]
+    kept = [o for o in options.typed if not _is_for_slurm(o) and not o.lstrip("+").startswith("parts=")]
+    print(sbatch_script(clusters.pop(), [*given, *kept]), end="")
+
+
+def _is_for_slurm(override: str) -> bool:
+    return override.lstrip("+").partition("=")[0].partition(".")[0] == "slurm"

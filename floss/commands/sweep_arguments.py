@@ -13,7 +13,7 @@ def jobs_of(command: str, arguments: list[str]) -> list[tuple[dict[str, Any], li
     options = parse(command, arguments)
     if answered_by_hydra(command, arguments, options):
         return []
-    return sweep_jobs(command, options.overrides, lambda values, keys: (values, keys))
+    return sweep_jobs(command, options.overrides, lambda values, keys: (values, keys), options)
 
 
 def check_one_folder(jobs: list[Any]) -> None:

@@ -8,6 +8,8 @@ from floss.commands.sweep_arguments import check_one_folder
 from floss.errors import LaunchError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from floss.jobs.train import TrainJob
     from floss.sweep.request import Request
     from floss.sweep.summary import Outcome
@@ -20,7 +22,7 @@ def run(command: str, arguments: list[str]) -> None:
     from floss.jobs.train import train_job
 
     options = parse(command, arguments)
-    sweep = _checked_sweep(command, options.overrides) if options.multirun else None
+    sweep = _checked_sweep(command, options) if options.multirun else None
     single: list[Request] = []
 
     def train_one(config: Any) -> str:
@@ -49,13 +51,13 @@ def run(command: str, arguments: list[str]) -> None:
         _exit_if_any_failed(request)
 
 
-def _checked_sweep(command: str, overrides: list[str]) -> "Request":
+def _checked_sweep(command: str, options: "Namespace") -> "Request":
     """All jobs of a sweep, every one of them checked before the first one starts."""
     from floss.jobs.compose import sweep_jobs
     from floss.jobs.train import train_job
     from floss.sweep.request import Request
 
-    jobs = sweep_jobs(command, overrides, lambda values, _: train_job(values))
+    jobs = sweep_jobs(command, options.overrides, lambda values, _: train_job(values), options)
     check_one_folder(jobs)
     return Request(jobs)
 

@@ -35,8 +35,9 @@ def _draw_analysis(folder: Path) -> list[Path]:
     from floss.figures.flossing import draw_flossing
     from floss.figures.scaling import draw_scaling
     from floss.figures.spectrum import draw_convergence, draw_spectrum
+    from floss.runtime.files import AS_TEXT
 
-    tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    tables = {path.stem: pd.read_csv(path, dtype=AS_TEXT) for path in sorted(folder.glob("*.csv"))}
     for name in ("spectrum", "condition", "bench"):
         if name in tables and tables[name].empty:
             raise ValueError(f"{name}.csv has no rows")

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
+from floss.runtime.files import AS_TEXT
 from floss.training.schedule import episode_starts
 
 # How a legend names what differs between the runs of a sweep: identity columns first, then keys of the configuration.
@@ -54,7 +55,7 @@ class Runs:
 
 def read_runs(folder: Path) -> Runs:
     """Tables of a run's or a sweep's folder."""
-    metrics, summary = (pd.read_csv(folder / f"{name}.csv", dtype={"network": str}) for name in ("metrics", "summary"))
+    metrics, summary = (pd.read_csv(folder / f"{name}.csv", dtype=AS_TEXT) for name in ("metrics", "summary"))
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     configs = [_flat(c) for c in config.get("runs", [config])]
     labels = _labels(configs)
@@ -83,9 +84,21 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 def _labels(configs: list[dict[str, Any]]) -> list[str]:
     """What distinguishes each run of a sweep, beside delay and seeds, in words of a legend."""
     names = [*_COLUMNS, *(key for key in configs[0] if key not in _COLUMNS and not _PASSED_OVER.fullmatch(key))]
-    varying = [name for name in names if len({str(c.get(name)) for c in configs}) > 1] or ["flossing"]
+    several = {name: {str(c.get(name)) for c in configs if _applies(c, name)} for name in names}
+    varying = [name for name in names if len(several[name]) > 1] or ["flossing"]
 
     def shown(value: Any) -> str:
         return "default" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
 
-    return [", ".join(_NAMES.get(n, n + " = {}").format(shown(c.get(n))) for n in varying) for c in configs]
+    def label(config: dict[str, Any]) -> str:
+        own = [name for name in varying if _applies(config, name)]
+        return ", ".join(_NAMES.get(name, name + " = {}").format(shown(config.get(name))) for name in own)
+
+    return [label(config) or str(config["flossing"]) for config in configs]
+
+
+def _applies(config: dict[str, Any], name: str) -> bool:
+    """Whether a key means anything to a run: those of flossing only where there is any."""
+    if name not in ("k", "t_ons") and not name.startswith("flossing."):
+        return True
+    return bool(episode_starts(config["flossing.at"], config["flossing.every"], config["train.epochs"]))

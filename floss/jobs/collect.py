@@ -1,16 +1,16 @@
 """What `floss collect` asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from floss.jobs.keys import Check, key, one_of, one_or_more, optional, real, text, whole
+from floss.jobs.keys import key, one_of, one_or_more, optional, real, text, whole
 
-_TEXTS = Check(optional(one_or_more(text())).convert, "words, separated by commas")
-
-
-_WHOLES = Check(optional(one_or_more(whole(0))).convert, "whole numbers, separated by commas")
+_TEXTS = replace(optional(one_or_more(text())), allowed="words, separated by commas")
 
 
-_REALS = Check(optional(one_or_more(real())).convert, "numbers, separated by commas")
+_WHOLES = replace(optional(one_or_more(whole(0))), allowed="whole numbers, separated by commas")
+
+
+_REALS = replace(optional(one_or_more(real())), allowed="numbers, separated by commas")
 
 
 _STATUSES = optional(one_or_more(one_of("done", "diverged", "failed", "interrupted")))
@@ -30,7 +30,7 @@ class CollectJob:
     t_ons: tuple[int, ...] | None = key(_WHOLES, "orthonormalisation intervals")
     seed: tuple[int, ...] | None = key(_WHOLES, "seeds of the networks")
     status: tuple[str, ...] | None = key(
-        Check(_STATUSES.convert, "some of done, diverged, failed, interrupted"), "how far the networks are"
+        replace(_STATUSES, allowed="some of done, diverged, failed, interrupted"), "how far the networks are"
     )
     results: str = key(text(), "folder whose networks are collected")
     to: str | None = key(optional(text()), "folder of the tables; null: collected, in that folder")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import copy
 import functools
+import os
 import re
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -12,13 +13,16 @@ from typing import Any, NoReturn, TypeVar
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException, SearchPathException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,6 +30,7 @@ from floss.errors import ConfigError
 from floss.jobs import extensions
 from floss.jobs.help import COMMANDS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
+from floss.jobs.typed import as_typed, text_keys
 
 Job = TypeVar("Job")
 
@@ -66,6 +71,9 @@ _GROUPS = ("task", "arch", "flossing", "scale")
 def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS) -> argparse.Namespace:
     """Hydra's own options and the overrides among the arguments.
 
+    Besides what Hydra has: `typed`, the overrides as they were typed, of which `overrides` is what Hydra is to read,
+    and `arguments` with these in their places.
+
     Args:
         command: whose arguments they are.
         arguments: what follows the command.
@@ -81,9 +89,16 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS)
 
     parser.error = error
     options = parser.parse_args(arguments)
+    texts = text_keys(COMMANDS[command].job)
+    options.typed = options.overrides
+    options.overrides = [as_typed(override, texts) for override in options.typed]
+    read = dict(zip(options.typed, options.overrides, strict=True))
+    options.arguments = [read.get(argument, argument) for argument in arguments]
+    if options.config_path:
+        raise ConfigError("--config-path: floss has files of its own; --config-dir adds a folder of further ones")
     if options.multirun and (options.cfg or options.info or options.shell_completion):
         raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
-    for override in options.overrides:
+    for override in options.typed:
         name, _, value = override.partition("=")
         if not name:
             raise ConfigError(f"{override}: cannot be read as key=value")
@@ -97,6 +112,16 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS)
         raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
     _store_extensions(options.overrides)
     return options
+
+
+def refuse_files(options: argparse.Namespace) -> None:
+    """Raise a ConfigError for the options of files, for a command that is not composed of files."""
+    for option in ("cfg", "info"):
+        if getattr(options, option):
+            raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    for option in ("config_dir", "config_name"):
+        if getattr(options, option):
+            raise ConfigError(f"--{option.replace('_', '-')}: this command reads no such files; --help lists the keys")
 
 
 def _store_extensions(overrides: list[str]) -> None:
@@ -124,8 +149,12 @@ def selection(command: str, overrides: list[str]) -> dict[str, Any]:
     for override in parsed:
         if override.type != OverrideType.CHANGE:
             raise ConfigError(f"{override.input_line}: cannot be read as key=value")
-        several = override.is_sweep_override()
-        values[override.get_key_element()] = list(override.sweep_iterator()) if several else override.value()
+        if override.is_sweep_override():
+            several = override.sweep_iterator()
+            value = [v.text if isinstance(v, QuotedString) else v for v in several]
+        else:
+            value = override.value()
+        values[override.get_key_element()] = value
     return values
 
 
@@ -135,23 +164,34 @@ def defaults_of(command: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "defaults"}
 
 
-def sweep_jobs(command: str, overrides: list[str], make: Callable[[dict[str, Any], list[str]], Job]) -> list[Job]:
+def sweep_jobs(
+    command: str,
+    overrides: list[str],
+    make: Callable[[dict[str, Any], list[str]], Job],
+    options: argparse.Namespace | None = None,
+) -> list[Job]:
     """All jobs of a sweep, composed and checked by `make` (values, explicit keys).
+
+    Args:
+        command: whose jobs they are.
+        overrides: of the sweep.
+        make: makes a job of the values that were composed, and the keys that were given.
+        options: of the command line, which may name a folder of further files, and a file that stands for the command.
 
     Raises:
         ConfigError: for the first job that is wrong.
     """
     _store_extensions(overrides)
+    folder, name = (options.config_dir, options.config_name) if options else (None, None)
     with as_config_errors(command):
-        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(overrides), None)
-        composer = _composer(command)
-        return [make(composer.values(batch), explicit_keys(batch)) for batch in batches[0]]
+        composer = _composer(name or command, folder and os.path.abspath(folder))
+        return [make(composer.values(batch), explicit_keys(batch)) for batch in composer.batches(overrides)]
 
 
 @functools.cache
-def _composer(command: str) -> "Composer":
+def _composer(name: str, folder: str | None) -> "Composer":
     """For all sweeps of this process: the figures of a paper are dozens."""
-    return Composer(command)
+    return Composer(name, folder)
 
 
 class Composer:
@@ -161,10 +201,22 @@ class Composer:
     (`seed=3`) is set last in any case, so it can be set in a copy of what was composed with the same choices.
     """
 
-    def __init__(self, command: str) -> None:
-        """For the jobs of this command."""
-        self.command = command
+    def __init__(self, name: str, folder: str | None = None) -> None:
+        """For jobs that begin with a file.
+
+        Args:
+            name: of the file, which is the command's name.
+            folder: of further files; within a run of Hydra, which knows of it, it need not be given.
+        """
+        self.name = name
+        self.folder = folder
         self._composed: dict[tuple[str, ...], Any] = {}
+
+    def batches(self, overrides: list[str]) -> list[list[str]]:
+        """The overrides of each job of a sweep."""
+        with self._hydra() as loader:
+            parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+            return BasicSweeper.split_arguments(parsed, None)[0]
 
     def values(self, overrides: list[str]) -> dict[str, Any]:
         """The composed configuration of one job as nested plain values.
@@ -176,13 +228,33 @@ class Composer:
         choices = [o for o in parsed if o.get_key_element() in _GROUPS or not _sets_a_value(o)]
         key = tuple(str(o.input_line) for o in choices)
         if key not in self._composed:
-            with contextlib.ExitStack() as opened:
-                if not GlobalHydra.instance().is_initialized():  # it is, within a run
-                    opened.enter_context(hydra.initialize_config_module(CONFIG_MODULE, "floss", **VERSION_BASE))
-                self._composed[key] = hydra.compose(self.command, overrides=list(key))
+            with self._hydra():
+                self._composed[key] = hydra.compose(self.name, overrides=list(key))
         config = copy.deepcopy(self._composed[key])
         ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], config)
         return plain(config)
+
+    @contextlib.contextmanager
+    def _hydra(self) -> Iterator[ConfigLoader]:
+        """Hydra with the files of conf/ and those of the folder; the one that runs, within a run."""
+        running = GlobalHydra.instance()
+        if running.is_initialized():
+            yield running.config_loader()
+            return
+        with hydra.initialize_config_module(CONFIG_MODULE, "floss", **VERSION_BASE):
+            if self.folder:
+                running.clear()
+                Hydra.create_main_hydra2("floss", _search_path(self.folder))
+            yield running.config_loader()
+
+
+def _search_path(folder: str) -> ConfigSearchPath:
+    """The files of conf/ and of a folder, whose files come first, as with Hydra's own --config-dir."""
+    if not os.path.isdir(folder):
+        raise SearchPathException(f"Additional config directory '{folder}' not found")
+    path = create_config_search_path(f"pkg://{CONFIG_MODULE}")
+    path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    return path
 
 
 def _sets_a_value(override: Override) -> bool:

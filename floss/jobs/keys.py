@@ -25,6 +25,10 @@ class Check:
 
     convert: Callable[[Any], Any]
     allowed: str
+    text: bool = False
+    """Whether it takes texts, which are then the characters that were typed, and never read as numbers."""
+    null: bool = False
+    """Whether null is a value."""
 
 
 def whole(least: int, most: int | None = None) -> Check:
@@ -62,12 +66,16 @@ def one_of(*names: str) -> Check:
             raise ValueError
         return value
 
-    return Check(convert, "one of " + ", ".join(names))
+    return Check(convert, "one of " + ", ".join(names), text=True)
 
 
 def optional(check: Check) -> Check:
     """Null, or what `check` takes."""
-    return Check(lambda value: None if value is None else check.convert(value), f"null or {check.allowed}")
+
+    def convert(value: Any) -> Any:
+        return None if value is None else check.convert(value)
+
+    return Check(convert, f"null or {check.allowed}", check.text, null=True)
 
 
 def list_of(check: Check, *, least: int = 0) -> Check:
@@ -81,7 +89,7 @@ def list_of(check: Check, *, least: int = 0) -> Check:
             raise ValueError
         return items
 
-    return Check(convert, f"a list [a,b,...] of different values, each {check.allowed}")
+    return Check(convert, f"a list [a,b,...] of different values, each {check.allowed}", check.text)
 
 
 def one_or_more(check: Check) -> Check:
@@ -91,7 +99,7 @@ def one_or_more(check: Check) -> Check:
     def convert(value: Any) -> tuple[Any, ...]:
         return several.convert(value if isinstance(value, list | tuple) else [value])
 
-    return Check(convert, f"{check.allowed}, or a list [a,b,...] of different ones")
+    return Check(convert, f"{check.allowed}, or a list [a,b,...] of different ones", check.text)
 
 
 def either(*checks: Check) -> Check:
@@ -118,14 +126,14 @@ def switch() -> Check:
 
 
 def text() -> Check:
-    """A word that is not empty."""
+    """A word that is not empty. Of a file it may be a whole number; what else a file turned into a number is lost."""
 
     def convert(value: Any) -> str:
-        if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
+        if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
             raise ValueError
         return str(value)
 
-    return Check(convert, "a text that is not empty")
+    return Check(convert, "a text that is not empty", text=True)
 
 
 def key(check: Check, meaning: str, *, hashed: bool = True, added: Any = _NEVER) -> Any:

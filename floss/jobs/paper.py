@@ -39,7 +39,7 @@ def _figures(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
-_FIGURES = Check(_figures, "all, a number, a name, or a list of them")
+_FIGURES = Check(_figures, "all, a number, a name, or a list of them", text=True)
 
 
 @dataclass(frozen=True, kw_only=True)

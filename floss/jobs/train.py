@@ -75,6 +75,12 @@ class FlossingConfig:
         return episode_starts(self.at, self.every, epochs)
 
 
+_REFERENCE = FlossingConfig(
+    name="", at=(), every=None, epochs=500, k=75, t_ons=1, steps=None, transient=None, target=0.0, lr=1e-3
+)
+"""The values of conf/flossing_base.yaml."""
+
+
 @functools.cache
 def _schedules() -> dict[tuple[tuple[int, ...], int | None], str]:
     """Name of each schedule in `conf/flossing`, by its episodes."""
@@ -131,6 +137,20 @@ class TrainJob:
     )
     parts: int = key(whole(1), "cut a sweep into at least so many ensembles, for processes that share it", hashed=False)
     results: str = key(text(), "folder under which the run's own folder lies", hashed=False)
+
+    @property
+    def is_flossed(self) -> bool:
+        """Whether any episode runs within the training."""
+        return self.flossing.every is not None or any(epoch < self.train.epochs for epoch in self.flossing.at)
+
+    @property
+    def flossing_in_effect(self) -> FlossingConfig:
+        """The keys of flossing that numbers depend on: of a job without an episode those that say when there are any.
+
+        The others have the values of the reference, whatever they are set to.
+        """
+        f = self.flossing
+        return f if self.is_flossed else dataclasses.replace(_REFERENCE, name=f.name, at=f.at, every=f.every)
 
     @property
     def flossing_run(self) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from floss.runtime.files import AS_TEXT
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -37,7 +39,7 @@ class Finding:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """metrics.csv of trained networks, one row for each network and logged epoch."""
-        return pd.read_csv(io.StringIO("".join(self.texts)), dtype={"network": str})
+        return pd.read_csv(io.StringIO("".join(self.texts)), dtype=AS_TEXT)
 
     @property
     def training(self) -> pd.DataFrame:

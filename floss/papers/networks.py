@@ -18,7 +18,7 @@ from floss.papers.kind import Kind, Missing, Run
 from floss.papers.mend import check_environment, read_config, write_config
 from floss.papers.words import plural
 from floss.runtime.environment import read_environment
-from floss.runtime.files import csv_text
+from floss.runtime.files import AS_TEXT, csv_text
 from floss.runtime.interrupt import interruptible
 from floss.runtime.progress import OneBar
 from floss.sweep.columns import SUMMARY
@@ -74,7 +74,7 @@ class TrainedNetworks(Kind):
             name=run.name,
             scale=run.scale,
             command=run.line,
-            summary=pd.read_csv(io.StringIO(text), dtype={"network": str}),
+            summary=pd.read_csv(io.StringIO(text), dtype=AS_TEXT),
             texts=(csv_text(columns, []), *texts),
             environments=tuple(map(read_environment, folders)),
             folders=folders,

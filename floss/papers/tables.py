@@ -15,7 +15,7 @@ from floss.papers.finding import Finding
 from floss.papers.kind import Job, Kind, Missing, Run
 from floss.papers.mend import check_environment, mended_config
 from floss.runtime.environment import environment, read_environment
-from floss.runtime.files import csv_text, remove_leftovers, seal, sealed, write_json, write_whole
+from floss.runtime.files import AS_TEXT, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
 from floss.runtime.locks import exclusive
 from floss.runtime.progress import OneBar, Share
 from floss.sweep.store import Store
@@ -84,7 +84,7 @@ class Tables(Kind):
             name=run.name,
             scale=run.scale,
             command=run.line,
-            tables={path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))},
+            tables={path.stem: pd.read_csv(path, dtype=AS_TEXT) for path in sorted(folder.glob("*.csv"))},
             environments=(read_environment(folder),),
             folders=(folder,),
         )

@@ -38,6 +38,9 @@ def remove_leftovers(folder: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
+AS_TEXT: Any = {"network": str, "sha256": str}
+"""The `dtype` with which pandas reads tables: ids of earlier versions are digits, which may look like a number."""
+
 CHECKSUMS = "SHA256SUMS"
 """File with the checksums of a folder's tables, as `sha256sum -c` reads them: written last, so what has it is whole."""
 

@@ -9,6 +9,7 @@ import torch
 
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.network_ids import current, with_current_id
 
 _PREFIX = "parameters."
 """What the names of the networks' parameters begin with in the state of a training."""
@@ -43,12 +44,14 @@ class Unfinished:
         """
         content = load_checkpoint(path)
         try:
-            index = [content["networks"].index(network_id) for network_id in networks]
-            share = len(networks) / len(content["networks"])
+            held = content["networks"]
+            ids = [current(network_id) for network_id in held]
+            index = [ids.index(network_id) for network_id in networks]
+            share = len(networks) / len(ids)
             return cls(
                 networks,
                 {name: v[index] if isinstance(v, torch.Tensor) else int(v) for name, v in content["training"].items()},
-                [str(content["rows"][i]) for i in index],
+                [with_current_id(str(content["rows"][i]), held[i]) for i in index],
                 float(content["seconds"]) * share,
                 float(content["floss_seconds"]) * share,
             )
@@ -94,7 +97,7 @@ class Trained:
         """
         content = load_checkpoint(path)
         try:
-            trained = cls.of(list(content["networks"]), content["training"])
+            trained = cls.of([current(network_id) for network_id in content["networks"]], content["training"])
         except (LookupError, TypeError, AttributeError):
             raise CheckpointError(f"{path}: is not a checkpoint of floss train") from None
         try:

@@ -16,6 +16,7 @@ from floss.sweep.assembly import training_of
 from floss.sweep.placement import place_of
 from floss.sweep.records import config_text
 from floss.sweep.rows import Rows, is_logged
+from floss.sweep.stacking import flossing_work
 from floss.sweep.store import Lease
 from floss.training.training import Tick, Training
 
@@ -132,17 +133,24 @@ class _EnsembleRun:
         self.checkpoint()
         loss, accuracy = (None if v is None else v.tolist() for v in self.training.evaluate())
         ids, epochs = self.rows.ids, self.job.train.epochs
+        flossing = self.floss_seconds_of()
+        each = (self.seconds - self.floss_seconds) / len(ids)
         results = {
             network_id: {
                 "final_loss": loss[i] if loss else None,
                 "final_accuracy": accuracy[i] if accuracy else None,
                 "diverged_at": at if at >= 0 else None,
                 "epochs": at if at >= 0 else epochs,
-                "seconds": round(self.seconds / len(ids), 3),
-                "floss_seconds": round(self.floss_seconds / len(ids), 3),
+                "seconds": round(each + flossing[i], 3),
+                "floss_seconds": round(flossing[i], 3),
                 "status": "diverged" if at >= 0 else "done",
             }
             for i, (network_id, at) in enumerate(zip(ids, self.training.diverged_at.tolist(), strict=True))
         }
         self.lease.write_summary(results, self.rows.by_network())
         Trained.of(ids, self.training.state()).save(self.folder / "checkpoint.pt")
+
+    def floss_seconds_of(self) -> list[float]:
+        """The seconds of flossing, shared by the networks that are flossed as their work is."""
+        work = [flossing_work(n) * n.flossing_epochs for n in self.lease.stack.networks.values()]
+        return [self.floss_seconds * each / (sum(work) or 1.0) for each in work]

@@ -20,7 +20,8 @@ from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained
-from floss.sweep.columns import IDENTITY, SUMMARY, identity
+from floss.sweep.columns import IDENTITY, SUMMARY, differing, identity, values_of, with_columns
+from floss.sweep.described import described_networks
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
 from floss.sweep.request import Request
@@ -69,6 +70,8 @@ def write_sweep(request: Request) -> tuple[Path, bool]:
 def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store: Store) -> int:
     """summary.csv and metrics.csv of the store's networks whose columns have some values; how many there are.
 
+    Nothing is written where there are none.
+
     Args:
         folder: of the two files.
         columns: allowed values of columns of summary.csv; a column without an entry may have any.
@@ -82,10 +85,12 @@ def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store:
         if all(record.row.get(column) in texts for column, texts in allowed.items())
     ]
     chosen.sort(key=lambda record: (*(_place(c, record.row.get(c, "")) for c in IDENTITY), record.network_id))
+    if not chosen:
+        return 0
+    described = described_networks(dict.fromkeys(record.folder for record in chosen))
+    networks = {record.network_id: described.get(record.network_id) for record in chosen}
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [[record.row.get(column) for column in SUMMARY] for record in chosen]
-    _write(folder / "summary.csv", csv_text(SUMMARY, rows))
-    _write(folder / "metrics.csv", _metrics(chosen, store))
+    _write_csv(folder, {record.network_id: record.row for record in chosen}, chosen, networks, store)
     return len(chosen)
 
 
@@ -108,24 +113,48 @@ def _without_damage(record: Record) -> Record:
 def _write_tables(folder: Path, networks: NetworkJobs, store: Store, records: Mapping[str, Record]) -> None:
     remove_leftovers(folder)
     status = statuses(networks, records)
-    lines = []
+    rows: dict[str, Mapping[str, Any]] = {}
     for network_id, network in networks.items():
         if network_id in records and status[network_id] in (*DONE, "failed"):
-            row: Mapping[str, Any] = records[network_id].row
+            rows[network_id] = records[network_id].row
         else:
-            row = {**identity(network), "status": status[network_id], "network": network_id}
-        lines.append([row.get(column) for column in SUMMARY])
+            rows[network_id] = {**identity(network), "status": status[network_id], "network": network_id}
     done = [records[network_id] for network_id in networks if status[network_id] in DONE]
-    _write(folder / "summary.csv", csv_text(SUMMARY, lines))
-    _write(folder / "metrics.csv", _metrics(done, store))
+    _write_csv(folder, rows, done, networks, store)
     ensembles = dict.fromkeys(record.folder for record in done)
     environments = {ensemble.name: read_environment(ensemble) or None for ensemble in ensembles}
     _write(folder / "environment.json", json.dumps(environments, indent=2) + "\n")
 
 
-def _metrics(records: list[Record], store: Store) -> str:
-    columns, texts = store.rows(records)
-    return csv_text(columns, []) + "".join(texts)
+def _write_csv(
+    folder: Path,
+    rows: Mapping[str, Mapping[str, Any]],
+    done: list[Record],
+    networks: Mapping[str, TrainJob | None],
+    store: Store,
+) -> None:
+    """summary.csv and metrics.csv with a column for every key that differs between the networks.
+
+    Args:
+        folder: of the two files.
+        rows: of summary.csv, by network id.
+        done: the records of the networks that have rows of metrics.csv.
+        networks: the jobs of the networks, None where one is not known.
+        store: whose records they are.
+    """
+    keys = differing(network for network in networks.values() if network is not None)
+    values = {network_id: values_of(network, keys) for network_id, network in networks.items()}
+    own = [column for column in SUMMARY if column not in IDENTITY]
+    lines = [
+        [row.get(c) for c in IDENTITY] + values[network_id] + [row.get(c) for c in own]
+        for network_id, row in rows.items()
+    ]
+    _write(folder / "summary.csv", csv_text((*IDENTITY, *keys, *own), lines))
+    header, texts = store.rows(done)
+    if keys:
+        several = zip(done, texts, strict=True)
+        texts = [csv_text((), with_columns(t, header, values[r.network_id]), header=False) for r, t in several]
+    _write(folder / "metrics.csv", csv_text(with_columns(",".join(header), header, keys)[0], []) + "".join(texts))
 
 
 def _write_trained(path: Path, ids: list[str], records: Mapping[str, Record]) -> None:

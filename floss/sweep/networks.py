@@ -10,18 +10,20 @@ from collections.abc import Iterable
 
 from floss.jobs.hashing import hashed_values
 from floss.jobs.train import TrainJob
+from floss.runtime.network_ids import network_id
 
 NetworkJobs = dict[str, TrainJob]
 """Jobs of one network each, by the network's id."""
 
 
 def network_ids(job: TrainJob) -> list[str]:
-    """Twelve hexadecimal digits for each network of a job, in the order of its seeds: the hash of what it computes.
+    """The id of each network of a job, in the order of its seeds: the hash of what it computes.
 
     That is the resolved configuration with everything that changes a number or says which numbers are written down,
     and nothing else: not the device, the engine, the paths, or the networks beside it. What a network without flossing
-    would be flossed with is left out, but for k and t_ons, which are in its rows.
+    would be flossed with does not tell it apart; k and t_ons are there as the reference has them, as in its rows.
     """
+    job = dataclasses.replace(job, flossing=job.flossing_in_effect)
     values = hashed_values(job)
     del values["seeds"]
     flossing = values["flossing"]
@@ -33,7 +35,7 @@ def network_ids(job: TrainJob) -> list[str]:
     ids = []
     for seed in range(job.seed, job.seed + job.seeds):
         text = json.dumps({**values, "seed": seed}, sort_keys=True)
-        ids.append(hashlib.sha256(text.encode()).hexdigest()[:12])
+        ids.append(network_id(hashlib.sha256(text.encode()).hexdigest()[:12]))
     return ids
 
 

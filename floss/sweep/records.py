@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from floss.jobs.train import config_values
 from floss.runtime.files import csv_text
+from floss.runtime.network_ids import current
 from floss.sweep.columns import SUMMARY, identity
 from floss.sweep.networks import NetworkJobs, merge
 from floss.sweep.packing import metrics_of, spans_of
@@ -35,7 +36,7 @@ class Record:
     status: str
     """done, diverged, failed, interrupted; damaged where its rows are not those that were written."""
     row: dict[str, str]
-    """Its row of summary.csv."""
+    """Its row of summary.csv, with its id as it is written now."""
     span: tuple[int, int] = (0, 0)
     """Where its rows lie in the bytes of metrics.csv."""
 
@@ -60,15 +61,16 @@ def read_records(folder: Path) -> list[Record]:
     header = content[: content.find(b"\n") + 1]
     records = []
     for row in table:
-        network_id, status = row.get("network") or "", row.get("status") or ""
+        written, status = row.get("network") or "", row.get("status") or ""
         span = (0, 0)
         if status in DONE:
             # A network's rows lie together; those of a network that diverged at once are none.
-            places = spans.get(network_id, [])
+            places = spans.get(written, [])
             span = places[0] if len(places) == 1 else (0, 0)
             if len(places) > 1 or row.get("sha256") != network_digest(row, header + content[slice(*span)]):
                 status, span = "damaged", (0, 0)
-        records.append(Record(network_id, folder, status, row, span))
+        network_id = current(written)
+        records.append(Record(network_id, folder, status, {**row, "network": network_id}, span))
     return records
 
 

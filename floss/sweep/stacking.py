@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from floss.jobs.train import TrainJob
+from floss.runtime.network_ids import digits_of
 from floss.sweep.networks import NetworkJobs
 from floss.training.cost import flossing_flop, training_flop
 
@@ -81,7 +82,7 @@ class Stack:
     def name(self) -> str:
         """Name of the ensemble's folder: readable, and a hash of which networks it has."""
         first = next(iter(self.networks.values()))
-        digest = hashlib.sha256(" ".join(sorted(self.networks)).encode()).hexdigest()[:10]
+        digest = hashlib.sha256(" ".join(sorted(map(digits_of, self.networks))).encode()).hexdigest()[:10]
         return f"{first.task.name}-{first.arch.name}-{digest}"
 
     @property

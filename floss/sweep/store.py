@@ -24,6 +24,7 @@ from filelock import FileLock
 from floss.errors import ConfigError
 from floss.runtime.files import csv_text, remove_leftovers, write_whole
 from floss.runtime.locks import exclusive, locked, owner_of
+from floss.runtime.network_ids import digits_of, with_current_id
 from floss.sweep.columns import METRICS
 from floss.sweep.packing import LARGE, PACKED, metrics_of, packed
 from floss.sweep.records import DONE, Record, read_records, summary_text
@@ -147,6 +148,7 @@ class Store:
         for record in records:
             start, end = record.span
             text = contents[record.folder][start:end].decode() if end else ""
+            text = with_current_id(text, digits_of(record.network_id))
             if end and headers[record.folder] != columns:
                 table = csv.DictReader(text.splitlines(), headers[record.folder])
                 text = csv_text(columns, [[row.get(column) for column in columns] for row in table], header=False)

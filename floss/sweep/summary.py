@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from floss.jobs.train import TrainJob
+from floss.sweep.columns import in_words
 from floss.sweep.records import DONE
 from floss.sweep.request import Request
 
@@ -32,8 +33,8 @@ def tally(request: Request) -> tuple[str, bool]:
     lines = [", ".join(f"{counts[name]} {name}" for name in (*DONE, "failed", "interrupted") if counts[name])]
     for network_id, network in request.networks.items():
         if status[network_id] == "failed":
-            name = f"{network.task.name} d={network.d} flossing={network.flossing.label} seed={network.seed}"
-            lines.append(f"  {name}: {records[network_id].row.get('reason')}")
+            name = in_words(network, list(request.networks.values()))
+            lines.append(f"  {name} seed={network.seed}: {records[network_id].row.get('reason')}")
     return "\n".join(lines), bool(counts["failed"])
 
 
@@ -47,5 +48,4 @@ def describe(job: TrainJob, outcome: Outcome) -> str:
         numbers = [float(row[column]) for row in rows if row[column]]
         values = [f"median {statistics.median(numbers):.3f}" if numbers else "none", f"of {len(values)} networks"]
     state = "known   " if outcome.already_done.issuperset(outcome.request.ids[job]) else "finished"
-    name = f"{job.task.name} d={job.d} flossing={job.flossing.label}"
-    return f"{state} {name}: {column} {' '.join(values)}"
+    return f"{state} {in_words(job, outcome.request.jobs)}: {column} {' '.join(values)}"

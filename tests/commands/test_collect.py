@@ -57,20 +57,16 @@ CHOSEN = {
     "task=copy,xor": (10, lambda row: True),
     "task=[copy,spatial_xor]": (2, lambda row: row["task"] == "copy"),
     "task=null": (10, lambda row: True),
-    "task=spatial_xor": (0, lambda row: False),
     "d=2": (4, lambda row: row["d"] == "2"),
     "d=[3,10]": (6, lambda row: row["d"] in ("3", "10")),
-    "d=1": (0, lambda row: False),
     "seed=9": (5, lambda row: row["seed"] == "9"),
     "seed=9.0,11": (5, lambda row: row["seed"] == "9"),
     "flossing=none": (6, lambda row: row["flossing"] == "none"),
     "flossing=pre,none d=10": (4, lambda row: row["d"] == "10"),
     "d=2,10 seed=10 flossing=pre": (2, lambda row: (row["seed"], row["flossing"]) == ("10", "pre")),
-    "arch=vanilla init=gaussian g=1 k=4 t_ons=1": (10, lambda row: True),
-    "arch=lstm": (0, lambda row: False),
-    "g=0.5": (0, lambda row: False),
+    "arch=vanilla init=gaussian g=1 t_ons=1": (10, lambda row: True),
+    "k=4": (4, lambda row: row["flossing"] != "none"),  # the others are not flossed, whatever k is
     "status=done": (10, lambda row: True),
-    "status=failed,interrupted,diverged": (0, lambda row: False),
     "seed=null": (10, lambda row: True),
 }
 
@@ -100,10 +96,23 @@ def test_collect_compares_numbers_as_they_are_written(tmp_path):
     assert [line.split(",")[8] for line in summary.decode().splitlines()[1:]] == [str(seed)]
 
 
+NOT_THERE = ["task=spatial_xor", "d=1", "arch=lstm", "g=0.5", "status=diverged,failed,interrupted"]
+
+
+@pytest.mark.parametrize("line", NOT_THERE)
+def test_collect_says_that_there_is_no_such_network(many, tmp_path, line):
+    done = inside(many, "collect", line, f"to={tmp_path}/none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"floss collect: {line}: there is no such network in results\n"
+    assert not any(tmp_path.iterdir())
+
+
 def test_collect_where_there_is_no_network(tmp_path):
     (tmp_path / "results").mkdir()
-    summary, metrics = collected(tmp_path)
-    assert (summary.decode(), metrics.decode()) == (f"{SUMMARY}\n", f"{METRICS}\n")
+    done = inside(tmp_path, "collect")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "floss collect: results=results: there is no network in results\n"
+    assert names(tmp_path / "results") == []
 
 
 def test_collect_writes_the_same_bytes_again(many, tmp_path):

@@ -166,6 +166,7 @@ def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
         (network_key,) = network_ids(each)
         assert named[network_key].startswith(f"{each.flossing.label}, ")
         assert f"train.lr = {each.train.lr:g}" in named[network_key]
+        assert ("flossing.lr" in named[network_key]) == (each.flossing.label != "none")
         assert each.flossing.label == "none" or f"flossing.lr = {each.flossing.lr:g}" in named[network_key]
 
 

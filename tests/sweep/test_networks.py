@@ -4,14 +4,17 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
+import yaml
 from command import TINY, expand, job, jobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floss.jobs.train import TrainJob
+from floss.sweep.columns import identity
 from floss.sweep.networks import merge, network_ids
 from floss.sweep.stacking import Stack, network_bytes, plan, work
 
@@ -25,7 +28,7 @@ def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
     keys = network_ids(job(*TINY, "seeds=5"))
     assert len(set(keys)) == 5
     assert keys[2:4] == network_ids(job(*TINY, "seed=2", "seeds=2"))
-    assert all(len(key) == 12 and int(key, 16) >= 0 for key in keys)
+    assert all(key[0] == "n" and len(key) == 13 and int(key[1:], 16) >= 0 for key in keys)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +83,23 @@ def test_what_changes_a_number_changes_the_key(override):
 def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
     never = job(*TINY, "flossing=none")
     how = ("flossing.steps=90", "flossing.epochs=7", "flossing.lr=1e-4", "flossing.target=1", "flossing.transient=30")
-    assert network_ids(job(*TINY, "flossing=none", *how)) == network_ids(never)
-    assert network_ids(job(*TINY, "flossing=none", "flossing.k=3")) != network_ids(never)  # it is in the rows
+    for each in (*how, "flossing.k=3", "flossing.k=100", "flossing.t_ons=7"):
+        assert network_ids(job(*TINY, "flossing=none", each)) == network_ids(never), each
+    late = job(*TINY, "flossing.at=[1000]")  # beyond the end of training
+    for each in (*how, "flossing.k=3", "flossing.t_ons=7"):
+        assert network_ids(job(*TINY, "flossing.at=[1000]", each)) == network_ids(late), each
+    assert network_ids(late) != network_ids(never)  # the schedule is in the rows
+    assert identity(job(*TINY, "flossing=none", "flossing.k=3")) == identity(never)
+    reference = yaml.safe_load((Path(__file__).parents[2] / "conf/flossing_base.yaml").read_text())
+    assert {name: value for name, value in asdict(never.flossing_in_effect).items() if name in reference} == {
+        **reference,
+        "at": (),
+    }
 
 
 def test_keys_are_those_of_this_version():
     """Results that exist are found by them: with another key for the same computation, SCHEMA must be raised."""
-    assert network_ids(job("task=xor", "d=70", "flossing=pre", "seeds=2")) == ["aa6334bacd5d", "ab2c3f52f45d"]
+    assert network_ids(job("task=xor", "d=70", "flossing=pre", "seeds=2")) == ["naa6334bacd5d", "nab2c3f52f45d"]
 
 
 def test_networks_that_several_jobs_ask_for_are_one():
@@ -208,6 +221,7 @@ from floss.bench.memory import peak_kilobytes
 from floss.sweep.placement import place_of
 from floss.sweep.ensemble_run import train_ensemble
 from floss.sweep.stacking import Stack
+from floss.sweep.columns import identity
 from floss.sweep.networks import expand
 
 def run(*overrides):

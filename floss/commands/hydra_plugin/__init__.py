@@ -20,25 +20,25 @@ class StackedLauncher(Launcher):
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
-        """Nothing of it is needed but which command this is."""
-        self.command = str(config.hydra.job.config_name)
+        """Nothing of it is needed but the file that jobs are composed from."""
+        self.name = str(config.hydra.job.config_name)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Compute what is missing of the jobs."""
-        from floss.commands.hydra_app import Stop
+        from floss.commands.hydra_app import Stop, running_command
         from floss.errors import ConfigError
         from floss.jobs.compose import Composer
         from floss.jobs.train import train_job
 
         try:
-            if self.command != "train":
-                raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {self.command} has basic")
+            if running_command() != "train":
+                raise ConfigError(f"hydra/launcher=stacked: is for floss train; floss {running_command()} has basic")
             from floss.commands.train import show_left_out
             from floss.sweep.request import Request
             from floss.sweep.run import run
             from floss.sweep.summary import describe
 
-            composer = Composer(self.command)
+            composer = Composer(self.name)
             values = [composer.values(list(overrides)) for overrides in job_overrides]
             jobs = [train_job(composed) for composed in values]
             outcome = run(Request(jobs))
