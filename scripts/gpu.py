@@ -79,7 +79,9 @@ def missing() -> list[str]:
 def card() -> str:
     """Name of the card, asked in a process of its own; stops where there is none."""
     code = "import torch; print(torch.__version__, torch.cuda.is_available() and torch.cuda.get_device_name())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["torch cannot be imported"])[-1]
         stop(f"{sys.executable}: {reason}; make gpu PYTHON=... takes another interpreter")
@@ -96,7 +98,9 @@ def unpack(wheels: Path, site: Path) -> None:
     new = [str(wheel) for wheel in sorted(wheels.glob("*.whl")) if version_of(wheel.name.split("-")[0]) is None]
     options = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--target", str(site))
     command = [sys.executable, "-m", "pip", "install", *options, *new]
-    done = subprocess.run(command, capture_output=True, text=True, check=False) if new else None
+    done = (
+        subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False) if new else None
+    )
     if done and done.returncode:
         stop(f"WHEELS={wheels}: {(done.stderr.strip().splitlines() or ['pip fails'])[-1]}")
 

@@ -35,11 +35,15 @@ def networks() -> list[Network]:
             continue
         training: dict[str, list[Row]] = defaultdict(list)
         packed = folder / "metrics.csv.gz"
-        with gzip.open(packed, "rt") if packed.exists() else (folder / "metrics.csv").open(newline="") as file:
+        with (
+            gzip.open(packed, "rt", encoding="utf-8")
+            if packed.exists()
+            else (folder / "metrics.csv").open(encoding="utf-8", newline="") as file
+        ):
             for row in csv.DictReader(file):
                 if row["phase"] == "train":
                     training[row["network"]].append(row)
-        with (folder / "summary.csv").open(newline="") as file:
+        with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["status"] in ("done", "diverged"):
                     by_key[row["network"]] = Network(row, training[row["network"]])
@@ -143,7 +147,7 @@ def of_courses(everyone: list[Network]) -> dict[str, float]:
 def of_maps() -> dict[str, float]:
     """Fig. 15."""
     (maps,) = (ROOT / "paper/analyses").glob("one_step-*/maps.csv")
-    with maps.open(newline="") as file:
+    with maps.open(encoding="utf-8", newline="") as file:
         return {"fig15.area_kept": median(float(row["difference"]) for row in csv.DictReader(file))}
 
 
@@ -155,7 +159,7 @@ def values() -> dict[str, float]:
 
 def main() -> int:
     """Print both values of each claim; 1 if any differ."""
-    with (ROOT / "claims.csv").open(newline="") as file:
+    with (ROOT / "claims.csv").open(encoding="utf-8", newline="") as file:
         published = {row["claim"]: float(row["value"] or "nan") for row in csv.DictReader(file)}
     wrong = 0
     for name, value in values().items():

@@ -129,5 +129,5 @@ def files(folder: Path) -> list[str]:
 
 def rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file as text."""
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -59,7 +59,7 @@ def room_of(path: Path) -> str:
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(path: Path, *, inside_functions: bool = True) -> Iterator[tuple[int, str]]:

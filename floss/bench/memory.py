@@ -34,7 +34,7 @@ def peak_megabytes(contender: Contender, device: str) -> float:
     command = [sys.executable, "-m", "floss.bench.memory", json.dumps(dataclasses.asdict(contender))]
     # Nothing is timed here: threads that wait leave their core to the process beside.
     calm = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=calm)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=calm)
     return float(done.stdout)
 
 
@@ -42,7 +42,7 @@ def peak_kilobytes() -> int:
     """Largest resident size of this process so far. Linux counts a parent's size in `ru_maxrss`, so not that there."""
     status = Path("/proc/self/status")
     if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])  # pyright: ignore[reportOptionalSubscript]
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))[1])  # pyright: ignore[reportOptionalSubscript]
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

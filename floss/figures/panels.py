@@ -222,7 +222,7 @@ def episodes(schedule: str, epochs: int) -> tuple[int, ...]:
 @functools.cache
 def _schedule(name: str) -> tuple[tuple[int, ...], int | None]:
     file = resources.files("floss.conf.flossing") / f"{name}.yaml"
-    content: Any = OmegaConf.create(file.read_text()) if file.is_file() else {}
+    content: Any = OmegaConf.create(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return tuple(content.get("at", ())), content.get("every")
 
 

@@ -160,7 +160,7 @@ def selection(command: str, overrides: list[str]) -> dict[str, Any]:
 
 def defaults_of(command: str) -> dict[str, Any]:
     """The values that stand in the command's own file, which are all that it has."""
-    values = plain(OmegaConf.create((resources.files(CONFIG_MODULE) / f"{command}.yaml").read_text()))
+    values = plain(OmegaConf.create((resources.files(CONFIG_MODULE) / f"{command}.yaml").read_text(encoding="utf-8")))
     return {name: value for name, value in values.items() if name != "defaults"}
 
 

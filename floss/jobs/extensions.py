@@ -122,7 +122,7 @@ def _loaded(key: str, name: str) -> Any:
 
 @functools.cache
 def _values(key: str) -> dict[str, Any]:
-    text = (resources.files(f"floss.conf.{key}") / f"{GROUPS[key].defaults}.yaml").read_text()
+    text = (resources.files(f"floss.conf.{key}") / f"{GROUPS[key].defaults}.yaml").read_text(encoding="utf-8")
     return OmegaConf.to_container(OmegaConf.create(text))  # pyright: ignore[reportReturnType]
 
 

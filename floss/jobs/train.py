@@ -87,7 +87,7 @@ def _schedules() -> dict[tuple[tuple[int, ...], int | None], str]:
     names = {}
     for file in sorted(resources.files("floss.conf.flossing").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
-            schedule: Any = OmegaConf.create(file.read_text())
+            schedule: Any = OmegaConf.create(file.read_text(encoding="utf-8"))
             names[tuple(schedule.get("at", ())), schedule.get("every")] = schedule.name
     return names
 

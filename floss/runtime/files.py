@@ -53,7 +53,7 @@ def seal(folder: Path) -> None:
 def sealed(folder: Path) -> bool:
     """Whether a folder's CSV files are all there, and are those that were written."""
     try:
-        written = (folder / CHECKSUMS).read_text()
+        written = (folder / CHECKSUMS).read_text(encoding="utf-8")
         return bool(written) and written == _checksums(folder)
     except (OSError, UnicodeDecodeError):
         return False

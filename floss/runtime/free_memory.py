@@ -24,10 +24,10 @@ def free_memory() -> float:
     """Bytes that this process may still take of the machine's memory, and of what a container allows it."""
     free = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with contextlib.suppress(OSError, StopIteration, ValueError):  # Linux says what programs can have
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         free = 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     with contextlib.suppress(OSError, ValueError):  # "max" where a control group has no limit
         group = Path("/sys/fs/cgroup")
-        most, used = ((group / name).read_text() for name in ("memory.max", "memory.current"))
+        most, used = ((group / name).read_text(encoding="utf-8") for name in ("memory.max", "memory.current"))
         free = min(free, float(int(most) - int(used)))
     return max(free, 0.0)

@@ -27,7 +27,9 @@ def exclusive(folder: Path) -> Iterator[None]:
         raise RunBusyError(f"{folder} is being computed by {owner_of(folder)}") from None
     try:
         started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        path.with_name(".owner").write_text(f"process {os.getpid()} on {platform.node()}, started {started}\n")
+        path.with_name(".owner").write_text(
+            f"process {os.getpid()} on {platform.node()}, started {started}\n", encoding="utf-8"
+        )
         yield
     finally:
         path.with_name(".owner").unlink(missing_ok=True)
@@ -51,6 +53,6 @@ def locked(folder: Path) -> bool:
 def owner_of(folder: Path) -> str:
     """The process that holds a folder's lock, as it has written it there."""
     try:
-        return (folder / ".owner").read_text().strip() or "another process"
+        return (folder / ".owner").read_text(encoding="utf-8", errors="replace").strip() or "another process"
     except OSError:
         return "another process"

@@ -49,7 +49,7 @@ class Record:
 def read_records(folder: Path) -> list[Record]:
     """The records of an ensemble's folder, in the order of its rows; none where summary.csv cannot be read."""
     try:
-        with (folder / "summary.csv").open(newline="") as file:
+        with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error):
         return []

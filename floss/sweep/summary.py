@@ -40,7 +40,7 @@ def tally(request: Request) -> tuple[str, bool]:
 
 def describe(job: TrainJob, outcome: Outcome) -> str:
     """One line about a job: its networks' final accuracy, or loss."""
-    with (job.folder / "summary.csv").open(newline="") as file:
+    with (job.folder / "summary.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     column = "final_accuracy" if any(row["final_accuracy"] for row in rows) else "final_loss"
     values = [f"{float(row[column]):.3f}" if row[column] else row["status"] for row in rows]

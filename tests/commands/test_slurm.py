@@ -32,7 +32,7 @@ ASKED = {
 
 
 def program(path: Path, text: str) -> None:
-    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -172,7 +172,7 @@ def test_submitits_jobs_are_queued_again_by_a_signal(tmp_path):
 def owned_by(owner: Path) -> int | None:
     """The process that is at an ensemble."""
     try:
-        return int(owner.read_text().split()[1])
+        return int(owner.read_text(encoding="utf-8").split()[1])
     except (OSError, IndexError):
         return None
 

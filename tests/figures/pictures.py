@@ -19,4 +19,4 @@ def drawn_twice(folder: Path) -> list[str]:
 
 def texts(picture: Path) -> str:
     """What is written in an SVG: matplotlib notes each text in a comment beside its outlines."""
-    return "\n".join(line.strip() for line in picture.read_text().splitlines() if "<!--" in line)
+    return "\n".join(line.strip() for line in picture.read_text(encoding="utf-8").splitlines() if "<!--" in line)

@@ -47,7 +47,7 @@ def finished(folder: Path, *arguments: str) -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

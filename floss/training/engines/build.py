@@ -11,11 +11,14 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -35,6 +38,7 @@ _X86 = {
         "-mprefer-vector-width=512",
     ),
 }
+_CAPTURED: Any = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
 _VECTORS = {"AVX512": (64, 24), "AVX2": (32, 12)}
 """Bytes of a vector, and how many vector registers a tile may fill."""
 
@@ -56,23 +60,35 @@ def options(instructions: str) -> tuple[str, ...]:
     return (*_COMMON, *(_X86[instructions] if x86() else ()), *defines)
 
 
-def compiler() -> str | None:
-    """The C++ compiler: `$CXX`, or the first of g++, clang++, c++ that is there."""
-    candidates = (os.environ["CXX"],) if os.environ.get("CXX") else _COMPILERS
-    return next((path for name in candidates if (path := shutil.which(name))), None)
+def compiler() -> tuple[str, ...] | None:
+    """The C++ compiler and its first arguments: `$CXX`, which may have some, or the first of g++, clang++, c++.
+
+    None where there is no such program.
+    """
+    asked = os.environ.get("CXX", "").strip()
+    if not asked:
+        return next(((path,) for name in _COMPILERS if (path := shutil.which(name))), None)
+    if whole := shutil.which(asked):  # of a path with spaces
+        return (whole,)
+    try:
+        program, *arguments = shlex.split(asked)
+    except ValueError:  # quotation marks that do not match
+        return None
+    path = shutil.which(program)
+    return (path, *arguments) if path else None
 
 
 @functools.cache
-def version(path: str) -> str:
+def version(command: tuple[str, ...]) -> str:
     """What a compiler says of itself.
 
     Raises:
         BuildError: it does not run.
     """
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run([*command, "--version"], check=True, timeout=60, **_CAPTURED)
     except (OSError, subprocess.SubprocessError) as error:
-        raise BuildError(f"{path} does not run: {error}") from None
+        raise BuildError(f"{' '.join(command)} does not run: {error}") from None
     return done.stdout
 
 
@@ -83,6 +99,26 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "floss"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "floss"
+
+
+def cache_folders() -> list[Path]:
+    """Where libraries are looked for, and built in the first that can be written.
+
+    Where no folder is asked for and the user's own cannot be written, as in a container, it is one of the user among
+    the temporary files, of which no other user may have made it.
+    """
+    folders = [cache_folder()]
+    if not os.environ.get("FLOSS_CACHE") and hasattr(os, "getuid"):
+        further = Path(tempfile.gettempdir()) / f"floss-{os.getuid()}"
+        try:
+            state = further.lstat()
+            safe = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+        except FileNotFoundError:
+            safe = True
+        except OSError:
+            safe = False
+        folders += [further] if safe else []
+    return folders
 
 
 def built(source: Path, instructions: str, *, notice: str = "") -> Path:
@@ -96,28 +132,34 @@ def built(source: Path, instructions: str, *, notice: str = "") -> Path:
     Raises:
         BuildError: no compiler, or it does not compile, or the cache folder cannot be written.
     """
-    folder, path = cache_folder(), compiler()
-    if path is None:
-        wanted = f"CXX={os.environ['CXX']}" if os.environ.get("CXX") else ", ".join(_COMPILERS)
+    command = compiler()
+    if command is None:
+        wanted = f"CXX={os.environ['CXX']}" if os.environ.get("CXX", "").strip() else ", ".join(_COMPILERS)
         raise BuildError(f"no C++ compiler ({wanted}) on the path")
     key = hashlib.sha256()
     for file in (source, *sorted(source.parent.glob("*.h"))):
         _add(key, file.name.encode(), file.read_bytes())
-    recipe = (version(path), " ".join(options(instructions)), sys.platform, platform.machine())
+    recipe = (version(command), " ".join(options(instructions)), sys.platform, platform.machine(), *command[1:])
     _add(key, *(part.encode() for part in recipe))
-    target = folder / f"{source.stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
-    if target.exists():
-        return target
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "build.lock"):  # another process may be building the same
-            if not target.exists():
-                if notice:
-                    LOGGER.warning("building %s (%s), once, into %s", notice, instructions, folder)
-                _compile(path, source, instructions, target)
-    except OSError as error:
-        raise BuildError(f"cannot write to {folder}: {error.strerror or error}") from None
-    return target
+    name = f"{source.stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
+    folders = cache_folders()
+    if there := next((folder / name for folder in folders if _whole(folder / name)), None):
+        return there
+    reasons = []
+    for folder in folders:
+        target = folder / name
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with FileLock(folder / "build.lock"):  # another process may be building the same
+                if not _whole(target):
+                    if notice:
+                        again = " again, since it is damaged" if target.exists() else ""
+                        LOGGER.warning("building %s (%s)%s, once, into %s", notice, instructions, again, folder)
+                    _compile(command, source, instructions, target)
+            return target
+        except OSError as error:
+            reasons.append(f"cannot write to {folder}: {error.strerror or error}")
+    raise BuildError(reasons[0])
 
 
 def load(path: Path) -> ctypes.CDLL:
@@ -137,13 +179,29 @@ def _add(key: "hashlib._Hash", *parts: bytes) -> None:
         key.update(hashlib.sha256(part).digest())
 
 
-def _compile(path: str, source: Path, instructions: str, target: Path) -> None:
+def _whole(path: Path) -> bool:
+    """Whether a library is the one that was built: a part of one would end the process that loads it."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == _digest_of(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest_of(path: Path) -> Path:
+    """The file beside a library that has its SHA-256."""
+    return path.with_suffix(".sha256")
+
+
+def _compile(command: tuple[str, ...], source: Path, instructions: str, target: Path) -> None:
     """Aside, then renamed: one that is cut short leaves no library."""
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         out = Path(scratch) / "library.so"
-        command = [path, *options(instructions), str(source), "-o", str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        arguments = [*command, *options(instructions), str(source), "-o", str(out)]
+        done = subprocess.run(arguments, check=False, **_CAPTURED)
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise BuildError(f"{path} fails: {lines[0].strip() if lines else f'status {done.returncode}'}")
+            raise BuildError(f"{' '.join(command)} fails: {lines[0].strip() if lines else f'status {done.returncode}'}")
+        digest = Path(scratch) / "digest"
+        digest.write_text(hashlib.sha256(out.read_bytes()).hexdigest() + "\n", encoding="ascii")
+        digest.replace(_digest_of(target))
         out.replace(target)

@@ -33,4 +33,4 @@ def library() -> Library:
     instructions = used_instructions()
     functions = load(built(SOURCE, instructions, notice="the native engine"))
     check_layouts(functions)
-    return Library(functions, instructions, version(compiler() or "").partition("\n")[0])
+    return Library(functions, instructions, version(compiler() or ()).partition("\n")[0])

@@ -50,7 +50,7 @@ def test_it_is_built_once(cache, source, capsys):
     assert built(source, "PORTABLE", notice="something") == path
     assert capsys.readouterr().err == ""
     assert path.stat().st_mtime_ns == before
-    assert {file.name for file in cache.iterdir()} == {path.name, "build.lock"}
+    assert {file.name for file in cache.iterdir()} == {path.name, f"{path.stem}.sha256", "build.lock"}
     assert load(path).value() == 17
 
 
@@ -69,7 +69,7 @@ def other_header(source, patch):
 
 
 def other_compiler(source, patch):
-    patch.setattr(build, "version", lambda path: "another compiler")
+    patch.setattr(build, "version", lambda command: "another compiler")
 
 
 def other_options(source, patch):
@@ -197,6 +197,83 @@ def test_a_compiler_that_does_not_run(cache, source, compiler):
     path = compiler("")
     path.write_text("#!/bin/sh\nexit 3\n")
     with pytest.raises(BuildError, match=f"^{re.escape(str(path))} does not run: "):
+        built(source, "PORTABLE")
+
+
+@needs_compiler
+@pytest.mark.parametrize("words", ["{} -O2", "env {}", " {}", "env  {} -DX='1 2'"])
+def test_a_compiler_may_have_arguments(cache, source, monkeypatch, words):
+    (plain,) = build.compiler() or ()
+    without = built(source, "PORTABLE")
+    monkeypatch.setenv("CXX", words.format(plain))
+    path = built(source, "PORTABLE")
+    assert load(path).value() == 17
+    assert (path == without) == (words == " {}")  # arguments are a part of how it is built
+
+
+def test_a_compiler_with_a_space_in_its_path(cache, source, monkeypatch, tmp_path):
+    path = tmp_path / "my compiler"
+    path.write_text("#!/bin/sh\n[ $1 = --version ] && exit\nfor out; do :; done\necho library > $out\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("CXX", str(path))
+    assert built(source, "PORTABLE").read_text() == "library\n"
+
+
+def test_a_compiler_whose_quotation_marks_do_not_match(cache, source, monkeypatch):
+    monkeypatch.setenv("CXX", "g++ '-O2")
+    with pytest.raises(BuildError, match=r"^no C\+\+ compiler \(CXX=g\+\+ '-O2\) on the path$"):
+        built(source, "PORTABLE")
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def changed(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def without_digest(path):
+    path.with_suffix(".sha256").unlink()
+
+
+@needs_compiler
+@pytest.mark.parametrize("damage", [half, changed, emptied, without_digest])
+def test_a_damaged_library_is_built_again_before_it_is_loaded(cache, source, capsys, damage):
+    path = built(source, "PORTABLE")
+    damage(path)
+    assert built(source, "PORTABLE", notice="it") == path
+    said = f"floss: building it (PORTABLE) again, since it is damaged, once, into {cache}\n"
+    assert capsys.readouterr().err == said
+    assert load(path).value() == 17
+
+
+@needs_compiler
+def test_a_whole_library_is_found_in_a_cache_that_cannot_be_written(cache, source, monkeypatch):
+    path = built(source, "PORTABLE")
+    monkeypatch.setattr(build, "FileLock", None)  # nothing is locked or made
+    monkeypatch.setattr(Path, "mkdir", None)
+    assert built(source, "PORTABLE") == path
+
+
+@needs_compiler
+def test_where_the_home_cannot_be_written_it_is_built_among_the_temporary_files(source, monkeypatch, tmp_path):
+    monkeypatch.delenv("FLOSS_CACHE", raising=False)
+    (tmp_path / "home").write_text("a file, not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(build.tempfile, "gettempdir", lambda: str(tmp_path))
+    path = built(source, "PORTABLE")
+    assert path.parent == tmp_path / f"floss-{os.getuid()}"
+    assert path.parent.stat().st_mode & 0o077 == 0
+    assert load(path).value() == 17
+    path.parent.chmod(0o777)  # any user could put a library there
+    with pytest.raises(BuildError, match=f"^cannot write to {tmp_path}/home/floss: "):
         built(source, "PORTABLE")
 
 

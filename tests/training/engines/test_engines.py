@@ -113,4 +113,4 @@ def test_a_run_with_the_native_engine(tmp_path):
     assert environment["native_instructions"] == used_instructions()
     assert environment["torch_instructions"] == torch.backends.cpu.get_cpu_capability()
     assert environment["compiler"]
-    assert build.version(build.compiler() or "").startswith(environment["compiler"] + "\n")
+    assert build.version(build.compiler() or ()).startswith(environment["compiler"] + "\n")
