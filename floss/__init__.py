@@ -12,6 +12,7 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floss.lyapunov.check import check_step
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "adaptive_t_ons",
     "angles",
+    "check_step",
     "condition_from_exponents",
     "condition_number",
     "covariant_lyapunov_vectors",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "lyapunov.check": ("check_step",),
     "lyapunov.condition": ("condition_from_exponents", "condition_number"),
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
