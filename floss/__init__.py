@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from floss import memory
+    from floss.lyapunov.check import check_step
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "adaptive_t_ons",
     "angles",
+    "check_step",
     "condition_from_exponents",
     "condition_number",
     "covariant_lyapunov_vectors",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "lyapunov.check": ("check_step",),
     "lyapunov.condition": ("condition_from_exponents", "condition_number"),
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),

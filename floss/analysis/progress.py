@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from floss.lyapunov.step import Step, TangentStep, advance
+from floss.lyapunov.step import Step, TangentStep, advance, next_state
 from floss.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class WatchedStep(TangentStep):
 
     def __call__(self, h: Tensor, *x: Tensor) -> Tensor:
         """The next state."""
-        return self._step(h, *x)
+        return next_state(self._step, h, *x)
 
     def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
         """The next state, and D(h) q."""

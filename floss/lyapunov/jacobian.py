@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.step import Step, advance, check_sizes, count_steps, writes
+from floss.lyapunov.step import Step, advance, check_sizes, check_state, count_steps, writes
 
 
 def one_step_jacobians(
@@ -29,16 +29,14 @@ def one_step_jacobians(
         ValueError: states, inputs and `steps` that do not fit each other or the map.
     """
     total = count_steps("one_step_jacobians", inputs, steps)
-    if h0.dtype not in (torch.float32, torch.float64) or h0.ndim < 1:
-        got = f"{h0.dtype} {list(h0.shape)}"
-        raise ValueError(f"one_step_jacobians: h0 must be float32 or float64 of shape [..., n], got {got}")
+    check_state("one_step_jacobians", h0)
     check_sizes("one_step_jacobians", step, h0, inputs)
     identity = torch.eye(h0.shape[-1], dtype=h0.dtype, device=h0.device).expand(*h0.shape, h0.shape[-1])
     h, jacobians, written = h0.contiguous(), list[Tensor](), 0
     for s in range(total):
         h, D = advance(step, h, identity, *(() if inputs is None else (inputs[s],)))
         jacobians.append(D)
-        written += writes(D)
-    if writes(*jacobians) != written:
+        written += writes((D,))
+    if writes(jacobians) != written:
         raise ValueError("one_step_jacobians: advance(h, q, *x) of the map returns the same memory at every call")
     return torch.stack(jacobians)

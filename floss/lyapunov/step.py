@@ -13,9 +13,8 @@ as a map that does not. A method `advance` gets the tensors themselves, and is r
 """
 
 import inspect
-import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +25,6 @@ from torch import Tensor
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.recurrent_module import refuse_recurrent_module
 
-_VERSION = operator.attrgetter("_version")
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 _POSITIONAL_OR_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -111,12 +109,15 @@ def next_state(step: Step, h: Float[Tensor, "*batch n"], *x: Tensor) -> Float[Te
     return step(h, *x) if isinstance(step, SizedStep) else step(h.clone(), *(value.clone() for value in x))
 
 
-def writes(*tensors: Tensor) -> int:
+def writes(tensors: Iterable[Tensor]) -> int:
     """How often tensors have been written into, all together; torch does not count it in its inference mode."""
+    count = 0
     try:
-        return sum(map(_VERSION, tensors))
+        for tensor in tensors:
+            count += tensor._version
     except RuntimeError:
         return 0
+    return count
 
 
 def advance(
@@ -127,12 +128,11 @@ def advance(
     Random numbers of the map are drawn once, for the state and all tangent vectors; where the next state does not
     depend on h, D(h) q is zero.
     """
-    if isinstance(step, SizedStep):
-        return step.advance(h, q, *x)
     if isinstance(step, TangentStep):
-        before = writes(h, q, *x)
-        result = step.advance(h, q, *x)
-        if writes(h, q, *x) != before:
+        arguments = (h, q, *x)
+        before = writes(arguments)
+        result = step.advance(*arguments)
+        if writes(arguments) != before:
             raise ValueError("advance(h, q, *x) of the map writes into h, q or x; it must return new tensors")
         return result
     h, q, x = h.clone(), q.clone(), tuple(value.clone() for value in x)
@@ -143,6 +143,14 @@ def advance(
     # The tangents come out along the first axis: along the last one vmap cannot lay out those that do not depend on q.
     after, pushed = torch.func.vmap(push, in_dims=-1, out_dims=(None, 0), randomness="same")(q)  # pyright: ignore[reportArgumentType]
     return after, pushed.movedim(0, -1)
+
+
+def check_state(caller: str, h0: Any) -> None:
+    """Raise a ValueError where h0 cannot be a state at all."""
+    if not isinstance(h0, Tensor):
+        raise ValueError(f"{caller}: h0 must be a tensor of shape [..., n], got a {type(h0).__name__}")
+    if h0.dtype not in (torch.float32, torch.float64) or h0.ndim < 1 or not h0.shape[-1]:
+        raise ValueError(f"{caller}: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}")
 
 
 def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> None:
@@ -225,6 +233,11 @@ def _check_known_sizes(caller: str, step: SizedStep, h0: Tensor, inputs: Tensor 
 
 def count_steps(caller: str, inputs: Tensor | None, steps: int | None) -> int:
     """Number of steps of a run, from its inputs or from `steps`; ValueError where they do not fit."""
+    if inputs is not None and (not isinstance(inputs, Tensor) or inputs.ndim < 1):
+        got = "a number" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"
+        raise ValueError(f"{caller}: inputs must be a tensor [T, ..., S] or None, got {got}")
+    if steps is not None and (isinstance(steps, bool) or not hasattr(type(steps), "__index__")):
+        raise ValueError(f"{caller}: steps={steps!r} must be a whole number")
     if inputs is None and steps is None:
         raise ValueError(f"{caller}: an autonomous map needs steps=")
     length = None if inputs is None else inputs.shape[0]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from floss import random
 from floss.lyapunov.qr import qr
-from floss.lyapunov.step import SizedStep, Step
+from floss.lyapunov.step import SizedStep, Step, next_state
 from floss.networks.workspace import Workspace
 from floss.random import Stream
 
@@ -117,7 +117,7 @@ class Cell(ABC):
         h = random.normal(seeds, Stream.INITIAL_STATE, batch * size, dtype=torch.float64)
         h, step = h.reshape(len(seeds), batch, size), self.step(parameters)
         for _ in range(relaxation):
-            h = step(h)
+            h = next_state(step, h)
         parameters["h0"] = h
         return {name: value.to(dtype).contiguous() for name, value in parameters.items()}
 
@@ -144,7 +144,7 @@ def _states(step: Step, h: Float[Tensor, "R B n"], x: Float[Tensor, "R T B S"]) 
     """The states after each of T steps."""
     states = []
     for now in x.unbind(1):
-        h = step(h, now)
+        h = next_state(step, h, now)
         states.append(h)
     return torch.stack(states, 1)
 

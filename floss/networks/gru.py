@@ -55,12 +55,20 @@ class GRUStep(GatedStep):
         _, z, n, _ = self._gates(h, drive)
         return n + z * (h - n)
 
-    def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def advance(self, h: Tensor, q: Tensor, x: Tensor | None = None, dx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The next state, and D(h) q; with tangent vectors dx [..., S, k] of the input what they add to it as well."""
         r, z, n, inner = self._gates(h, self.drive(h, x))
         dr, dz, dn = (align(self.W, h, 2) @ q).chunk(3, -2)
+        if dx is None:
+            driven = None
+        else:
+            of_r, of_z, driven = (align(self.V, h, 2) @ dx).chunk(3, -2)
+            dr, dz = dr + of_r, dz + of_z
         slope = (1 - z) * (1 - n * n)
         pushed = scaled(z, q) + scaled((h - n) * z * (1 - z), dz)
         pushed = pushed + scaled(slope * r, dn) + scaled(slope * inner * r * (1 - r), dr)
+        if driven is not None:
+            pushed = pushed + scaled(slope, driven)
         return n + z * (h - n), pushed
 
     def _gates(self, h: Tensor, drive: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -70,10 +70,16 @@ class LSTMStep(GatedStep):
         _, (_, _, _, o), tanh_c, c = self._gates(h, drive)
         return torch.cat((self._project(o * tanh_c), c), -1)
 
-    def advance(self, state: Tensor, q: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def advance(
+        self, state: Tensor, q: Tensor, x: Tensor | None = None, dx: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The next state, and D(h) q; with tangent vectors dx [..., S, k] of the input what they add to it as well."""
         before, (i, f, g, o), tanh_c, c = self._gates(state, self.drive(state, x))
         outputs = self.W.shape[-1]
-        di, df, dg, do = (align(self.W, state, 2) @ q[..., :outputs, :]).chunk(4, -2)
+        gates = align(self.W, state, 2) @ q[..., :outputs, :]
+        if dx is not None:
+            gates = gates + align(self.V, state, 2) @ dx
+        di, df, dg, do = gates.chunk(4, -2)
         dc = scaled(f, q[..., outputs:, :]) + scaled(before * f * (1 - f), df)
         dc = dc + scaled(g * i * (1 - i), di) + scaled(i * (1 - g * g), dg)
         dh = scaled(tanh_c * o * (1 - o), do) + scaled(o * (1 - tanh_c * tanh_c), dc)

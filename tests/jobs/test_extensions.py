@@ -173,6 +173,15 @@ def test_the_native_engine_has_our_tasks_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_task_of_another_package_trains_where_the_native_engine_would_be_chosen(tmp_path):
+    """Vanilla networks on the CPU, with engine=auto: by the torch engine."""
+    short = ("task=recall", "d=2", "train.epochs=2", "train.steps=9", "arch.n=5", "device=cpu", "flossing=none")
+    done = inside(tmp_path, "train", *short, "results=results", "engine=auto")
+    assert done.returncode == 0, done.stderr
+    assert [row["task"] for row in rows(*tmp_path.glob("results/recall-*/summary.csv"))] == ["recall"]
+
+
+@pytest.mark.usefixtures("installed")
 def test_singular_values_need_a_matrix_that_is_flossed(tmp_path):
     assert job(*BOTH, "flossing.k=4", "diagnostics=[svd]").diagnostics == ("svd",)
     with pytest.raises(ConfigError, match="needs a recurrent weight matrix, and arch=lru has none"):

@@ -177,7 +177,7 @@ def test_a_map_may_not_write_into_anything_else(kept):
         (buffer if kept else x).add_(h if kept else 1.0)
         return torch.tanh(h @ W.mT + x)
 
-    with pytest.raises(ValueError, match="^lyapunov_spectrum: the map has no forward-mode derivative: it writes into"):
+    with pytest.raises(ValueError, match=r"^lyapunov_spectrum: the map has no forward-mode derivative: it writes into"):
         floss.lyapunov_spectrum(writing, H0, inputs)
     assert torch.equal(inputs, X)
 
@@ -222,7 +222,7 @@ def test_a_method_advance_must_not_return_the_same_memory_each_time():
         def advance(self, h, q, x):
             return self(h, x), torch.mul(q, h[:, None], out=buffers[q.shape[-1]])
 
-    with pytest.raises(ValueError, match="^one_step_jacobians: .* returns the same memory at every call$"):
+    with pytest.raises(ValueError, match=r"^one_step_jacobians: .* returns the same memory at every call$"):
         floss.one_step_jacobians(Reusing(), H0, X)
 
 
@@ -241,7 +241,7 @@ def test_no_dependence_on_the_state_is_a_jacobian_of_zeros(step):
         h0, inputs = gaussian(5, *shape), gaussian(6, 7, *shape)
         D = floss.one_step_jacobians(step, h0, inputs)
         assert torch.equal(D, torch.zeros(7, *shape, 3, dtype=DOUBLE))
-        with pytest.raises(ValueError, match="^lyapunov_spectrum: .*rank"):
+        with pytest.raises(ValueError, match=r"^lyapunov_spectrum: .*rank"):
             floss.lyapunov_spectrum(step, h0, inputs, k=1)
 
 

@@ -10,7 +10,7 @@ from twins import relative, step_twin, unroll_twin
 from floss import random
 from floss.lyapunov.step import advance
 from floss.networks import CELLS
-from floss.networks.cell import CellStep
+from floss.networks.cell import Cell, CellStep
 from floss.random import Stream
 
 SIGMAS = 5.0
@@ -238,3 +238,35 @@ def test_derivatives_of_the_transfer_function(arch):
     out = torch.empty(50, dtype=DOUBLE)
     assert phi.rate(h.detach(), out=out) is out
     assert torch.equal(out, r)
+
+
+def test_a_map_of_another_package_may_write_into_its_state():
+    """As a cell whose step is a function: the states of a run, and the initial ones, stay."""
+
+    class Relaxing(Cell):
+        name, flossed = "relaxing", ("W",)
+        writing = False
+
+        def state_size(self, n):
+            return n
+
+        def initial_weights(self, draw, *, n, inputs):
+            return {"W": draw.recurrent(10, n, draw.g), "V": draw.normal(1, n, inputs)}
+
+        def step(self, parameters):
+            def step(h, x=None):
+                drive = torch.tanh(h @ parameters["W"].mT) + (0.0 if x is None else x @ parameters["V"].mT)
+                return h.mul_(0.5).add_(drive) if self.writing else 0.5 * h + drive
+
+            return step
+
+    found = []
+    for writing in (False, True):
+        cell = Relaxing()
+        cell.writing = writing
+        parameters = cell.initial_parameters(torch.arange(2), torch.ones(2).double(), n=3, inputs=2, batch=4)
+        h0 = parameters["h0"].clone()
+        found.append((h0, cell.unroll(parameters, gaussian(3, 2, 5, 4, 2).float())))
+        assert torch.equal(parameters["h0"], h0)
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
