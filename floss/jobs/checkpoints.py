@@ -18,7 +18,7 @@ _MOST = 12
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint.pt, and the run whose networks are meant."""
+    """A checkpoint.pt or networks.safetensors, and the run whose networks are meant."""
 
     file: Path
     run: Mapping[str, Any]
@@ -33,14 +33,14 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
     """The checkpoint that keys mean.
 
     Args:
-        path: a checkpoint.pt, or the folder of a run, of a sweep or of an ensemble.
+        path: a checkpoint.pt or networks.safetensors, or the folder of a run, of a sweep or of an ensemble.
         number: which run of a sweep or an ensemble, counted from 1.
 
     Raises:
         ConfigError: there is no such file or configuration, or there are several runs and none is chosen.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    file = Path(path) if folder != Path(path) else folder / "checkpoint.pt"
+    file = Path(path) if folder != Path(path) else _file_in(folder)
     try:
         content: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
         runs = list(content["runs"]) if "runs" in content else [content]
@@ -48,7 +48,7 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
             _check_run(path, run)
         chosen = _chosen(path, runs, number)
         if "folders" in content:  # a sweep, whose runs have folders of their own beside it
-            return Checkpoint(folder.parent / content["folders"][chosen] / "checkpoint.pt", runs[chosen])
+            return Checkpoint(_file_in(folder.parent / content["folders"][chosen]), runs[chosen])
         first = sum(int(run["seeds"]) for run in runs[:chosen])
         return Checkpoint(file, runs[chosen], first, chosen + 1 if len(runs) > 1 else None)
     except ConfigError:
@@ -58,11 +58,18 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
         raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
 
 
+def _file_in(folder: Path) -> Path:
+    """The checkpoint of a folder; its networks.safetensors where that is all that is left."""
+    file, further = folder / "checkpoint.pt", folder / "networks.safetensors"
+    return further if further.exists() and not file.exists() else file
+
+
 def digest_of(path: str, file: Path) -> str:
     """The SHA-256 of a checkpoint; a ConfigError where there is no such file."""
+    from floss.runtime.checkpoint import written_digest  # with torch
+
     try:
-        with open(file, "rb") as content:
-            return content.readline(65).decode("ascii", "replace").strip()
+        return written_digest(file)
     except OSError as error:
         raise ConfigError(f"checkpoint={path}: cannot be read: {error.strerror}") from None
 

@@ -141,6 +141,13 @@ def test_the_folder_of_an_ensemble_of_one_run_is_that_run(training_runs, tmp_pat
             assert spectra(tmp_path, f"checkpoint={path}")[0] == wanted
 
 
+def test_networks_in_the_format_safetensors_are_those_of_the_checkpoint(trained, tmp_path, no_pictures):
+    wanted, _ = spectra(tmp_path, "checkpoint=run")
+    assert spectra(tmp_path, "checkpoint=run/networks.safetensors")[0] == wanted
+    (trained / "checkpoint.pt").unlink()
+    assert spectra(tmp_path, "checkpoint=run")[0] == wanted
+
+
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory) -> list[Any]:
     """The jobs of a sweep that is computed in one ensemble."""
@@ -201,6 +208,7 @@ def empty(run: Path) -> None:
 
 def remove(run: Path) -> None:
     (run / "checkpoint.pt").unlink()
+    (run / "networks.safetensors").unlink()
 
 
 def without_config(run: Path) -> None:
