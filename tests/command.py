@@ -19,6 +19,7 @@ from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import COMMANDS
 from floss.jobs.train import TrainJob, train_job
+from floss.runtime.trained_networks import NETWORKS
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.request import Request
 from floss.sweep.run import run
@@ -124,7 +125,9 @@ def analysis(command: str, *overrides: str) -> Any:
 
 def files(folder: Path) -> list[str]:
     """Names of the files of a finished run, without those that git ignores."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in ("checkpoint.pt", ".lock", ".owner"))
+    return sorted(
+        path.name for path in folder.iterdir() if path.name not in ("checkpoint.pt", NETWORKS, ".lock", ".owner")
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -238,3 +238,24 @@ def test_the_package_list_has_every_folder():
     conf = {"floss" / path.parent.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
     names = [str(path).replace("/", ".") for path in floss | conf]
     assert sorted(listed) == sorted(INSTALLED_AS.get(name, name) for name in names)
+
+
+TEXTS = {"read_text", "write_text"}
+
+
+def reads_or_writes_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a file as text, or what another program says."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    given = {keyword.arg for keyword in call.keywords}
+    values = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
+    of_os = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") in ("os", "webbrowser")
+    opened = name == "open" and not of_os and not any(value in ("rb", "wb", "ab") for value in values)
+    return name in TEXTS or opened or bool(given & {"text", "universal_newlines"})
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "scripts").glob("*.py"))], ids=name_of)
+def test_texts_of_files_and_programs_are_utf_8_whatever_the_locale_is(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and reads_or_writes_text(node) and ast.unparse(node.func) not in ("key", "Check"):
+            given = {keyword.arg for keyword in node.keywords}
+            assert "encoding" in given, f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}"

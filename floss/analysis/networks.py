@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from floss import random
 from floss.errors import CheckpointError, ConfigError
-from floss.jobs.analysis import AnalysisJob, checkpoint_file
+from floss.jobs.analysis import AnalysisJob
+from floss.jobs.checkpoints import checkpoint_of
 from floss.jobs.train import ArchConfig
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Cell, Parameters
@@ -100,13 +100,15 @@ def _fresh(job: AnalysisJob, seeds: Tensor, gains: Tensor, inputs: int, states: 
 
 def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> StackedNetworks:
     """The networks of a training checkpoint that have not diverged; their first initial states."""
-    path = checkpoint_file(str(job.checkpoint))
-    run: Any = OmegaConf.to_container(OmegaConf.load(path.with_name("config.yaml")))
+    checkpoint = checkpoint_of(str(job.checkpoint), job.run)
+    run: Any = checkpoint.run
     task = TASKS[run["task"]["name"]]
     try:
-        trained = Trained.load(path)
+        trained = Trained.load(checkpoint.file)
     except CheckpointError as error:
         raise ConfigError(f"checkpoint={job.checkpoint}: {error}") from None
+    if checkpoint.number is not None:
+        trained = trained.select(trained.networks[checkpoint.first : checkpoint.first + run["seeds"]])
     parameters, alive = trained.parameters, trained.diverged_at < 0
     seeds = torch.arange(run["seed"], run["seed"] + run["seeds"])
     gains = torch.full((len(seeds),), float(run["arch"]["g"]), dtype=torch.float64)

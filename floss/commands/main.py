@@ -15,6 +15,7 @@ from floss.errors import ConfigError, RunBusyError
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import suggestion
 from floss.runtime.messages import show_messages
+from floss.runtime.streams import settle_streams
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -31,6 +32,7 @@ commands:
 def main() -> NoReturn:
     """Console script `floss`."""
     command = "floss"
+    settle_streams()
     show_messages()
     try:
         command, arguments = _command_of(sys.argv[1:])
@@ -42,9 +44,6 @@ def main() -> NoReturn:
         _fail(f"floss {command}: {error}", status=1)
     except KeyboardInterrupt:
         _fail(f"floss {command}: interrupted", status=130)
-    except BrokenPipeError:  # the reader of the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
         _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
     sys.exit(0)

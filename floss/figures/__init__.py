@@ -5,6 +5,8 @@
 
 from pathlib import Path
 
+import floss.figures.agg  # noqa: F401  # before matplotlib, which whatever draws imports next
+
 DRAWN = ("summary.csv", "spectrum.csv", "condition.csv", "bench.csv")
 """The tables by which a folder with something to draw is known."""
 

@@ -24,8 +24,16 @@ SCHEDULES = ("none", "pre", "during", "early", "throughout")
 
 
 @contextlib.contextmanager
+def default_style() -> Iterator[None]:
+    """Matplotlib's own defaults, whatever a user's `matplotlibrc`, a style or a program has set."""
+    with plt.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+@contextlib.contextmanager
 def house_style() -> Iterator[None]:
-    """Matplotlib settings of all figures."""
+    """Matplotlib settings of all figures: its defaults, and our own."""
     settings: Any = {
         "figure.dpi": 150,
         "savefig.dpi": 150,
@@ -39,7 +47,8 @@ def house_style() -> Iterator[None]:
         "svg.hashsalt": "floss",
         "figure.constrained_layout.use": True,
     }
-    with plt.rc_context(settings):
+    with default_style():
+        matplotlib.rcParams.update(settings)
         yield
 
 

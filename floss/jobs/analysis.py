@@ -6,11 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from omegaconf import OmegaConf
-from yaml import YAMLError
-
 from floss.errors import ConfigError
 from floss.jobs import extensions
+from floss.jobs.checkpoints import checkpoint_of, digest_of
 from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
@@ -48,7 +46,13 @@ class AnalysisJob:
     arch: ArchConfig
     random_g: bool = key(switch(), "draw each network's gain uniformly between 0 and arch.g")
     checkpoint: str | None = key(
-        optional(text()), "checkpoint.pt of a training run, or its folder: its networks, not fresh ones", hashed=False
+        optional(text()),
+        "checkpoint.pt or networks.safetensors of a training run, or a folder of a run, sweep or ensemble: its"
+        " networks, not fresh ones",
+        hashed=False,
+    )
+    run: int | None = key(
+        optional(whole(1)), "which run of a checkpoint that has several, counted from 1", hashed=False
     )
     input: str = key(
         one_of("auto", "uniform", "bits", "gaussian", "none"), "what drives the networks; auto: uniform, or the task's"
@@ -66,7 +70,11 @@ class AnalysisJob:
     @property
     def folder(self) -> Path:
         """The analysis' own folder."""
-        further = {} if self.checkpoint is None else {"checkpoint": checkpoint_digest(self.checkpoint)}
+        further: dict[str, Any] = {}
+        if self.checkpoint is not None:
+            checkpoint = checkpoint_of(self.checkpoint, self.run)
+            further = {"checkpoint": digest_of(self.checkpoint, checkpoint.file)}
+            further |= {} if checkpoint.number is None else {"run": checkpoint.number}
         return Path(self.results) / f"{self.kind}-{self.arch.name}-{config_hash(self, **further)}"
 
 
@@ -114,6 +122,8 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     if values.get("checkpoint") is not None:
         values = _from_checkpoint(str(values["checkpoint"]), values, explicit)
     job = build(config, values)
+    if job.run is not None and job.checkpoint is None:
+        raise ConfigError(f"run={job.run}: chooses a run of a checkpoint, and checkpoint=null")
     from floss.networks import CELLS
 
     extensions.check("arch", job.arch.name)
@@ -146,36 +156,21 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     return job
 
 
-def checkpoint_file(path: str) -> Path:
-    """The checkpoint's file, of a file or a run's folder."""
-    return Path(path) / "checkpoint.pt" if Path(path).is_dir() else Path(path)
-
-
-def checkpoint_digest(path: str) -> str:
-    """The SHA-256 that a checkpoint begins with; a ConfigError where there is no such file."""
-    try:
-        with open(checkpoint_file(path), "rb") as file:
-            return file.readline(65).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise ConfigError(f"checkpoint={path}: cannot be read: {error.strerror}") from None
+@dataclass(frozen=True)
+class _Run:
+    run: int | None = key(optional(whole(1)), "")
 
 
 def _from_checkpoint(path: str, values: Mapping[str, Any], explicit: Collection[str]) -> dict[str, Any]:
     """The values of an analysis with the networks of a training run's configuration in place of fresh ones."""
-    checkpoint_digest(path)
-    beside = checkpoint_file(path).with_name("config.yaml")
-    try:
-        run: Any = OmegaConf.to_container(OmegaConf.load(beside))
-        of_run = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
-        arch = dict(of_run["arch"])
-        task = text().convert(run["task"]["name"])
-        whole(1).convert(run["train"]["batch"])
-    except (OSError, KeyError, TypeError, ValueError, YAMLError):
-        raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
-    try:
-        extensions.check("task", task)
-    except ConfigError as error:
-        raise ConfigError(f"checkpoint={path}: {error}") from None
+    number = values.get("run")
+    if number is not None:
+        number = build(_Run, {"run": number}).run
+    checkpoint = checkpoint_of(path, number)
+    digest_of(path, checkpoint.file)
+    run = checkpoint.run
+    of_run = {"seed": run["seed"], "seeds": run["seeds"], "arch": run["arch"], "random_g": False}
+    arch = dict(run["arch"])
     for name in explicit:
         group, _, part = name.partition(".")
         value = values[group].get(part or "name") if group == "arch" else values.get(group)

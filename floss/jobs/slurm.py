@@ -4,11 +4,47 @@ Every task of the array runs the same sweep. They share the results folder and l
 ensemble of a task that is preempted, or runs out of time, is resumed by the next task that is free.
 """
 
+import math
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from floss.jobs.keys import key, optional, text, whole
+from floss.errors import ConfigError
+from floss.jobs.keys import Check, key, optional, text, whole
+
+_TIME = re.compile(r"(?:(?P<days>\d+)-(?P<hours>\d+)(?::(?P<min>\d+)(?::(?P<s>\d+))?)?)|(?P<plain>\d+(?::\d+){0,2})")
+_ENDLESS = ("UNLIMITED", "INFINITE")
+
+
+def seconds_of(time: str) -> float:
+    """Seconds of a time limit as SLURM writes it: M, M:S, H:M:S, D-H, D-H:M or D-H:M:S, or UNLIMITED.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if time.upper() in _ENDLESS:
+        return math.inf
+    match = _TIME.fullmatch(time)
+    if match is None:
+        raise ValueError
+    if match["plain"] is None:
+        days, hours, minutes, seconds = (int(part or 0) for part in match.group("days", "hours", "min", "s"))
+        return 86400.0 * days + 3600.0 * hours + 60.0 * minutes + seconds
+    parts = [int(part) for part in match["plain"].split(":")]
+    hours, minutes, seconds = parts if len(parts) == 3 else (0, *parts, 0)[:3]
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
+def _time(value: Any) -> str:
+    limit = text().convert(value)
+    if seconds_of(limit) == 0:
+        raise ValueError
+    return limit
+
+
+_LIMIT = Check(_time, "a time limit of SLURM above 0: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S or UNLIMITED", text=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +52,7 @@ class SlurmConfig:
     """Keys `slurm.*` of `floss sbatch`."""
 
     tasks: int = key(whole(1), "tasks of the job array; the sweep is cut into at least so many ensembles")
-    time: str = key(text(), "time limit of one task; it goes on in a new one where that is not enough")
+    time: str = key(_LIMIT, "time limit of one task; it goes on in a new one where that is not enough")
     partition: str | None = key(optional(text()), "partition")
     cpus: int = key(whole(1), "CPU cores of one task")
     gpus: int = key(whole(0), "GPUs of one task")
@@ -25,12 +61,23 @@ class SlurmConfig:
     setup: str | None = key(optional(text()), "a shell command before floss, to load modules or an environment")
 
 
-def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
+_LONGER = "slurm.time must be longer, or slurm.grace shorter"
+
+
+def check_grace(slurm: SlurmConfig) -> None:
+    """Raise a ConfigError where a task would be told to stop before it starts."""
+    limit = seconds_of(slurm.time)
+    if slurm.grace >= limit:
+        raise ConfigError(f"slurm.grace={slurm.grace}: must be less than the {limit:g} s of slurm.time={slurm.time}")
+
+
+def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str], results: str = "results") -> str:
     """The script, for `sbatch`.
 
     Args:
         slurm: what to ask of the cluster.
         overrides: arguments of `floss train -m`.
+        results: the folder of the sweep's results.
     """
     options = [
         "--job-name=floss",
@@ -54,6 +101,8 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
         "# the task is preempted: floss writes a checkpoint and leaves, and goes on from there when queued again.",
         *([slurm.setup] if slurm.setup else []),
         f"export OMP_NUM_THREADS={slurm.cpus}",
+        'mark=".floss-${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+        ': > "$mark.started"',
         f"{command} &",
         "floss=$!",
         "trap 'told=yes; kill -USR2 \"$floss\"' USR2",
@@ -67,8 +116,20 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str]) -> str:
         '    [ "$code" -eq 127 ] || [ "$code" -lt 0 ] || status=$code',
         "done",
         'if [ "$status" -eq 140 ]; then',
-        '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+        "    # A checkpoint is written after at least one more epoch. Without any, a new task would come no further.",
+        f'    if [ "$(find {shlex.quote(results)} -name checkpoint.pt -newer "$mark.started" 2>/dev/null)" ]; then',
+        '        rm -f "$mark.stalled"',
+        "    else",
+        '        echo >> "$mark.stalled"',
+        "    fi",
+        '    if [ "$(cat "$mark.stalled" 2>/dev/null | wc -l)" -le 2 ]; then',
+        '        scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+        "        exit 140",
+        "    fi",
+        f"    echo 'floss: queued again twice without one more epoch, so this task gives up: {_LONGER}' >&2",
+        "    status=1",
         "fi",
+        'rm -f "$mark.started" "$mark.stalled"',
         'exit "$status"',
         "",
     ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from floss.figures.style import save
+from floss.figures.style import default_style, save
 from floss.papers.findings import Reproduction
 
 FIGURES = "figures"
@@ -16,4 +16,6 @@ def draw_figure(reproduction: Reproduction, figure: str) -> list[Path]:
         return []
     folder = reproduction.results / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
-    return save(reproduction.paper.module(figure).draw(findings), folder / figure)
+    with default_style():
+        drawn = reproduction.paper.module(figure).draw(findings)
+    return save(drawn, folder / figure)

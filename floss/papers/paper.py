@@ -82,6 +82,8 @@ class Paper:
 
     def module(self, figure: str) -> ModuleType:
         """The Python file of a figure."""
+        import floss.figures  # noqa: F401  # before matplotlib, which the file imports
+
         return import_module(f"{self.package}.{figure}")
 
     def claims(self) -> list[Claim]:

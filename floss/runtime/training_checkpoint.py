@@ -10,6 +10,7 @@ import torch
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.network_ids import current, with_current_id
+from floss.runtime.trained_networks import load_networks, save_networks
 
 _PREFIX = "parameters."
 """What the names of the networks' parameters begin with in the state of a training."""
@@ -88,22 +89,26 @@ class Trained:
         """Networks of a checkpoint, whether it is of an unfinished training or of the trained networks alone.
 
         Args:
-            path: the file.
+            path: the file, a checkpoint.pt or a networks.safetensors.
             networks: ids of the wanted networks, in the wanted order; None for all, in the order of the file.
 
         Raises:
             CheckpointError: the file is damaged, of something else, or does not hold all of these networks.
             OSError: it cannot be read.
         """
-        content = load_checkpoint(path)
-        try:
-            trained = cls.of([current(network_id) for network_id in content["networks"]], content["training"])
-        except (LookupError, TypeError, AttributeError):
-            raise CheckpointError(f"{path}: is not a checkpoint of floss train") from None
+        trained = cls(*load_networks(path)) if path.suffix == ".safetensors" else cls._of_checkpoint(path)
         try:
             return trained if networks is None else trained.select(networks)
         except (ValueError, IndexError):
             raise CheckpointError(f"{path}: is not a checkpoint of these networks") from None
+
+    @classmethod
+    def _of_checkpoint(cls, path: Path) -> "Trained":
+        content = load_checkpoint(path)
+        try:
+            return cls.of([current(network_id) for network_id in content["networks"]], content["training"])
+        except (LookupError, TypeError, AttributeError):
+            raise CheckpointError(f"{path}: is not a checkpoint of floss train") from None
 
     @classmethod
     def join(cls, parts: Iterable["Trained"]) -> "Trained":
@@ -123,7 +128,10 @@ class Trained:
         return Trained(networks, parameters, self.diverged_at[rows])
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint whole or not at all."""
+        """Write the checkpoint, or a file of the format safetensors, whole or not at all."""
+        if path.suffix == ".safetensors":
+            save_networks(path, self.networks, self.parameters, self.diverged_at)
+            return
         training = {f"{_PREFIX}{name}": tensor for name, tensor in self.parameters.items()}
         save_checkpoint(path, {"networks": self.networks, "training": {**training, "diverged_at": self.diverged_at}})
 

@@ -19,6 +19,7 @@ from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.environment import read_environment
 from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
+from floss.runtime.trained_networks import NETWORKS
 from floss.runtime.training_checkpoint import Trained
 from floss.sweep.columns import IDENTITY, SUMMARY, differing, identity, values_of, with_columns
 from floss.sweep.described import described_networks
@@ -38,7 +39,7 @@ def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) ->
     if not (folder / "config.yaml").exists():  # another one may differ in what changes no number
         _write(folder / "config.yaml", config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
-        _write_trained(folder / "checkpoint.pt", list(networks), records)
+        _write_trained([folder / NETWORKS, folder / "checkpoint.pt"], list(networks), records)
     return folder
 
 
@@ -157,9 +158,10 @@ def _write_csv(
     _write(folder / "metrics.csv", csv_text(with_columns(",".join(header), header, keys)[0], []) + "".join(texts))
 
 
-def _write_trained(path: Path, ids: list[str], records: Mapping[str, Record]) -> None:
-    """The trained networks of several ensembles in one checkpoint, if those still have them."""
-    if path.exists():
+def _write_trained(paths: list[Path], ids: list[str], records: Mapping[str, Record]) -> None:
+    """The trained networks of several ensembles in one file, if those still have them: a copy in each format."""
+    missing = [path for path in paths if not path.exists()]
+    if not missing:
         return
     by_folder: dict[Path, list[str]] = {}
     for network_id in ids:
@@ -173,7 +175,9 @@ def _write_trained(path: Path, ids: list[str], records: Mapping[str, Record]) ->
         except CheckpointError as error:
             LOGGER.warning("%s", error)
             return
-    Trained.join(parts).select(ids).save(path)
+    trained = Trained.join(parts).select(ids)
+    for path in missing:
+        trained.save(path)
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,14 +4,16 @@ import functools
 import itertools
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from analysis.analyses import COLUMNS, TABLES, TINY, TRANSIENT, contents, done, near, numbers, pick
-from command import inside, job, rows, run_jobs, without_pictures
+from command import inside, job, jobs, rows, run_jobs, without_pictures
 from problems import DOUBLE
 from twins import step_twin
 
@@ -19,6 +21,7 @@ from floss import lyapunov_spectrum
 from floss.lyapunov.chain import initial_tangent
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.sweep.folders import write_sweep
 from floss.tasks import TASKS
 
 TRAINED = (
@@ -121,13 +124,67 @@ def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path
             assert numbers(ours, column) == near(numbers(theirs, column), 1e-5), (name, column)
 
 
-def test_an_ensemble_is_not_the_run_of_an_analysis(training_runs, tmp_path):
+def spectra(folder: Path, *arguments: str) -> tuple[bytes, Path]:
+    """spectrum.csv of an analysis, and its folder."""
+    settings = [each for each in TINY["spectrum"] if not each.startswith(("arch.", "seeds="))]
+    said = inside(folder, "spectrum", *settings, *arguments)
+    assert (said.returncode, said.stderr) == (0, "")
+    path = folder / said.stdout.split("table    ")[-1].splitlines()[0]
+    return (path.parent / "spectrum.csv").read_bytes(), path.parent
+
+
+def test_the_folder_of_an_ensemble_of_one_run_is_that_run(training_runs, tmp_path):
     (ensemble,) = (training_runs["vanilla"].parent / "ensembles").glob("xor-*")
-    settings = [each for each in TINY["spectrum"] if not each.startswith("arch.")]
-    said = inside(tmp_path, "spectrum", *settings, f"checkpoint={ensemble}")
-    wanted = f"checkpoint={ensemble}: needs the config.yaml of its run beside it\n"
-    assert (said.returncode, said.stdout, said.stderr) == (2, "", f"floss spectrum: {wanted}")
-    assert not any(tmp_path.iterdir())
+    with without_pictures():
+        wanted, _ = spectra(tmp_path, f"checkpoint={training_runs['vanilla']}")
+        for path in (ensemble, ensemble / "checkpoint.pt"):
+            assert spectra(tmp_path, f"checkpoint={path}")[0] == wanted
+
+
+def test_networks_in_the_format_safetensors_are_those_of_the_checkpoint(trained, tmp_path, no_pictures):
+    wanted, _ = spectra(tmp_path, "checkpoint=run")
+    assert spectra(tmp_path, "checkpoint=run/networks.safetensors")[0] == wanted
+    (trained / "checkpoint.pt").unlink()
+    assert spectra(tmp_path, "checkpoint=run")[0] == wanted
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> list[Any]:
+    """The jobs of a sweep that is computed in one ensemble."""
+    folder = tmp_path_factory.mktemp("swept")
+    several = jobs(*TRAINED[:3], *TRAINED[4:6], "flossing=none,pre", "d=4,6", "seeds=2", f"results={folder}")
+    with without_pictures():
+        write_sweep(run_jobs(several).request)
+    return several
+
+
+@pytest.mark.parametrize("kind", ["ensembles/xor-*", "sweep-*"])
+def test_a_run_of_several_is_chosen_by_its_number(swept, tmp_path, no_pictures, kind):
+    (folder,) = Path(swept[0].results).glob(kind)
+    said = inside(tmp_path, "spectrum", f"checkpoint={folder}")
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
+    assert said.stderr.startswith(
+        f"floss spectrum: checkpoint={folder}: has several runs; choose one by run=: 1 (xor d="
+    )
+    shown = re.findall(r"(\d) \(xor d=(\d) arch=vanilla n=6 flossing=(\w+) seeds 0 to 1\)", said.stderr)
+    assert [number for number, _, _ in shown] == ["1", "2", "3", "4"]
+    assert {(d, flossing) for _, d, flossing in shown} == {(d, f) for d in "46" for f in ("none", "pre")}
+    analysed = {}
+    for number, d, flossing in shown:
+        found, place = spectra(tmp_path, f"checkpoint={folder}", f"run={number}")
+        (own,) = (each.folder for each in swept if (str(each.d), each.flossing.label) == (d, flossing))
+        assert found == spectra(tmp_path, f"checkpoint={own}")[0]
+        analysed[place] = found
+    assert len(analysed) == len(set(analysed.values())) == 4  # each in a folder of its own
+    wrong = inside(tmp_path, "spectrum", f"checkpoint={folder}", "run=5")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert wrong.stderr.startswith("floss spectrum: run=5: must be one of 1 (xor d=")
+
+
+def test_a_run_without_a_checkpoint_is_refused(tmp_path):
+    said = inside(tmp_path, "spectrum", "run=1")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "floss spectrum: run=1: chooses a run of a checkpoint, and checkpoint=null\n"
 
 
 def truncate(run: Path) -> None:
@@ -151,6 +208,7 @@ def empty(run: Path) -> None:
 
 def remove(run: Path) -> None:
     (run / "checkpoint.pt").unlink()
+    (run / "networks.safetensors").unlink()
 
 
 def without_config(run: Path) -> None:

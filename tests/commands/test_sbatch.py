@@ -1,5 +1,6 @@
 """`floss sbatch` prints a script for a cluster."""
 
+import math
 import re
 import shlex
 import subprocess
@@ -7,6 +8,8 @@ import subprocess
 import pytest
 from command import inside, jobs
 from commands.run_folders import SWEEP
+
+from floss.jobs.slurm import seconds_of
 
 
 @pytest.mark.parametrize("flag", [(), ("-m",)])
@@ -54,3 +57,31 @@ def test_sbatch_asks_for_nothing_that_it_was_not_told_to(tmp_path):
     assert shlex.join(["floss", "train", "-m", *SWEEP, "parts=4"]) + " &\n" in done.stdout
     assert inside(tmp_path, "sbatch", "-m", *SWEEP).stdout == done.stdout
     assert inside(tmp_path, "sbatch", "++parts=3", "++slurm.tasks=4", *SWEEP).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("slurm.time=banana",), "slurm.time=banana: must be a time limit of SLURM above 0: M, M:S, H:M:S, D-H, "),
+        (
+            ("slurm.time=00:01:00", "slurm.grace=90"),
+            "slurm.grace=90: must be less than the 60 s of slurm.time=00:01:00",
+        ),
+        (("slurm.time=2",), "slurm.grace=120: must be less than the 120 s of slurm.time=2"),
+    ],
+)
+def test_a_task_that_would_be_stopped_before_it_starts_is_refused(tmp_path, asked, said):
+    done = inside(tmp_path, "sbatch", *asked, "d=6")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"floss sbatch: {said}")
+
+
+TIMES = {
+    **{"3": 180, "90": 5400, "10:30": 630, "01:00:00": 3600, "1-12": 129600, "2-0:30": 174600},
+    **{"1-12:30:15": 131415, "UNLIMITED": math.inf},
+}
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_times_are_read_as_slurm_reads_them(time):
+    assert seconds_of(time) == TIMES[time]

@@ -105,6 +105,33 @@ def test_a_task_waits_until_floss_has_answered_a_signal(tmp_path, shell, number,
     assert (tmp_path / "requeued").exists() == (number == signal.SIGUSR2)
 
 
+def test_a_task_that_comes_no_further_is_queued_again_twice(tmp_path):
+    def status() -> int:
+        with (tmp_path / "said").open("a") as said:
+            program(tmp_path / "scontrol", "echo $* >> requeued")
+            own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+            environment = {**ENVIRONMENT, **own, "PATH": f"{tmp_path}{os.pathsep}{ENVIRONMENT['PATH']}"}
+            return subprocess.run(
+                ["sh", "-c", SCRIPT], cwd=tmp_path, env=environment, stderr=said, check=False
+            ).returncode
+
+    program(tmp_path / "floss", "exit 140")
+    assert [status() for _ in range(3)] == [140, 140, 1]
+    assert (tmp_path / "requeued").read_text() == "requeue 7_1\n" * 2
+    assert (
+        (tmp_path / "said")
+        .read_text()
+        .startswith("floss: queued again twice without one more epoch, so this task gives")
+    )
+    program(
+        tmp_path / "floss", "sleep 0.1; mkdir -p results/ensembles/a; touch results/ensembles/a/checkpoint.pt; exit 140"
+    )
+    assert [status() for _ in range(4)] == [140] * 4
+    program(tmp_path / "floss", "exit 140")
+    assert [status() for _ in range(3)] == [140, 140, 1]
+    assert not list(tmp_path.glob(".floss-*"))
+
+
 PRESET = ("train", "-m", *TINY, "flossing=none", "d=2,4", "hydra/launcher=slurm")
 
 
@@ -134,6 +161,34 @@ def test_a_cluster_that_refuses_is_answered_in_one_line(tmp_path, bin_):
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "networks 2 interrupted")
     assert done.stderr.splitlines()[-1] == "floss train: sbatch: error: no controller"
     assert "Traceback" not in done.stderr
+
+
+@needs_submitit
+def test_a_job_that_would_be_stopped_before_it_starts_is_refused(tmp_path):
+    done = inside(tmp_path, *PRESET, "hydra.launcher.timeout_min=2")
+    assert (done.returncode, done.stdout) == (2, "")
+    wanted = (
+        "hydra.launcher.timeout_min=2: must be more than the signal_delay_s=120 s before its end at which a job stops"
+    )
+    assert done.stderr == f"floss train: {wanted}\n"
+    assert not any(tmp_path.iterdir())
+
+
+@needs_submitit
+def test_a_cluster_without_accounting_says_so_once(tmp_path, bin_, capfd):
+    from floss.commands.accounting import Watcher
+
+    program(bin_ / "sacct", "echo 'sacct: error: Slurm accounting storage is disabled' >&2; exit 1")
+    watcher = Watcher(delay_s=1)
+    watcher.register_job("12")
+    for _ in range(3):
+        watcher.update()
+        assert watcher.get_state("12", mode="cache") == "UNKNOWN"
+    told = "floss: SLURM does not say how far its jobs are: sacct: error: Slurm accounting storage is disabled\n"
+    assert capfd.readouterr().err == told
+    program(bin_ / "sacct", "echo 'JobID|State|NodeList'; echo '12|RUNNING|a1'")
+    watcher.update()
+    assert watcher.get_state("12", mode="cache") == "RUNNING"
 
 
 @needs_submitit

@@ -81,6 +81,7 @@ OF_ANALYSES = {
     "arch.n": ([15, 1000], [0, -1, 80.5, "80 units"]),
     "random_g": ([False, True], [0, 1, "true", None]),
     "checkpoint": ([None], ["", " ", "nothing", True, 3, [1]]),
+    "run": ([None], [0, -1, 1.5, "first", True, [1]]),
     "input": (["auto", "uniform", "bits", "gaussian", "none"], ["", "binary", None, False]),
     "inputs": ([1, 7], [0, 1.5, None]),
     "steps": ([100, 1e4], [0, -1, 10**8 + 1, 0.5, None]),

@@ -17,6 +17,7 @@ OF_NETWORKS = {
     "arch": REFERENCE["arch"],
     "random_g": False,
     "checkpoint": None,
+    "run": None,
     "input": "auto",
     "inputs": 1,
     "flossing": {

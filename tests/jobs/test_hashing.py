@@ -50,7 +50,7 @@ def test_the_hash_of_an_analysis_changes_with_what_the_numbers_depend_on(default
     different = [job for job in different if get(job, key) != get(default, key)]
     names = {config_hash(default), *map(config_hash, different)}
     found = len({repr(get(job, key)) for job in different})
-    assert len(names) == (1 if key in ("checkpoint", "device", "results") else 1 + found)
+    assert len(names) == (1 if key in ("checkpoint", "run", "device", "results") else 1 + found)
     assert all(job.folder.name.startswith(f"{command}-{job.arch.name}-") for job in different)
 
 
@@ -132,7 +132,7 @@ def test_keys_that_are_not_hashed_are_marked_so():
     assert {name for name, field in known_keys(TrainJob).items() if not field.metadata["hashed"]} == NOT_HASHED
     for kind in (SpectrumJob, ConditionJob):
         unmarked = {name for name, field in known_keys(kind).items() if not field.metadata["hashed"]}
-        assert unmarked == {"checkpoint", "device", "results"}
+        assert unmarked == {"checkpoint", "run", "device", "results"}
 
 
 def test_config_yaml_makes_the_same_run_again(reference):

@@ -31,7 +31,10 @@ from floss.jobs.train import SbatchJob, TrainJob
 # The same for what `floss sbatch` has beside those, and for `floss collect`.
 OF_SLURM = {
     "slurm.tasks": ([1, 4, 1e2], [0, -1, 1.5, None, "four", True]),
-    "slurm.time": (["04:00:00", "1-12", 3], ["", " ", None, True]),
+    "slurm.time": (
+        ["04:00:00", "1-12", 3, "90", "10:30", "2-0:30", "1-12:30:15", "UNLIMITED"],
+        ["", " ", None, True, "banana", "0", "00:00:00", "1:2:3:4", "-1", "1e3", "4h", "1-", "1-12:"],
+    ),
     "slurm.partition": ([None, "gpu", 3], ["", " ", True, ["gpu"]]),
     "slurm.cpus": ([1, 64], [0, -1, 0.5, None, "all"]),
     "slurm.gpus": ([0, 8], [-1, 0.5, None, "a100"]),

@@ -1,10 +1,15 @@
 """Checkpoints of trainings: the files that are there already, and the parts of them that others ask for."""
 
+import json
+import zipfile
+from typing import Any
+
 import pytest
 import torch
+from safetensors import safe_open
 
 from floss.errors import CheckpointError
-from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.checkpoint import _parts, load_checkpoint, save_checkpoint, written_digest
 from floss.runtime.training_checkpoint import Trained, Unfinished, epochs_behind
 
 NETWORKS = ["aaa", "bbb", "ccc"]
@@ -96,3 +101,54 @@ def test_other_networks_are_not_found(unfinished, trained):
         Unfinished.load(unfinished, ["aaa", "ddd"])
     with pytest.raises(CheckpointError, match="not of these networks"):
         Unfinished.load(trained, NETWORKS)  # which has nothing to resume from
+
+
+def test_a_checkpoint_is_an_archive_of_torch(unfinished, trained):
+    for path in (unfinished, trained):
+        assert torch.load(path, weights_only=True).keys() == load_checkpoint(path).keys()
+        assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_every_byte_of_a_checkpoint_is_checked(trained):
+    content = trained.read_bytes()
+    for place in (*range(0, len(content), 97), *range(len(content) - 100, len(content))):
+        trained.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CheckpointError, match="this checkpoint is damaged"):
+            load_checkpoint(trained)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_and_has_the_same_digest(unfinished, tmp_path):
+    """Its digest stands in a line before the archive, and its ids are without a letter."""
+    digits = ["0123456789ab", "4321467e7953", "000000000000"]
+    rows = [f"xor,1,{network}\n" for network in digits]
+    Unfinished(digits, STATE, rows, 6.0, 3.0).save(unfinished)
+    digest, archive = _parts(unfinished.read_bytes())
+    old = tmp_path / "old.pt"
+    old.write_bytes(digest.encode() + b"\n" + archive)
+    assert written_digest(old) == written_digest(unfinished) == digest
+    part = Unfinished.load(old, ["n4321467e7953"])
+    assert part.rows == ["xor,1,n4321467e7953\n"]
+    assert Trained.load(old).networks == [f"n{network}" for network in digits]
+
+
+def test_networks_are_read_without_floss(trained, tmp_path):
+    path = tmp_path / "networks.safetensors"
+    Trained.load(trained).save(path)
+    with safe_open(path, "numpy") as file:
+        content: Any = file
+        assert json.loads(content.metadata()["networks"]) == NETWORKS
+        assert set(content.keys()) == {"W", "b", "diverged_at"}
+        assert content.get_tensor("W").tolist() == STATE["parameters.W"].tolist()
+    again, before = Trained.load(path, ["ccc", "aaa"]), path.read_bytes()
+    assert torch.equal(again.parameters["b"], STATE["parameters.b"][[2, 0]])
+    assert again.diverged_at.tolist() == [-1, -1]
+    Trained.load(trained).save(path)
+    assert path.read_bytes() == before  # the same networks give the same bytes
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_file_of_networks_is_said_in_one_line(tmp_path, content):
+    path = tmp_path / "networks.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"networks\.safetensors: is damaged, or holds no networks of floss"):
+        Trained.load(path)

@@ -4,6 +4,7 @@ Hydra takes plugins from the package `hydra_plugins` alone, so this folder is in
 imports it for every command and every `--help`: what takes time to import is imported where it is needed.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -58,6 +59,23 @@ class StackedLauncher(Launcher):
 
 class CheckedSweeper(BasicSweeper):
     """Hydra's own sweeper without a check that takes long: `floss.jobs.compose.sweep_jobs` has composed every job."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """As Hydra's, once it is clear that the jobs of a cluster can start before they are told to stop."""
+        from floss.commands.hydra_app import Stop
+        from floss.errors import ConfigError
+
+        launcher = config.hydra.launcher
+        limit, delay = launcher.get("timeout_min"), launcher.get("signal_delay_s")
+        if limit is not None and delay is not None and delay >= 60 * limit:
+            text = f"hydra.launcher.timeout_min={limit}: must be more than the signal_delay_s={delay} s before its end"
+            raise Stop(ConfigError(f"{text} at which a job stops"))
+        if str(launcher.get("_target_")).endswith("submitit_launcher.SlurmLauncher"):
+            with contextlib.suppress(ImportError):  # which the launcher says itself
+                from floss.commands.accounting import watch_quietly
+
+                watch_quietly()
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Nothing is left to check."""
