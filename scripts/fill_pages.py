@@ -25,7 +25,7 @@ from floss.papers.gradient_flossing import PAPER
 from floss.papers.judge import judged
 from floss.papers.report.tables import VERDICTS, claims_markdown, counts, figures_markdown
 from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
-from floss.training.schedule import flossing_steps
+from floss.training.schedule import FlossingRun
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -109,7 +109,7 @@ def flossing_lengths() -> str:
     rows = []
     for folder in sorted((RESULTS / "xor_d70").glob("xor-*")):
         config = OmegaConf.load(folder / "config.yaml")
-        steps = flossing_steps(config.d) if config.flossing.steps is None else config.flossing.steps
+        steps = FlossingRun.for_delay(config.d, config.flossing.steps).length
         episodes, schedule = list(config.flossing.at), config.flossing.name
         accuracies = sorted(pd.read_csv(folder / "summary.csv")["final_accuracy"])
         rows.append((steps if episodes else None, episodes, schedule, accuracies))

@@ -5,8 +5,8 @@ from typing import Any
 from problems import DOUBLE
 from torch import Tensor
 
-from floss.training.engines.torch_engine import TorchEngine
-from floss.training.ensemble import Network, Protocol
+from floss.training.engine import Engine
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 SMALL = Protocol(n=11, epochs=9, steps=23, batch=5, evaluation_batches=2, flossing_epochs=4, dtype=DOUBLE)
@@ -24,6 +24,6 @@ def distance(ours: Tensor, reference: Tensor) -> float:
 
 
 def training(
-    engine: type[TorchEngine], protocol: Protocol, networks: tuple[Network, ...] = NETWORKS, **how: Any
+    engine: type[Engine], protocol: Protocol, networks: tuple[Network, ...] = NETWORKS, **how: Any
 ) -> Training:
-    return Training(networks, protocol, engine=engine, **how)
+    return Training(Ensemble(networks, protocol), engine, **how)

@@ -1,8 +1,7 @@
-"""The networks of an analysis: fresh ones or those of a checkpoint, their inputs, and their flossed variants."""
+"""The networks of an analysis: fresh ones or those of a checkpoint, and their inputs."""
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,16 +12,13 @@ from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.checkpoints import checkpoint_of
 from floss.jobs.train import ArchConfig
-from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Cell, Parameters
 from floss.random import Stream
 from floss.runtime.training_checkpoint import Trained
 from floss.tasks import TASKS
-from floss.training.adam import Adam
-from floss.training.flossing import flossing_step
 
-Drive = Callable[[Tensor, Stream, int, int], Tensor]
-"""Inputs [R, T, S] of networks (seeds, stream, epoch, steps)."""
+Drive = Callable[[Tensor, Stream, int | Tensor, int], Tensor]
+"""Inputs [R, T, S] of networks (seeds, stream, epoch, steps); the epoch is a number, or one for each network, [R]."""
 
 IDENTITY = ("arch", "n", "init", "g", "seed", "flossing", "k", "target")
 """The columns that say which network a row is about: `flossing` is before or after, then with which k and target."""
@@ -127,7 +123,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     parameters["h0"] = parameters["h0"][:, :states]
     parameters = {name: p[alive].to(dtype).to(device) for name, p in parameters.items()}
 
-    def of_task(seeds: Tensor, stream: Stream, epoch: int, steps: int) -> Tensor:
+    def of_task(seeds: Tensor, stream: Stream, epoch: int | Tensor, steps: int) -> Tensor:
         return task.sample(seeds, stream, epoch, steps=steps, batch=1, dtype=dtype)[:, :, 0]
 
     drive = of_task if job.input == "auto" else _drive(job.input, task.inputs, dtype)
@@ -137,79 +133,12 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
 
 def _drive(kind: str, inputs: int, dtype: torch.dtype) -> Drive:
     """Independent inputs of one distribution."""
-    draw = {"uniform": random.uniform, "bits": random.bits, "gaussian": random.normal}
+    distributions = {"uniform": random.uniform, "bits": random.bits, "gaussian": random.normal}
 
-    def drive(seeds: Tensor, stream: Stream, epoch: int, steps: int) -> Tensor:
+    def drive(seeds: Tensor, stream: Stream, epoch: int | Tensor, steps: int) -> Tensor:
         if kind == "none":
             return torch.zeros(len(seeds), steps, inputs, dtype=dtype, device=seeds.device)
-        numbers = draw[kind](seeds, stream, steps * inputs, epoch=epoch, dtype=dtype)
+        numbers = distributions[kind](seeds, stream, steps * inputs, epoch=epoch, dtype=dtype)
         return numbers.reshape(len(seeds), steps, inputs)
 
     return drive
-
-
-class Flossing:
-    """An episode of flossing of copies of some networks, one for each k and target, in one ensemble."""
-
-    def __init__(self, networks: StackedNetworks, job: AnalysisJob) -> None:
-        """Copy the networks; nothing is flossed yet."""
-        f = job.flossing
-        variants = list(itertools.product(f.k, f.target))
-        copies, R = len(variants), len(networks)
-        k, target = zip(*variants, strict=True)
-        self.networks = replace(
-            networks,
-            parameters={n: p.repeat(copies, *(1,) * (p.ndim - 1)).contiguous() for n, p in networks.parameters.items()},
-            seeds=networks.seeds.repeat(copies),
-            gains=networks.gains * copies,
-            k=tuple(value for value in k for _ in range(R)),
-            target=tuple(value for value in target for _ in range(R)),
-        )
-        self.config, self.epoch = f, 0
-        parameters, seeds = self.networks.parameters, self.networks.seeds
-        h0 = parameters["h0"]
-        self.q0 = initial_tangent(seeds, h0.shape[-1], max(f.k), h0.dtype)
-        self.k = torch.tensor(self.networks.k, device=h0.device)
-        self.target = torch.tensor(self.networks.target, dtype=h0.dtype, device=h0.device)
-        self.alive = torch.ones(len(seeds), dtype=torch.bool, device=h0.device)
-        self.adam = Adam({name: parameters[name] for name in networks.cell.flossed}, f.lr)
-
-    @property
-    def done(self) -> bool:
-        """Whether the episode is over."""
-        return self.epoch >= self.config.epochs or not bool(self.alive.any())
-
-    def run_epoch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """One flossing epoch: which networks went on, and the loss and the flossed exponents before the step."""
-        networks, f = self.networks, self.config
-        active, loss, exponents = flossing_step(
-            networks.cell,
-            networks.parameters,
-            self.adam,
-            networks.drive(networks.seeds, Stream.FLOSSING, self.epoch, f.steps),
-            self.q0,
-            index=torch.arange(len(networks), device=self.k.device),
-            alive=self.alive,
-            k=self.k,
-            target=self.target,
-            t_ons=f.t_ons,
-            transient=f.uncounted,
-        )
-        self.alive = active
-        self.epoch += 1
-        return active, loss, exponents
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to resume."""
-        parameters = {f"parameters.{name}": p for name, p in self.networks.parameters.items()}
-        adam = {f"adam.{name}": p for name, p in self.adam.state().items()}
-        tensors = {**parameters, **adam, "alive": self.alive}
-        return {**{name: p.detach().cpu().clone() for name, p in tensors.items()}, "epoch": self.epoch}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
-        for name, p in self.networks.parameters.items():
-            p.copy_(state[f"parameters.{name}"])
-        self.adam.load({n.removeprefix("adam."): p for n, p in state.items() if n.startswith("adam.")})
-        self.alive.copy_(state["alive"])
-        self.epoch = int(state["epoch"])

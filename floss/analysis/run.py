@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from floss.analysis.networks import IDENTITY, Flossing, StackedNetworks, networks_of
+from floss.analysis.flossing import FlossingEpisode
+from floss.analysis.networks import IDENTITY, StackedNetworks, networks_of
 from floss.analysis.progress import AnalysisBar
 from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob
@@ -90,7 +91,7 @@ def _floss(
     job: AnalysisJob, networks: StackedNetworks, folder: Path, interrupt: Interrupt, bar: AnalysisBar
 ) -> StackedNetworks:
     """The flossed variants; their course is in flossing.csv."""
-    flossing, path = Flossing(networks, job), folder / "checkpoint.pt"
+    flossing, path = FlossingEpisode(networks, job.flossing), folder / "checkpoint.pt"
     columns = (*IDENTITY, "epoch", "floss_loss", "lambda_1", "lambda_k")
     text = csv_text(columns, [])
     try:
@@ -98,20 +99,19 @@ def _floss(
         flossing.load(content["flossing"])
         text = content["rows"]
     except (CheckpointError, KeyError, TypeError, RuntimeError, OSError):
-        flossing = Flossing(networks, job)  # not half loaded
-    identity, last = flossing.networks.identity, (flossing.k - 1)[:, None]
+        flossing = FlossingEpisode(networks, job.flossing)  # not half loaded
+    identity = flossing.networks.identity
     bar.begin("flossing", job.flossing.epochs)
-    while not flossing.done:
-        with torch.enable_grad():
-            active, loss, exponents = flossing.run_epoch()
-        values = torch.stack((loss, exponents[:, 0], exponents.gather(1, last)[:, 0]), -1).tolist()
-        rows = [[*identity[i], flossing.epoch - 1, *values[i]] for i in active.nonzero()[:, 0].tolist()]
+    while not flossing.over:
+        tick = flossing.advance()
+        values = [column.tolist() for column in (tick.networks, tick.life, tick.loss, tick.lambda_1, tick.lambda_k)]
+        rows = [[*identity[network], *measured] for network, *measured in zip(*values, strict=True)]
         text += csv_text(columns, rows, header=False)
-        if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.done:
+        if flossing.epoch % _CHECKPOINT_EVERY == 0 or interrupt.signal or flossing.over:
             save_checkpoint(path, {"flossing": flossing.state(), "rows": text})
         bar.update()
     write_whole(folder / "flossing.csv", text.encode())
-    diverged = (~flossing.alive).sum().item()
+    diverged = (~flossing.flossed.alive).sum().item()
     if diverged:
         LOGGER.warning("%d of %d networks stopped being finite in flossing", diverged, len(flossing.networks))
     return flossing.networks

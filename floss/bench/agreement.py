@@ -10,7 +10,7 @@ from floss.bench import jax_peer, spectrum, torch_single
 from floss.bench.contenders import Contender, contender
 from floss.bench.loops import training_of
 from floss.jobs.bench import BenchJob
-from floss.training.schedule import transient_steps
+from floss.training.schedule import FlossingRun
 
 _BOUNDS = {"gradients": 1e-8, "exponents": 1e-6}
 """Largest relative difference of two computations of the same in float64; a run adds up many rounding errors."""
@@ -76,26 +76,28 @@ def exponent_agreements(job: BenchJob, device: str, peers: Sequence[str]) -> lis
 
 def _task_difference(contender: Contender, device: str) -> float:
     training = training_of(contender, device, torch.float64)
-    p, d = training.parameters, contender.d
+    ensemble, d = training.ensemble, contender.d
+    p = ensemble.parameters
     x = torch.randint(0, 2, (2, contender.t, contender.batch, 1), device=device).double()
     if contender.engine == "jax":
         gradient = jax_peer.gradients(jax_peer.task_loss, p, x, last=d)
     else:
-        gradient = training.engine.task_gradient(p, x, training.d)[2]
+        gradient = training.engine.task_gradient(p, x, ensemble.d)[2]
     return _difference(gradient, p, lambda network: torch_single.task_loss(network, x[1], d))
 
 
 def _flossing_difference(contender: Contender, device: str) -> float:
     training = training_of(contender, device, torch.float64)
-    p, q0, transient = training.parameters, training.q0, transient_steps(contender.t)
+    ensemble, run = training.ensemble, FlossingRun.of_length(contender.t)
+    p, q0, transient = ensemble.parameters, ensemble.flossed.q0, run.transient
     x = torch.randint(0, 2, (2, contender.t, 1), device=device).double()
     if contender.engine == "jax":
         gradient = jax_peer.gradients(jax_peer.flossing_loss, p, x, q0, last=transient)
-        gradient = {name: gradient[name] for name in training.cell.flossed}
+        gradient = {name: gradient[name] for name in ensemble.cell.flossed}
     else:
-        gradient = training.engine.flossing_gradient(
-            p, x, q0, k=training.k, target=training.target, t_ons=1, transient=transient
-        )[2]
+        every = torch.arange(len(q0), device=q0.device)
+        objective = ensemble.flossed.select(every, run).objective
+        gradient = training.engine.flossing_gradient(p, x, objective)[2]
     return _difference(gradient, p, lambda network: torch_single.flossing_loss(network, x[1], q0[1], transient))
 
 

@@ -9,8 +9,8 @@ import torch
 from floss.bench import jax_peer, spectrum, torch_single
 from floss.bench.contenders import Contender
 from floss.training import engines
-from floss.training.ensemble import Network, Protocol
-from floss.training.schedule import transient_steps
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.schedule import FlossingRun
 from floss.training.training import Training
 
 Epochs = Callable[[int], Any]
@@ -27,7 +27,7 @@ def training_of(contender: Contender, device: str, dtype: torch.dtype = torch.fl
     else:
         network = dataclasses.replace(network, flossing_steps=c.t)
     networks = [dataclasses.replace(network, seed=seed) for seed in range(c.networks)]
-    return Training(networks, protocol, device, engine=engines.ENGINES.get(c.engine, engines.ENGINES["torch"]))
+    return Training(Ensemble(networks, protocol, device), engines.ENGINES.get(c.engine, engines.ENGINES["torch"]))
 
 
 def epochs_of(contender: Contender, device: str) -> Epochs:
@@ -35,8 +35,8 @@ def epochs_of(contender: Contender, device: str) -> Epochs:
     c = contender
     if c.loop == "spectrum":
         return _repeated(spectrum.run_of(c.engine, spectrum.networks_of(c.n, c.networks, device), c.k, c.t))
-    training, transient = training_of(c, device), transient_steps(c.t)
-    p, q0 = training.parameters, training.q0
+    training, transient = training_of(c, device), FlossingRun.of_length(c.t).transient
+    p, q0 = training.ensemble.parameters, training.ensemble.flossed.q0
     if c.engine == "jax":
         train = c.loop == "train"
         return _repeated(
@@ -52,7 +52,8 @@ def epochs_of(contender: Contender, device: str) -> Epochs:
         return _repeated(loop.epoch)
     if c.loop == "train":
         return training.train_epochs
-    return lambda count: training.floss_epochs(training.alive, count)
+    episode = training.episode()
+    return lambda count: training.floss_epochs(episode, count)
 
 
 def _repeated(epoch: Callable[[], Any]) -> Epochs:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from floss.errors import ConfigError
 from floss.jobs import extensions
@@ -13,6 +13,9 @@ from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
 from floss.jobs.train import ArchConfig, check_cell
+
+if TYPE_CHECKING:
+    from floss.training.schedule import FlossingRun
 
 Analysis = TypeVar("Analysis", bound="AnalysisJob")
 
@@ -30,11 +33,11 @@ class EpisodeConfig:
     lr: float = key(real(0.0, above=True), "learning rate of flossing")
 
     @property
-    def uncounted(self) -> int:
-        """Steps of a flossing run that are not counted."""
-        from floss.training.schedule import transient_steps
+    def run(self) -> "FlossingRun":
+        """The run along which the networks are flossed."""
+        from floss.training.schedule import FlossingRun
 
-        return transient_steps(self.steps) if self.transient is None else self.transient
+        return FlossingRun.of_length(self.steps, self.transient)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +144,11 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
             raise ConfigError(f"{name}={max(sizes)}: must be at most the state size, {size} for arch={job.arch.name}")
     if isinstance(job, ConditionJob) and job.bits is not None and find_spec("flint") is None:
         raise ConfigError(f"bits={job.bits}: needs python-flint; pip install 'floss[exact]' adds it")
-    f = job.flossing
-    if f.epochs and f.uncounted >= f.steps:
-        raise ConfigError(f"flossing.steps={f.steps}: must be more than the {f.uncounted} steps that are not counted")
-    if f.epochs and f.t_ons > f.steps - f.uncounted:
-        counted = f"{f.steps - f.uncounted}, the counted steps of a run of {f.steps}"
+    f, run = job.flossing, job.flossing.run
+    if f.epochs and run.counted <= 0:
+        raise ConfigError(f"flossing.steps={f.steps}: must be more than the {run.transient} steps that are not counted")
+    if f.epochs and f.t_ons > run.counted:
+        counted = f"{run.counted}, the counted steps of a run of {f.steps}"
         raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}")
     if job.seed + job.seeds > 2**63:
         raise ConfigError(f"seeds={job.seeds}: seed + seeds must be at most 2**63, and seed={job.seed}")

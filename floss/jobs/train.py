@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
@@ -21,6 +21,9 @@ from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash, packages
 from floss.jobs.keys import build, key, list_of, one_of, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
+
+if TYPE_CHECKING:
+    from floss.training.schedule import FlossingRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +156,11 @@ class TrainJob:
         return f if self.is_flossed else dataclasses.replace(_REFERENCE, name=f.name, at=f.at, every=f.every)
 
     @property
-    def flossing_run(self) -> tuple[int, int]:
-        """Length T_f of one flossing run, and how many of its steps are not counted."""
-        from floss.training.schedule import flossing_run
+    def flossing_run(self) -> "FlossingRun":
+        """The run along which each network is flossed."""
+        from floss.training.schedule import FlossingRun
 
-        return flossing_run(self.d, self.flossing.steps, self.flossing.transient)
+        return FlossingRun.for_delay(self.d, self.flossing.steps, self.flossing.transient)
 
     @property
     def flossing_epochs(self) -> int:
@@ -252,14 +255,16 @@ def _check_flossing(job: TrainJob) -> None:
     flosses = bool(f.episodes(job.train.epochs))
     if flosses and f.k > size:
         raise ConfigError(f"flossing.k={f.k}: must be at most the state size, {size} for arch={job.arch.name}")
-    steps, transient = job.flossing_run
+    run = job.flossing_run
+    steps, transient = run.length, run.transient
     if transient >= steps and f.transient is not None:
         raise ConfigError(f"flossing.transient={transient}: must be less than the {steps} steps of a flossing run")
     if transient >= steps:
         raise ConfigError(f"flossing.steps={steps}: must be more than the {transient} steps that are not counted")
-    if flosses and f.t_ons > steps - transient:
-        counted = steps - transient
-        raise ConfigError(f"flossing.t_ons={f.t_ons}: must be at most {counted}, the counted steps of a run of {steps}")
+    if flosses and f.t_ons > run.counted:
+        raise ConfigError(
+            f"flossing.t_ons={f.t_ons}: must be at most {run.counted}, the counted steps of a run of {steps}"
+        )
 
 
 DERIVED = ("label", "packages")

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from floss.lyapunov.work_counter import Progress
+from floss.lyapunov.work_counter import WorkCounter
 
 _FIRST_BITS = 256
 _AGREEMENT = 1e-10
@@ -35,7 +35,7 @@ def exact_condition(
     times: list[int],
     dims: list[int],
     bits: int | None,
-    progress: Progress,
+    counter: WorkCounter,
 ) -> Float64[Tensor, "times B dims"]:
     """log₁₀ κ₂(T_t Q_m) with so many bits per float, or with as many as it takes; the core of `floss.condition_number`.
 
@@ -45,7 +45,7 @@ def exact_condition(
         times: numbers of steps t, ascending.
         dims: numbers of tangent directions m.
         bits: precision of the product; None for 256, 512, … until two answers agree to 10⁻¹⁰.
-        progress: told of every product.
+        counter: told of every product.
 
     Returns:
         log₁₀ κ₂, on the device of the Jacobians; inf where the rank of T_t Q_m is less than m, found in exact
@@ -59,7 +59,7 @@ def exact_condition(
     result = torch.empty(len(times), D.shape[1], len(dims), dtype=torch.float64)
     for b in range(D.shape[1]):
         basis = None if q is None else q[b].cpu().numpy()
-        answers = _one_network(flint, D[:, b], basis, {(t, m) for t in times for m in dims}, bits, progress)
+        answers = _one_network(flint, D[:, b], basis, {(t, m) for t in times for m in dims}, bits, counter)
         result[:, b] = torch.tensor([[answers[t, m] for m in dims] for t in times], dtype=torch.float64)
     return result.to(jacobians.device)
 
@@ -77,14 +77,14 @@ def _one_network(
     basis: np.ndarray | None,
     wanted: set[tuple[int, int]],
     bits: int | None,
-    progress: Progress,
+    counter: WorkCounter,
 ) -> dict[tuple[int, int], float]:
     """log₁₀ κ₂ of each wanted (t, m)."""
     full_rank = _full_rank(flint, D, basis, wanted)
     answers = dict.fromkeys(wanted, math.inf)
     pending, precision = full_rank, bits or _FIRST_BITS
     while pending:
-        new = _answers(flint, D, basis, pending, precision, progress)
+        new = _answers(flint, D, basis, pending, precision, counter)
         settled = {key for key in pending if bits or abs(new[key] - answers[key]) <= _AGREEMENT}
         answers.update(new)
         pending, precision = pending - settled, 2 * precision
@@ -92,11 +92,11 @@ def _one_network(
 
 
 def _answers(
-    flint: Any, D: np.ndarray, basis: np.ndarray | None, wanted: set[tuple[int, int]], bits: int, progress: Progress
+    flint: Any, D: np.ndarray, basis: np.ndarray | None, wanted: set[tuple[int, int]], bits: int, counter: WorkCounter
 ) -> dict[tuple[int, int], float]:
     """log₁₀ κ₂ of each wanted (t, m), from one product rounded to so many bits."""
     last = max(t for t, _ in wanted)
-    progress.expect(last)
+    counter.expect(last)
     answers = {}
     product = None if basis is None else flint.arb_mat(basis.tolist())
     for t in range(1, last + 1):
@@ -108,7 +108,7 @@ def _answers(
             columns = flint.arb_mat([row[:m] for row in table])
             log2 = _log2_norm(columns) + _log2_norm_of_inverse(flint, columns, bits)
             answers[t, m] = max(log2 * math.log10(2), 0.0)
-        progress.step()
+        counter.step()
     return answers
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from floss.lyapunov.chain import initial_tangent, random_tangent
 from floss.lyapunov.qr import qr
-from floss.lyapunov.work_counter import Progress
+from floss.lyapunov.work_counter import WorkCounter
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
 """A Jacobian whose condition number is larger cannot be told from a singular one, to which rounding gives 0.3/ε or
@@ -102,12 +102,12 @@ def condition_number(
 
     different = sorted(set(times))
     if bits is None:
-        value = _float64(D, q, different, sizes, Progress(callback))
+        value = _float64(D, q, different, sizes, WorkCounter(callback))
     else:
         from floss.lyapunov.arbitrary_precision import exact_condition
 
         value = exact_condition(
-            D, None if whole else q, different, sizes, None if bits == "auto" else bits, Progress(callback)
+            D, None if whole else q, different, sizes, None if bits == "auto" else bits, WorkCounter(callback)
         )
     value = value[[different.index(t) for t in times]].reshape(len(times), *batch, len(sizes))
     return _without_single_axes(value, one_time, one_size)
@@ -193,20 +193,20 @@ def _place(flags: Tensor) -> str:
     return f" at batch index {tuple(flags.nonzero()[0].tolist())}" if flags.ndim else ""
 
 
-def _float64(D: Tensor, q: Tensor, times: list[int], dims: list[int], progress: Progress) -> Tensor:
+def _float64(D: Tensor, q: Tensor, times: list[int], dims: list[int], counter: WorkCounter) -> Tensor:
     """log₁₀ κ₂ [times, B, dims]; D [T, B, n, n], q [B, n, k] orthonormal."""
-    value, spread = _sweep(D, q, times, dims, progress)
+    value, spread = _sweep(D, q, times, dims, counter)
     for j, m in enumerate(dims):
         poor = (spread[..., j] > _BADLY_ORDERED).any(0)
         if poor.any():
             turned = q[poor, :, :m] @ initial_tangent(torch.zeros(1, dtype=torch.int64), m, m)[0].to(q)
-            again, spread_again = _sweep(D[:, poor], turned, times, [m], progress)
+            again, spread_again = _sweep(D[:, poor], turned, times, [m], counter)
             better = spread_again[..., 0] < spread[:, poor, j]
             value[:, poor, j] = torch.where(better, again[..., 0], value[:, poor, j])
     return value
 
 
-def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], progress: Progress) -> tuple[Tensor, Tensor]:
+def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], counter: WorkCounter) -> tuple[Tensor, Tensor]:
     """log₁₀ κ₂ and the condition number of X, [times, B, dims] each; inf and NaN for a singular product."""
     networks, k = q.shape[0], q.shape[-1]
     eye = torch.eye(k, dtype=q.dtype, device=q.device)
@@ -214,7 +214,7 @@ def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], progress: Pr
     alive = torch.ones(networks, k, dtype=torch.bool, device=q.device)
     value, spread = (q.new_empty(len(times), networks, len(dims)) for _ in range(2))
     last = torch.tensor(dims, device=q.device) - 1
-    progress.expect(times[-1])
+    counter.expect(times[-1])
     for t in range(1, times[-1] + 1):
         a = _of_order_one(D[t - 1].double())
         noise = torch.linalg.vector_norm(a.abs() @ q.abs(), dim=-2)
@@ -227,7 +227,7 @@ def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], progress: Pr
             value[i], spread[i] = _condition_of_blocks(scale, rows, dims)
             value[i] = value[i].masked_fill(~alive[:, last], math.inf)
             spread[i] = spread[i].masked_fill(~alive[:, last], math.nan)
-        progress.step()
+        counter.step()
     return value, spread
 
 

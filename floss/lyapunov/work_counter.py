@@ -1,9 +1,9 @@
-"""Progress of long computations, for a callback."""
+"""How much of a long computation is done, for a callback."""
 
 from collections.abc import Callable
 
 
-class Progress:
+class WorkCounter:
     """Counts units of work for a callback(done, total); the total may grow on the way."""
 
     def __init__(self, callback: Callable[[int, int], object] | None) -> None:

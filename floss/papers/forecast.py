@@ -9,7 +9,8 @@ import torch
 from tqdm import tqdm
 
 from floss.analysis.condition import measure_conditions
-from floss.analysis.networks import Flossing, networks_of
+from floss.analysis.flossing import FlossingEpisode
+from floss.analysis.networks import networks_of
 from floss.analysis.progress import AnalysisBar
 from floss.analysis.spectrum import measure_spectra
 from floss.jobs.analysis import AnalysisJob, ConditionJob, SpectrumJob
@@ -44,9 +45,9 @@ def _groups(job: AnalysisJob, states: int, parts: float, measure_part: Callable[
     networks = networks_of(job, device_of(job.device), states=states)
     variants, flossing = 0, 0.0
     if job.flossing.epochs:
-        episode = Flossing(networks, job)
+        episode = FlossingEpisode(networks, job.flossing)
         variants = len(episode.networks) // len(networks)
-        flossing = _timed(lambda: episode.run_epoch()) * job.flossing.epochs
+        flossing = _timed(episode.advance) * job.flossing.epochs
     with torch.no_grad():
         return flossing + (1 + variants) * _timed(measure_part) * parts
 

@@ -4,8 +4,8 @@ import torch
 
 from floss.jobs.train import TrainJob
 from floss.sweep.stacking import Stack
-from floss.training.engines.torch_engine import TorchEngine
-from floss.training.ensemble import Network, Protocol
+from floss.training.engine import Engine
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 _THREADS = torch.get_num_threads()
@@ -14,7 +14,7 @@ _THREADS = torch.get_num_threads()
 
 def network_of(job: TrainJob) -> Network:
     """What may differ between the networks of an ensemble, of a job of one network."""
-    steps, transient = job.flossing_run
+    run = job.flossing_run
     return Network(
         seed=job.seed,
         d=job.d,
@@ -22,8 +22,8 @@ def network_of(job: TrainJob) -> Network:
         episodes=job.flossing.episodes(job.train.epochs),
         k=job.flossing.k,
         target=job.flossing.target,
-        flossing_steps=steps,
-        flossing_transient=transient,
+        flossing_steps=run.length,
+        flossing_transient=run.transient,
     )
 
 
@@ -51,15 +51,9 @@ def protocol_of(job: TrainJob) -> Protocol:
     )
 
 
-def training_of(stack: Stack, device: str, engine: type[TorchEngine]) -> Training:
+def training_of(stack: Stack, device: str, engine: type[Engine]) -> Training:
     """The networks of a stack before the first epoch."""
     first = next(iter(stack.networks.values()))
     torch.set_num_threads(min(_THREADS, max(1, len(stack.networks) // engine.networks_per_thread)))
-    return Training(
-        list(map(network_of, stack.networks.values())),
-        protocol_of(first),
-        device,
-        engine=engine,
-        diagnostics=first.diagnostics,
-        every=first.train.log_every,
-    )
+    ensemble = Ensemble(list(map(network_of, stack.networks.values())), protocol_of(first), device)
+    return Training(ensemble, engine, diagnostics=first.diagnostics, every=first.train.log_every)

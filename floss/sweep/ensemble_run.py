@@ -18,7 +18,8 @@ from floss.sweep.records import config_text
 from floss.sweep.rows import Rows, is_logged
 from floss.sweep.stacking import flossing_work
 from floss.sweep.store import Lease
-from floss.training.training import Tick, Training
+from floss.training.ticks import FlossingTick, Tick
+from floss.training.training import Training
 
 
 def compute(lease: Lease, interrupt: Interrupt, label: str = "", bar: Callable[..., Any] = tqdm) -> None:
@@ -69,7 +70,7 @@ class _EnsembleRun:
             for tick in self.training.run():
                 now = time.perf_counter()
                 self.seconds += now - clock
-                self.floss_seconds += (now - clock) * (tick.phase == "floss")
+                self.floss_seconds += (now - clock) * isinstance(tick, FlossingTick)
                 clock = now
                 self.show(tick, bar, label)
                 if is_logged(tick, self.job):
@@ -86,23 +87,25 @@ class _EnsembleRun:
 
     def progress_bar(self, make_bar: Callable[..., Any]) -> "tqdm[Any]":
         """A bar over training and flossing epochs, silent where the output is not a terminal."""
-        t = self.training
-        episodes, each = t.episodes, t.protocol.flossing_epochs
+        t, protocol = self.training, self.training.ensemble.protocol
+        episodes, each = t.ensemble.episodes, protocol.flossing_epochs
         done = t.epoch + t.flossing_epoch + each * sum(e < t.epoch for e in episodes)
-        total = t.protocol.epochs + each * len(episodes)
+        total = protocol.epochs + each * len(episodes)
         return make_bar(total=total, initial=done, unit="epoch", disable=None, dynamic_ncols=True)
 
     def show(self, tick: Tick, bar: "tqdm[Any]", label: str) -> None:
         """Tell the bar what is going on, and how well at the logged epochs."""
-        t = self.training
-        floss = tick.phase == "floss"
-        doing = f"flossing episode {t.episodes.index(t.epoch) + 1} of {len(t.episodes)}" if floss else "training"
+        if isinstance(tick, FlossingTick):
+            episodes = self.training.ensemble.episodes
+            doing = f"flossing episode {episodes.index(self.training.epoch) + 1} of {len(episodes)}"
+            name, measured = "λ₁", tick.lambda_1
+        else:
+            doing = "training"
+            name, measured = ("loss", tick.loss) if tick.accuracy is None else ("accuracy", tick.accuracy)
         if doing != self.doing:
             self.doing = doing
             bar.set_description_str(f"{label}{self.job.task.name}, {doing}")
-        measured = tick.lambda_1 if floss else tick.loss if tick.accuracy is None else tick.accuracy
-        if is_logged(tick, self.job) and measured is not None and len(measured):
-            name = "λ₁" if floss else "loss" if tick.accuracy is None else "accuracy"
+        if is_logged(tick, self.job) and len(measured):
             bar.set_postfix_str(f"mean {name} {float(measured.mean()):.3g}", refresh=False)
 
     def checkpoint(self) -> None:
@@ -145,7 +148,7 @@ class _EnsembleRun:
                 "floss_seconds": round(flossing[i], 3),
                 "status": "diverged" if at >= 0 else "done",
             }
-            for i, (network_id, at) in enumerate(zip(ids, self.training.diverged_at.tolist(), strict=True))
+            for i, (network_id, at) in enumerate(zip(ids, self.training.ensemble.diverged_at.tolist(), strict=True))
         }
         self.lease.write_summary(results, self.rows.by_network())
         Trained.of(ids, self.training.state()).save(self.folder / "checkpoint.pt")

@@ -1,6 +1,5 @@
 """`floss plan`: the networks that a command would compute, in which ensembles, and about how long that takes here."""
 
-import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -86,15 +85,16 @@ class Rates:
         # The networks that are flossed first: they tell both rates.
         ordered = sorted(stack.networks.items(), key=lambda item: -item[1].flossing_epochs)
         few = Stack(dict(ordered[:_PROBED]))
-        gc.collect()  # the ensemble before, which refers to itself
         training, networks = training_of(few, device, engine), list(few.networks.values())
         train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, networks))
         flossed = [i for i, network in enumerate(networks) if network.flossing_epochs]
         if not flossed:
             return train, 0.0
-        same = [i for i in flossed if training.runs[i].tolist() == training.runs[flossed[0]].tolist()]
-        index = torch.tensor(same, device=device)
-        floss = _timed(lambda: training.engine.floss(index, torch.zeros_like(index), 1, epoch=0))
+        run = networks[flossed[0]].flossing_run
+        same = [i for i in flossed if networks[i].flossing_run == run]
+        selection = training.ensemble.flossed.select(torch.tensor(same, device=device), run)
+        life = torch.zeros_like(selection.index)
+        floss = _timed(lambda: training.engine.floss(selection, life, 1, epoch=0))
         return train, floss / sum(flossing_work(networks[i]) for i in same)
 
 

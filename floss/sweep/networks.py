@@ -31,7 +31,8 @@ def network_ids(job: TrainJob) -> list[str]:
         for name in ("epochs", "steps", "transient", "target", "lr"):
             del flossing[name]
     else:
-        flossing["steps"], flossing["transient"] = job.flossing_run
+        run = job.flossing_run
+        flossing["steps"], flossing["transient"] = run.length, run.transient
     ids = []
     for seed in range(job.seed, job.seed + job.seeds):
         text = json.dumps({**values, "seed": seed}, sort_keys=True)

@@ -12,8 +12,8 @@ from floss.runtime.free_memory import free_memory
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
+from floss.training.engine import Engine
 from floss.training.engines import BuildError, find
-from floss.training.engines.torch_engine import TorchEngine
 
 _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (docs/speed.md), but only done together."""
@@ -70,7 +70,7 @@ def stacks_of(
     )
 
 
-def place_of(job: TrainJob) -> tuple[str, type[TorchEngine]]:
+def place_of(job: TrainJob) -> tuple[str, type[Engine]]:
     """The device and the engine that a job's networks are computed with.
 
     Raises:

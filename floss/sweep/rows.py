@@ -9,7 +9,7 @@ from floss.runtime.files import csv_text
 from floss.sweep.columns import METRICS, identity
 from floss.sweep.networks import NetworkJobs
 from floss.training.diagnostics import DIAGNOSTICS
-from floss.training.training import Tick
+from floss.training.ticks import FlossingTick, Tick, TrainingTick
 
 
 class Rows:
@@ -27,17 +27,26 @@ class Rows:
 
     def add(self, tick: Tick) -> None:
         """One row for each network that took part in a tick."""
+        if isinstance(tick, TrainingTick):
+            self._add_training(tick)
+        else:
+            self._add_flossing(tick)
+
+    def _add_training(self, tick: TrainingTick) -> None:
         diagnostics = tick.diagnostics or {}
-        lambda_1 = diagnostics.get("lambda_1") if tick.lambda_1 is None else tick.lambda_1
-        columns = [_values(values, tick) for values in (tick.loss, tick.accuracy, lambda_1)]
-        columns += [_values(diagnostics.get(column), tick) for column in self._further]
-        for network, epoch, loss, accuracy, exponent, *further in zip(
-            tick.networks.tolist(), tick.epoch.tolist(), *columns, strict=True
-        ):
-            floss = tick.phase == "floss"
-            measurements = (None, None, exponent, loss) if floss else (loss, accuracy, exponent, None)
-            row = [*self._identity[network], epoch, tick.phase, *measurements, *further, self.ids[network]]
-            self.texts[network] += csv_text((), [row], header=False)
+        names = ("lambda_1", *self._further)
+        columns = [_values(column, tick) for column in (tick.loss, tick.accuracy, *map(diagnostics.get, names))]
+        for network, loss, accuracy, exponent, *further in zip(tick.networks.tolist(), *columns, strict=True):
+            self._append(network, tick.epoch, "train", (loss, accuracy, exponent, None, *further))
+
+    def _add_flossing(self, tick: FlossingTick) -> None:
+        columns = [column.tolist() for column in (tick.networks, tick.life, tick.loss, tick.lambda_1)]
+        for network, epoch, loss, exponent in zip(*columns, strict=True):
+            self._append(network, epoch, "floss", (None, None, exponent, loss, *[None] * len(self._further)))
+
+    def _append(self, network: int, epoch: int, phase: str, measurements: Sequence[float | None]) -> None:
+        row = [*self._identity[network], epoch, phase, *measurements, self.ids[network]]
+        self.texts[network] += csv_text((), [row], header=False)
 
     def metrics(self) -> str:
         """Content of metrics.csv: the rows so far, network by network."""
@@ -48,11 +57,14 @@ class Rows:
         return {network_id: self.header + text for network_id, text in zip(self.ids, self.texts, strict=True)}
 
 
-def _values(column: torch.Tensor | None, tick: Tick) -> Sequence[float | None]:
+def _values(column: torch.Tensor | None, tick: TrainingTick) -> Sequence[float | None]:
     return [None] * len(tick.networks) if column is None else column.tolist()
 
 
 def is_logged(tick: Tick, job: TrainJob) -> bool:
-    """Whether a tick has rows: those of every `train.log_every`-th epoch and of the last one of its phase."""
-    last = (job.flossing.epochs if tick.phase == "floss" else job.train.epochs) - 1
-    return tick.within % job.train.log_every == 0 or tick.within == last
+    """Whether a tick has rows: those of every `train.log_every`-th epoch and of the last one of its loop."""
+    if isinstance(tick, TrainingTick):
+        epoch, epochs = tick.epoch, job.train.epochs
+    else:
+        epoch, epochs = tick.within, job.flossing.epochs
+    return epoch % job.train.log_every == 0 or epoch == epochs - 1

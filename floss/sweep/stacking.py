@@ -40,7 +40,7 @@ def training_work(network: TrainJob) -> float:
 
 def flossing_work(network: TrainJob) -> float:
     """Floating-point operations of one flossing epoch of one network; in other architectures a measure of it."""
-    return flossing_flop(network.flossing_run[0], network.arch.n, network.flossing.k)
+    return flossing_flop(network.flossing_run.length, network.arch.n, network.flossing.k)
 
 
 def work(network: TrainJob) -> float:
@@ -66,7 +66,7 @@ def network_bytes(network: TrainJob, *, native: bool) -> float:
     k = network.flossing.k if network.flossing_epochs else 1
     numbers = 20.0 * (matrices * n * n + batch * size + size * k)
     if not native:
-        numbers += train * network.train.steps * batch * n + floss * network.flossing_run[0] * size * k
+        numbers += train * network.train.steps * batch * n + floss * network.flossing_run.length * size * k
     return numbers * (8 if network.dtype == "float64" else 4)
 
 

@@ -9,7 +9,7 @@ from floss.tasks.task import Task, delayed
 class Copy(Task):
     """Appendix H.1 of the paper."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
+    def sample_inputs(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.uniform(seeds, stream, count, epoch=epoch, dtype=dtype)
 
     def combine(self, x, d) -> Tensor:

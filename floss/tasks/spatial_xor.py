@@ -10,7 +10,7 @@ from floss.tasks.task import Task, delayed
 class SpatialXor(Task):
     """Section 5 of the paper, Fig 4B and D."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
+    def sample_inputs(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.bits(seeds, stream, count, epoch=epoch, dtype=dtype)
 
     def combine(self, x, d) -> Tensor:

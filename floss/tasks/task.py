@@ -25,7 +25,7 @@ class Task(ABC):
     """Cross-entropy and accuracy if true; mean squared error, and no accuracy, if false."""
 
     @abstractmethod
-    def draw(
+    def sample_inputs(
         self, seeds: Int64[Tensor, "R"], stream: Stream, epoch: int | Int64[Tensor, "R"], count: int, dtype: torch.dtype
     ) -> Float[Tensor, "R {count}"]:
         """`count` independent input numbers per network."""
@@ -45,7 +45,7 @@ class Task(ABC):
         dtype: torch.dtype = torch.float32,
     ) -> Float[Tensor, "R {steps} {batch} S"]:
         """Inputs of one epoch, a pure function of (seed, stream, epoch)."""
-        numbers = self.draw(seeds, stream, epoch, steps * batch * self.inputs, dtype)
+        numbers = self.sample_inputs(seeds, stream, epoch, steps * batch * self.inputs, dtype)
         return numbers.reshape(len(seeds), steps, batch, self.inputs)
 
     def loss(

@@ -9,7 +9,7 @@ from floss.tasks.task import Task, delayed
 class Xor(Task):
     """Section 5 and Table 2 of the paper."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
+    def sample_inputs(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.bits(seeds, stream, count, epoch=epoch, dtype=dtype)
 
     def combine(self, x, d) -> Tensor:

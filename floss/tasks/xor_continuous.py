@@ -9,7 +9,7 @@ from floss.tasks.xor import Xor
 class XorContinuous(Xor):
     """Eq. 20 of the paper: for bits, |a - b| is the exclusive or."""
 
-    def draw(self, seeds, stream, epoch, count, dtype) -> Tensor:
+    def sample_inputs(self, seeds, stream, epoch, count, dtype) -> Tensor:
         return random.uniform(seeds, stream, count, epoch=epoch, dtype=dtype)
 
 

@@ -40,9 +40,9 @@ class Adam:
         for name, g in gradient.items():
             old = [each[name] if everyone else each[name][index] for each in (parameters, self.mean, self.square)]
             p, mean, square = old
-            own = (-1,) + (1,) * (g.ndim - 1)
-            rate = (self.lr / (1.0 - 0.9**t)).to(g.dtype).reshape(own)
-            correction = (1.0 - 0.999**t).rsqrt().to(g.dtype).reshape(own)
+            per_network = (-1,) + (1,) * (g.ndim - 1)
+            rate = (self.lr / (1.0 - 0.9**t)).to(g.dtype).reshape(per_network)
+            correction = (1.0 - 0.999**t).rsqrt().to(g.dtype).reshape(per_network)
             m = mean.lerp(g, 0.1)
             v = (square * 0.999).addcmul_(g, g, value=0.001)
             change = m / v.sqrt().mul_(correction).add_(1e-8)

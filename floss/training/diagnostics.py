@@ -30,7 +30,7 @@ EXPONENTS = 10
 
 
 def diagnose(
-    which: Collection[str],
+    names: Collection[str],
     cell: Cell,
     task: Task,
     parameters: Parameters,
@@ -44,7 +44,7 @@ def diagnose(
     """The columns of some diagnostics, for each network.
 
     Args:
-        which: names from `DIAGNOSTICS`.
+        names: from `DIAGNOSTICS`.
         cell: the architecture.
         task: the task.
         parameters: of the networks, stacked; finite.
@@ -58,19 +58,19 @@ def diagnose(
         One tensor [R] for each column; a column that a small network does not have (σ₂₀ of a 10×10 matrix) is left out.
     """
     columns: dict[str, Tensor] = {}
-    if "grad_h0" in which:
+    if "grad_h0" in names:
         columns["grad_norm_h0"] = last_step_gradient_norm(cell, task, parameters, x, d, workspace=workspace)
-    if "svd" in which:
+    if "svd" in names:
         values = torch.linalg.svdvals(gradient["W"])
         columns |= {f"sv_{i}": values[:, i - 1] for i in (1, 20, 40) if i <= values.shape[-1]}
         columns["effective_rank"] = effective_rank(values)
-    if "lyapunov" in which:
+    if "lyapunov" in names:
         steps = x.shape[1]
         chain = Chain(parameters["h0"][:, 0], q0, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
         with torch.no_grad():
             exponents = run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
         columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (1, EXPONENTS) if i <= exponents.shape[-1]}
-    if "overlap" in which:
+    if "overlap" in names:
         columns["clv_overlap"] = covariant_overlap(cell, task, parameters, x, d, q0[..., :1])
     return columns
 

@@ -3,6 +3,7 @@
 What must agree is in `Protocol`, what may differ in `Network`.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,12 @@ from torch import Tensor
 
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
-from floss.tasks import TASKS
+from floss.random import Stream
+from floss.tasks import TASKS, Task
 from floss.training.adam import Adam
-from floss.training.schedule import flossing_run
+from floss.training.flossed_networks import FlossedNetworks
+from floss.training.schedule import FlossingRun
+from floss.training.state import named_tensors
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,15 @@ class Network:
     """Number of flossed exponents."""
     target: float = 0.0
     """Wanted value of the flossed exponents, nats per step."""
-    flossing_steps: int = 55
-    """T_f, length of one flossing run."""
+    flossing_steps: int | None = None
+    """T_f, length of one flossing run; None: that of the reference protocol for the delay."""
     flossing_transient: int | None = None
-    """Steps of a flossing run that are not counted; None: 10 + ⌈T_f / 10⌉."""
+    """Steps of a flossing run that are not counted; None: those of the reference protocol."""
 
     @property
-    def flossing_run(self) -> tuple[int, int]:
-        """Length of one flossing run, and how many of its steps are not counted."""
-        return flossing_run(self.d, self.flossing_steps, self.flossing_transient)
+    def flossing_run(self) -> FlossingRun:
+        """The run along which the network is flossed."""
+        return FlossingRun.for_delay(self.d, self.flossing_steps, self.flossing_transient)
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,7 @@ class Ensemble:
         def per_network(name: str, dtype: torch.dtype = torch.int64) -> Tensor:
             return torch.tensor([getattr(network, name) for network in networks], dtype=dtype, device=device)
 
-        self.seeds, self.d, self.k = per_network("seed"), per_network("d"), per_network("k")
-        self.target = per_network("target", protocol.dtype)
-        self.runs = per_network("flossing_run")
-        """Length of each network's flossing runs, and how many of their steps are not counted, [R, 2]."""
+        self.seeds, self.d = per_network("seed"), per_network("d")
         never = protocol.epochs
         most = max(len(network.episodes) for network in networks)
         starts = [[*network.episodes, *[never] * (most - len(network.episodes))] for network in networks]
@@ -100,13 +101,24 @@ class Ensemble:
             relaxation=protocol.relaxation,
             dtype=protocol.dtype,
         )
-        size, columns = self.cell.state_size(protocol.n), max((n.k for n in networks if n.episodes), default=1)
-        # All columns are drawn, so that no bit of the first ones depends on how many the neighbours need.
-        self.q0 = initial_tangent(self.seeds, size, size, protocol.dtype)[:, :, :columns].contiguous()
         self.task_adam = Adam(self.parameters, protocol.lr)
-        self.flossing_adam = Adam({name: self.parameters[name] for name in self.cell.flossed}, protocol.flossing_lr)
         self.diverged_at = torch.full_like(self.seeds, -1)
         """Training epoch at which a network stopped being finite; -1 while it is."""
+        size, columns = self.cell.state_size(protocol.n), max((n.k for n in networks if n.episodes), default=1)
+        self.flossed = FlossedNetworks(
+            self.cell,
+            self.parameters,
+            self.seeds,
+            k=per_network("k"),
+            target=per_network("target", protocol.dtype),
+            runs=[network.flossing_run for network in networks],
+            # All columns are drawn, so that no bit of the first ones depends on how many the neighbours need.
+            q0=initial_tangent(self.seeds, size, size, protocol.dtype)[:, :, :columns].contiguous(),
+            t_ons=protocol.t_ons,
+            lr=protocol.flossing_lr,
+            sample_inputs=functools.partial(_flossing_inputs, self.task, protocol.dtype),
+            diverged_at=self.diverged_at,
+        )
 
     @property
     def alive(self) -> Bool[Tensor, "R"]:
@@ -120,9 +132,10 @@ class Ensemble:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, by name."""
-        return {
-            **{f"parameters.{name}": p for name, p in self.parameters.items()},
-            **{f"task_adam.{name}": p for name, p in self.task_adam.state().items()},
-            **{f"flossing_adam.{name}": p for name, p in self.flossing_adam.state().items()},
-            "diverged_at": self.diverged_at,
-        }
+        adams = {"task_adam": self.task_adam, "flossing_adam": self.flossed.adam}
+        return named_tensors(self.parameters, self.diverged_at, **adams)
+
+
+def _flossing_inputs(task: Task, dtype: torch.dtype, seeds: Tensor, life: Tensor, steps: int) -> Tensor:
+    """Those of the task, one sequence for each network."""
+    return task.sample(seeds, Stream.FLOSSING, life, steps=steps, batch=1, dtype=dtype)[:, :, 0]

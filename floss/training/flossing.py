@@ -1,4 +1,6 @@
-"""Gradient flossing: the loss on the exponents (Eq. 4), and one flossing epoch of an ensemble."""
+"""Gradient flossing: the loss on the exponents (Eq. 4), and its gradient for each network of an ensemble."""
+
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -8,7 +10,7 @@ from floss.lyapunov.chain import Chain
 from floss.lyapunov.iteration import run_exponents
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.networks import Cell, Parameters
-from floss.training.adam import Adam
+from floss.training.schedule import FlossingRun
 
 
 def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
@@ -27,18 +29,32 @@ def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor =
     return ((exponents - target) ** 2).mean(-1)
 
 
+@dataclass(frozen=True)
+class FlossingObjective:
+    """What stacked networks are flossed towards, and along which run: what no epoch changes."""
+
+    q0: Float[Tensor, "m N k"]
+    """Initial tangent vectors; as many columns as the largest k."""
+    k: Int64[Tensor, "m"]
+    """Number of exponents that each network flosses."""
+    target: Float[Tensor, "m"]
+    """Wanted value of each network's exponents, nats per step."""
+    run: FlossingRun
+    t_ons: int
+    """Orthonormalisation interval in steps."""
+
+    def select(self, rows: Int64[Tensor, "n"]) -> "FlossingObjective":
+        """That of some of the networks."""
+        return replace(self, q0=self.q0[rows], k=self.k[rows], target=self.target[rows])
+
+
 def flossing_gradient(
     cell: Cell,
     parameters: Parameters,
-    inputs: Float[Tensor, "R T S"],
-    q0: Float[Tensor, "R N k"],
-    *,
-    k: Int64[Tensor, "R"],
-    target: Float[Tensor, "R"],
-    t_ons: int,
-    transient: int,
+    inputs: Float[Tensor, "m T S"],
+    objective: FlossingObjective,
     orthonormaliser: Orthonormaliser = orthonormalise,
-) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
+) -> tuple[Float[Tensor, "m"], Float[Tensor, "m k"], Parameters]:
     """Flossing loss, exponents and gradient of one flossing epoch, for each network of an ensemble.
 
     A trajectory starts from the first column of h0. Each network flosses its first k exponents. Those lost to rank
@@ -48,86 +64,23 @@ def flossing_gradient(
         cell: the architecture.
         parameters: of the networks, stacked.
         inputs: x[1], …, x[T_f] of each network.
-        q0: initial tangent vectors; as many columns as the largest k.
-        k: number of exponents that each network flosses.
-        target: wanted value of each network's exponents, nats per step.
-        t_ons: orthonormalisation interval in steps.
-        transient: steps of the run that are not counted.
+        objective: of the networks.
         orthonormaliser: of the tangent vectors.
 
     Returns:
         The loss of each network (mean over its k exponents), its exponents in the order of Q's columns, and the
         gradient of the parameters that the cell flosses.
     """
+    q0, k, target = objective.q0, objective.k, objective.target
     flossed = {name: parameters[name].detach().requires_grad_() for name in cell.flossed}
     x, h0 = inputs.transpose(0, 1), parameters["h0"][:, 0]
-    exponents = run_exponents(
-        cell.step({**parameters, **flossed}), Chain(h0, q0, x, len(x), t_ons, transient, orthonormaliser)
-    )
-    counts = torch.arange(q0.shape[-1], device=k.device) < k[:, None]
-    movable = counts & (exponents != -torch.inf)
+    chain = Chain(h0, q0, x, len(x), objective.t_ons, objective.run.transient, orthonormaliser)
+    exponents = run_exponents(cell.step({**parameters, **flossed}), chain)
+    flossed_columns = torch.arange(q0.shape[-1], device=k.device) < k[:, None]
+    movable = flossed_columns & (exponents != -torch.inf)
     loss = torch.where(movable, exponents - target[:, None], 0.0).square().sum(-1) / k
     gradient = torch.autograd.grad(loss.sum(), list(flossed.values()), materialize_grads=True)
     return loss.detach(), exponents.detach(), dict(zip(flossed, gradient, strict=True))
-
-
-def flossing_step(
-    cell: Cell,
-    parameters: Parameters,
-    adam: Adam,
-    inputs: Float[Tensor, "m T S"],
-    q0: Float[Tensor, "m N k"],
-    *,
-    index: Int64[Tensor, "m"],
-    alive: Bool[Tensor, "m"],
-    k: Int64[Tensor, "m"],
-    target: Float[Tensor, "m"],
-    t_ons: int,
-    transient: int,
-    orthonormaliser: Orthonormaliser = orthonormalise,
-) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m k"]]:
-    """One flossing epoch of the networks `index` of an ensemble: their gradient, and the step of Adam, in place.
-
-    Networks that are not `alive`, or whose loss or gradient is not finite, stay as they are, bit for bit.
-
-    Args:
-        cell: the architecture.
-        parameters: of all networks of the ensemble, stacked; changed in place.
-        adam: the optimizer of flossing, of all networks.
-        inputs: x[1], …, x[T_f] of the networks `index`, as are all that follow.
-        q0: initial tangent vectors.
-        index: rows of the ensemble, ascending.
-        alive: which of them may take the step.
-        k: number of exponents that each flosses.
-        target: wanted value of each network's exponents, nats per step.
-        t_ons: orthonormalisation interval in steps.
-        transient: steps of the run that are not counted.
-        orthonormaliser: of the tangent vectors; the networks at which it fails stay as they are as well.
-
-    Returns:
-        Which networks took the step; the loss and, in descending order, the flossed exponents of each before the step
-        (NaN beyond a network's own k).
-    """
-    everyone = len(index) == len(parameters["h0"])
-    rows = slice(None) if everyone else index
-    loss, exponents, gradient = flossing_gradient(
-        cell,
-        {name: value[rows] for name, value in parameters.items()},
-        inputs,
-        q0,
-        k=k,
-        target=target,
-        t_ons=t_ons,
-        transient=transient,
-        orthonormaliser=orthonormaliser,
-    )
-    active = alive & finite_networks(loss, gradient)
-    if orthonormaliser.failed is not None:
-        active &= ~orthonormaliser.failed
-    adam.step(parameters, gradient, active, index)
-    own = torch.arange(exponents.shape[-1], device=k.device) < k[:, None]
-    ordered = torch.where(own, exponents, -torch.inf).sort(-1, descending=True).values
-    return active, loss, torch.where(own, ordered, torch.nan)
 
 
 def finite_networks(loss: Float[Tensor, "R"], gradient: Parameters) -> Bool[Tensor, "R"]:

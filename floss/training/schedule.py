@@ -1,6 +1,7 @@
 """When flossing happens, and for how long: the arithmetic of schedules."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 def episode_starts(at: Sequence[int], every: int | None, epochs: int) -> tuple[int, ...]:
@@ -19,7 +20,26 @@ def flossing_steps(d: int) -> int:
     return max(55, d + 20)
 
 
-def flossing_run(d: int, steps: int | None = None, transient: int | None = None) -> tuple[int, int]:
-    """Length T_f of one flossing run for delay d, and how many of its steps are not counted; None: the default."""
-    steps = flossing_steps(d) if steps is None else steps
-    return steps, transient_steps(steps) if transient is None else transient
+@dataclass(frozen=True, order=True)
+class FlossingRun:
+    """The run along which the exponents of one flossing epoch are measured, in steps."""
+
+    length: int
+    """T_f, all of its steps."""
+    transient: int
+    """Its first steps, which are not counted."""
+
+    @classmethod
+    def of_length(cls, length: int, transient: int | None = None) -> "FlossingRun":
+        """A run of T_f steps; without `transient` that of the reference protocol."""
+        return cls(length, transient_steps(length) if transient is None else transient)
+
+    @classmethod
+    def for_delay(cls, d: int, length: int | None = None, transient: int | None = None) -> "FlossingRun":
+        """The run of a network with delay d; what is None is that of the reference protocol."""
+        return cls.of_length(flossing_steps(d) if length is None else length, transient)
+
+    @property
+    def counted(self) -> int:
+        """Steps that are counted."""
+        return self.length - self.transient

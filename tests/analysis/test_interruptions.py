@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from analysis.analyses import COMMANDS, TINY, contents, done, touch_picture
 from command import analysis, files, inside, start, without_pictures
-from torch import Tensor
 
 from floss.analysis import run
-from floss.analysis.networks import Flossing
+from floss.analysis.flossing import FlossingEpisode
 from floss.analysis.progress import AnalysisBar, WatchedStep
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.training.ticks import FlossingTick
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, place: type, method: str, count: in
 @pytest.mark.parametrize(
     ("command", "place", "method", "count", "number", "status"),
     [
-        ("spectrum", Flossing, "run_epoch", 1, signal.SIGINT, 130),
-        ("condition", Flossing, "run_epoch", 3, signal.SIGTERM, 143),
-        ("spectrum", Flossing, "run_epoch", 4, signal.SIGINT, 130),
+        ("spectrum", FlossingEpisode, "advance", 1, signal.SIGINT, 130),
+        ("condition", FlossingEpisode, "advance", 3, signal.SIGTERM, 143),
+        ("spectrum", FlossingEpisode, "advance", 4, signal.SIGINT, 130),
         ("spectrum", WatchedStep, "advance", 10, signal.SIGINT, 130),  # while the networks before flossing are measured
         ("spectrum", WatchedStep, "advance", 45, signal.SIGTERM, 143),
         ("condition", WatchedStep, "advance", 45, signal.SIGINT, 130),
@@ -61,10 +61,10 @@ def test_stopped_by_a_signal(tmp_path, monkeypatch, undisturbed, command, place,
     folder = tmp_path / "results" / name
     assert set(files(folder)) <= {"config.yaml", "environment.json", "flossing.csv"}
     epoch = load_checkpoint(folder / "checkpoint.pt")["flossing"]["epoch"]
-    assert epoch == (count if place is Flossing else 4)
+    assert epoch == (count if place is FlossingEpisode else 4)
     again = []
-    original = Flossing.run_epoch
-    monkeypatch.setattr(Flossing, "run_epoch", lambda self: again.append(self.epoch) or original(self))
+    original = FlossingEpisode.advance
+    monkeypatch.setattr(FlossingEpisode, "advance", lambda self: again.append(self.epoch) or original(self))
     assert contents(done(tmp_path, command, "seeds=2")) == contents(undisturbed[command])
     assert again == list(range(epoch, 4))
 
@@ -72,7 +72,7 @@ def test_stopped_by_a_signal(tmp_path, monkeypatch, undisturbed, command, place,
 def test_stopped_at_every_epoch_in_turn(tmp_path, monkeypatch, undisturbed):
     for _ in range(4):
         with monkeypatch.context() as patch:
-            stop_at(patch, Flossing, "run_epoch", 1, signal.SIGTERM)
+            stop_at(patch, FlossingEpisode, "advance", 1, signal.SIGTERM)
             assert inside(tmp_path, "spectrum", *TINY["spectrum"], "seeds=2").returncode == 143
     assert contents(done(tmp_path, "spectrum", "seeds=2")) == contents(undisturbed["spectrum"])
 
@@ -95,16 +95,16 @@ def test_killed_between_two_checkpoints(tmp_path, monkeypatch, undisturbed):
     class Killed(BaseException):
         pass
 
-    original = Flossing.run_epoch
+    original = FlossingEpisode.advance
 
-    def run_epoch(self: Flossing) -> tuple[Tensor, Tensor, Tensor]:
+    def advance(self: FlossingEpisode) -> FlossingTick:
         if self.epoch == 3:
             raise Killed
         return original(self)
 
     monkeypatch.setattr(run, "_CHECKPOINT_EVERY", 2)
     with monkeypatch.context() as patch:
-        patch.setattr(Flossing, "run_epoch", run_epoch)
+        patch.setattr(FlossingEpisode, "advance", advance)
         with pytest.raises(Killed):
             inside(tmp_path, "spectrum", *TINY["spectrum"], "seeds=2")
     assert load_checkpoint(next(tmp_path.glob("results/*/checkpoint.pt")))["flossing"]["epoch"] == 2
@@ -135,7 +135,7 @@ def a_number(path: Path) -> None:
 @pytest.mark.parametrize("damage", [cut, half, without_rows, a_number])
 def test_a_damaged_checkpoint_of_an_analysis_is_not_used(tmp_path, monkeypatch, undisturbed, damage):
     with monkeypatch.context() as patch:
-        stop_at(patch, Flossing, "run_epoch", 2, signal.SIGTERM)
+        stop_at(patch, FlossingEpisode, "advance", 2, signal.SIGTERM)
         inside(tmp_path, "spectrum", *TINY["spectrum"], "seeds=2")
     damage(next(tmp_path.glob("results/*/checkpoint.pt")))
     said = inside(tmp_path, "spectrum", *TINY["spectrum"], "seeds=2")

@@ -5,10 +5,10 @@ import math
 import pytest
 from analysis.analyses import COLUMNS, COMMANDS, MANY, TABLES, TINY, Twin, done, near, numbers, pick
 from command import inside, rows
-from torch import Tensor
 
-from floss.analysis.networks import Flossing
+from floss.analysis.flossing import FlossingEpisode
 from floss.lyapunov.condition import condition_number
+from floss.training.ticks import FlossingTick
 
 # --- values ---------------------------------------------------------------------------------------------------------
 
@@ -119,14 +119,14 @@ def test_a_network_that_stops_being_finite_disturbs_no_other(tmp_path, monkeypat
     (tmp_path / "all").mkdir()
     (tmp_path / "one").mkdir()
     wanted = done(tmp_path / "all", "spectrum", "seeds=3")
-    original = Flossing.run_epoch
+    original = FlossingEpisode.advance
 
-    def run_epoch(self: Flossing) -> tuple[Tensor, Tensor, Tensor]:
+    def advance(self: FlossingEpisode) -> FlossingTick:
         if self.epoch == 2:
             self.networks.parameters["W"][1] = math.nan
         return original(self)
 
-    monkeypatch.setattr(Flossing, "run_epoch", run_epoch)
+    monkeypatch.setattr(FlossingEpisode, "advance", advance)
     said = inside(tmp_path / "one", "spectrum", *TINY["spectrum"], "seeds=3")
     assert (said.returncode, said.stderr) == (0, "floss: 1 of 3 networks stopped being finite in flossing\n")
     found = tmp_path / "one" / "results" / wanted.name

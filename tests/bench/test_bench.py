@@ -132,7 +132,7 @@ def test_jax_that_computes_something_else_is_refused(monkeypatch, tmp_path, loop
 @pytest.mark.parametrize("networks", [1, 2, 3])
 def test_epochs_of_jax_take_the_first_steps_of_adam(networks):
     """Which are as long as the learning rate in each coordinate whose gradient is not tiny."""
-    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, networks), "cpu").parameters
+    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, networks), "cpu").ensemble.parameters
     epochs = {
         "train": jax_peer.training_epoch(start, 20, 2, 18),
         "floss": jax_peer.flossing_epoch(start, torch.eye(8)[:, :4].repeat(networks, 1, 1), 25, 13),
@@ -153,7 +153,7 @@ def test_epochs_of_jax_take_the_first_steps_of_adam(networks):
 @pytest.mark.usefixtures("with_jax")
 def test_jax_networks_differ_in_their_data():
     """The same network three times: fresh bits for each, and at each epoch."""
-    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, 1), "cpu").parameters
+    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, 1), "cpu").ensemble.parameters
     epoch = jax_peer.training_epoch({name: p.repeat(3, *[1] * (p.ndim - 1)) for name, p in start.items()}, 20, 2, 18)
     for _ in range(2):
         W = np.array(epoch()["W"])
@@ -170,7 +170,7 @@ def test_jax_has_the_threads_of_torch_and_spreads_the_networks_over_them(threads
         "from floss.bench.contenders import Contender\n"
         "from floss.bench.loops import training_of\n"
         "for networks in (2, 3):\n"
-        "    p = training_of(Contender('jax', 'train', 8, 4, 20, 2, networks), 'cpu').parameters\n"
+        "    p = training_of(Contender('jax', 'train', 8, 4, 20, 2, networks), 'cpu').ensemble.parameters\n"
         "    print(len(jax_peer.training_epoch(p, 20, 2, 18)()['W'].devices()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ import torch
 
 from floss.runtime.device import device_of
 from floss.training import engines
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 DEVICE = os.environ.get("FLOSS_TEST_DEVICE", "cuda")
@@ -61,7 +61,7 @@ def training(device: str) -> MakeTraining:
         engine: str, networks: list[Network] = NETWORKS, *, on: str = device, every: int = 5, **different: Any
     ) -> Training:
         protocol = Protocol(**{**vars(SMALL), **different})
-        return Training(networks, protocol, on, engine=engines.ENGINES[engine], every=every)
+        return Training(Ensemble(networks, protocol, on), engines.ENGINES[engine], every=every)
 
     return make
 

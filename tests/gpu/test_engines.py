@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from ticks import life, measurements, place
 
 from floss import random
 from floss.lyapunov.spectrum import lyapunov_spectrum
@@ -33,24 +34,23 @@ def run(training: Training) -> Training:
 
 def measured(training: Training) -> list[tuple[Any, ...]]:
     """What a run measures, of the epochs that have a tick of their own with every engine."""
-    found = []
-    for tick in training.run():
-        if tick.within % training.every == 0:
-            numbers = (tick.networks, tick.epoch, tick.loss, tick.accuracy, tick.lambda_1)
-            found.append((tick.phase, tick.within, *(None if each is None else each.cpu() for each in numbers)))
-    return found
+    return [
+        (*place(tick), *(column.cpu() for column in (tick.networks, life(tick), *measurements(tick).values())))
+        for tick in training.run()
+        if place(tick)[1] % training.every == 0
+    ]
 
 
 def assert_close(ours: Training, theirs: Training, bound: float) -> None:
     """Parameters, both moments of both optimizers (running means of the gradients), and where networks diverged."""
-    for name, tensor in ours.tensors().items():
-        other = theirs.tensors()[name].cpu().double()
+    for name, tensor in ours.ensemble.tensors().items():
+        other = theirs.ensemble.tensors()[name].cpu().double()
         assert float((tensor.cpu().double() - other).norm()) <= bound * float(other.norm()), name
 
 
 def assert_same(ours: Training, theirs: Training) -> None:
-    for name, tensor in ours.tensors().items():
-        assert torch.equal(tensor.cpu(), theirs.tensors()[name].cpu()), name
+    for name, tensor in ours.ensemble.tensors().items():
+        assert torch.equal(tensor.cpu(), theirs.ensemble.tensors()[name].cpu()), name
 
 
 # --- the graph engine against the torch engine -----------------------------------------------------------------------
@@ -62,7 +62,7 @@ def assert_same(ours: Training, theirs: Training) -> None:
 def test_values_and_gradients_are_those_of_the_torch_engine(arch, dtype, training):
     ours, theirs = (run(training(engine, arch=arch, dtype=dtype)) for engine in ("graph", "torch"))
     assert_close(ours, theirs, BOUNDS[dtype])
-    assert ours.alive.all()
+    assert ours.ensemble.alive.all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -72,9 +72,7 @@ def test_losses_accuracies_and_exponents_are_those_of_the_torch_engine(arch, dty
     assert [tick[:2] for tick in ours] == [tick[:2] for tick in theirs]
     for mine, other in zip(ours, theirs, strict=True):
         for left, right in zip(mine[2:], other[2:], strict=True):
-            assert (left is None) == (right is None)
-            if left is not None:
-                torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("task", ["xor", "xor_continuous", "copy", "spatial_xor"])
@@ -101,11 +99,14 @@ def test_networks_whose_tangent_vectors_need_reflections_keep_up(arch, training)
 
 
 def test_a_network_that_explodes_is_marked_and_disturbs_no_other(training):
-    networks = [*training("torch").networks, Network(seed=5, d=4, g=1e30, episodes=(0,), k=4, flossing_steps=20)]
+    networks = [
+        *training("torch").ensemble.networks,
+        Network(seed=5, d=4, g=1e30, episodes=(0,), k=4, flossing_steps=20),
+    ]
     ours, theirs = (run(training(engine, networks, arch="linear")) for engine in ("graph", "torch"))
-    assert ours.diverged_at.tolist() == theirs.diverged_at.tolist() == [-1, -1, -1, 0]
-    for name, p in run(training("graph", arch="linear")).parameters.items():
-        assert float((ours.parameters[name][:3] - p).norm()) <= BOUNDS[torch.float32] * float(p.norm())
+    assert ours.ensemble.diverged_at.tolist() == theirs.ensemble.diverged_at.tolist() == [-1, -1, -1, 0]
+    for name, p in run(training("graph", arch="linear")).ensemble.parameters.items():
+        assert float((ours.ensemble.parameters[name][:3] - p).norm()) <= BOUNDS[torch.float32] * float(p.norm())
 
 
 # --- the card against the CPU ----------------------------------------------------------------------------------------
@@ -120,10 +121,10 @@ def test_gradients_are_those_of_the_cpu(arch, loop, training):
         training("torch", arch=arch, dtype=torch.float64, on="cpu"),
     )
     for each in (ours, theirs):
-        each.train_epochs(1) if loop == "train" else each.floss_epochs(each.alive, 1)
+        each.train_epochs(1) if loop == "train" else each.floss_epochs(each.episode(each.ensemble.alive), 1)
     assert_close(ours, theirs, ONE_EPOCH)
     optimizer = "task_adam" if loop == "train" else "flossing_adam"
-    assert (ours.tensors()[f"{optimizer}.mean.{ours.cell.flossed[0]}"] != 0).any()
+    assert (ours.ensemble.tensors()[f"{optimizer}.mean.{ours.ensemble.cell.flossed[0]}"] != 0).any()
 
 
 def test_random_bits_are_those_of_the_cpu(device):
@@ -137,7 +138,7 @@ def test_random_bits_are_those_of_the_cpu(device):
 @pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "relu"])  # of which few units respond
 def test_spectra_are_those_of_the_cpu(arch, training):
     def spectrum(networks: Training) -> torch.Tensor:
-        step, h0 = networks.cell.step(networks.parameters), networks.parameters["h0"][:, 0]
+        step, h0 = networks.ensemble.cell.step(networks.ensemble.parameters), networks.ensemble.parameters["h0"][:, 0]
         q0 = torch.eye(h0.shape[-1], 3, dtype=h0.dtype, device=h0.device).expand(*h0.shape, 3)
         return lyapunov_spectrum(step, h0, steps=40, k=3, q0=q0).cpu()
 

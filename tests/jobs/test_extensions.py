@@ -18,7 +18,7 @@ from floss.networks import CELLS
 from floss.sweep.networks import network_ids
 from floss.tasks import TASKS
 from floss.training import engines
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 EXAMPLE = Path(__file__).with_name("example_package")
@@ -158,7 +158,7 @@ def test_the_tables_import_what_they_are_asked_for():
     for table in (CELLS, TASKS):
         with pytest.raises(KeyError, match="nothing"):
             table["nothing"]
-    training = Training([Network(seed=0, d=2)], Protocol(task="recall", arch="leaky", n=5, steps=9, batch=2))
+    training = Training(Ensemble([Network(seed=0, d=2)], Protocol(task="recall", arch="leaky", n=5, steps=9, batch=2)))
     assert torch.isfinite(training.train_epochs(2).loss).all()
 
 
@@ -169,7 +169,7 @@ def test_the_native_engine_has_our_tasks_alone(tmp_path):
     said = "floss train: engine=native: is for floss's own tasks, and task=recall; engine=torch has all\n"
     assert (done.returncode, done.stderr) == (2, said)
     with pytest.raises(ValueError, match=r"^engine=native does not have the task recall$"):
-        Training([Network(seed=0, d=2)], Protocol(task="recall", n=4, steps=9), engine=engines.ENGINES["native"])
+        Training(Ensemble([Network(seed=0, d=2)], Protocol(task="recall", n=4, steps=9)), engines.ENGINES["native"])
 
 
 @pytest.mark.usefixtures("installed")

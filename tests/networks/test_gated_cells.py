@@ -12,7 +12,8 @@ import floss
 from floss.lyapunov.chain import Chain, initial_tangent
 from floss.lyapunov.iteration import run_exponents
 from floss.networks import CELLS
-from floss.training.flossing import flossing_gradient
+from floss.training.flossing import FlossingObjective, flossing_gradient
+from floss.training.schedule import FlossingRun
 
 NEW_CELLS = (*GATED_CELLS, "lru")
 
@@ -139,7 +140,7 @@ def test_flossing_gradient_equals_a_slow_chain(arch, t_ons):
     x, q0 = gaussian(8, 3, steps, 2), initial_tangent(seeds, cell.state_size(n), 5)
     k, target = torch.tensor([1, 3, 5]), torch.tensor([0.0, -0.5, 0.3], dtype=DOUBLE)
     loss, exponents, gradient = flossing_gradient(
-        cell, parameters, x, q0, k=k, target=target, t_ons=t_ons, transient=transient
+        cell, parameters, x, FlossingObjective(q0, k, target, FlossingRun(steps, transient), t_ons)
     )
     assert list(gradient) == list(cell.flossed)
     for r in range(3):

@@ -12,7 +12,8 @@ import floss
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.networks.lru import LRUStep
-from floss.training.flossing import flossing_gradient
+from floss.training.flossing import FlossingObjective, flossing_gradient
+from floss.training.schedule import FlossingRun
 
 NEW_CELLS = (*GATED_CELLS, "lru")
 
@@ -109,7 +110,7 @@ def test_lru_flossing_gradient_equals_finite_differences():
     k, target = torch.tensor([1, 8, 15]), torch.tensor([0.0, -1.0, -0.2], dtype=DOUBLE)
 
     def floss_of(parameters):
-        return flossing_gradient(cell, parameters, x, q0, k=k, target=target, t_ons=1, transient=13)
+        return flossing_gradient(cell, parameters, x, FlossingObjective(q0, k, target, FlossingRun(25, 13), 1))
 
     loss, exponents, gradient = floss_of(p)
     assert gradient.keys() == {"nu"}

@@ -11,6 +11,8 @@ from safetensors import safe_open
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import _parts, load_checkpoint, save_checkpoint, written_digest
 from floss.runtime.training_checkpoint import Trained, Unfinished, epochs_behind
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.training import Training
 
 NETWORKS = ["aaa", "bbb", "ccc"]
 STATE = {
@@ -45,6 +47,20 @@ def test_the_names_in_the_files_are_those_that_files_have(unfinished, trained):
     content = load_checkpoint(trained)
     assert list(content) == ["networks", "training"]
     assert list(content["training"]) == ["parameters.W", "parameters.b", "diverged_at"]
+
+
+def test_the_files_are_read_by_the_names_that_a_training_gives(tmp_path):
+    networks = [Network(seed=seed, d=2, g=g) for seed, g in enumerate((1.0, 1e30, 1.0))]
+    training = Training(Ensemble(networks, Protocol(arch="linear", n=3, epochs=5, steps=9, batch=2)))
+    for _ in range(2):
+        training.train_epochs(1)
+    path = tmp_path / "checkpoint.pt"
+    Unfinished(NETWORKS, training.state(), ["", "", ""], 0.0, 0.0).save(path)
+    ensemble, trained = training.ensemble, Trained.load(path)
+    assert list(trained.parameters) == list(ensemble.parameters)
+    assert all(torch.equal(trained.parameters[n].nan_to_num(), p.nan_to_num()) for n, p in ensemble.parameters.items())
+    assert trained.diverged_at.tolist() == ensemble.diverged_at.tolist() == [-1, 0, -1]
+    assert epochs_behind(path) == training.epoch == 2
 
 
 def test_a_part_of_an_unfinished_ensemble_has_its_share_of_the_clock(unfinished):

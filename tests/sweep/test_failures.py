@@ -111,7 +111,7 @@ def test_networks_leave_the_memory_before_the_next_ones_come(engine, tmp_path, m
 
     def fails(self: Training, count: int) -> Any:
         tick = train(self, count)
-        if len(self.networks) > 1:
+        if len(self.ensemble.networks) > 1:
             raise RuntimeError("CUDA out of memory")
         return tick
 

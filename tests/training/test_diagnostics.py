@@ -27,8 +27,9 @@ from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.folders import write_sweep
 from floss.sweep.request import Request
 from floss.training.diagnostics import DIAGNOSTICS, effective_rank
-from floss.training.ensemble import Network, Protocol
-from floss.training.training import Tick, Training
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.ticks import TrainingTick
+from floss.training.training import Training
 
 EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")
 COLUMNS = ("grad_norm_h0", "lambda_10", "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
@@ -43,7 +44,9 @@ def small(folder: Path, *overrides: str) -> TrainJob:
 def ensemble(arch: str, n: int, which: tuple[str, ...], *, task: str = "xor", seeds: int = 2, **how: Any) -> Training:
     protocol = Protocol(task=task, arch=arch, n=n, epochs=9, steps=24, batch=3, dtype=DOUBLE, **how)
     g = 0.9 if arch == "lru" else 1.0
-    return Training([Network(seed=4 + r, d=2 * r + 2, g=g) for r in range(seeds)], protocol, diagnostics=which)
+    return Training(
+        Ensemble([Network(seed=4 + r, d=2 * r + 2, g=g) for r in range(seeds)], protocol), diagnostics=which
+    )
 
 
 def twin(arch: str, one: Parameters, x: Tensor, h: Tensor) -> Tensor:
@@ -52,10 +55,10 @@ def twin(arch: str, one: Parameters, x: Tensor, h: Tensor) -> Tensor:
 
 def epoch_of(training: Training) -> tuple[Parameters, Tensor, dict[str, Tensor]]:
     """The parameters and data of the next training epoch, and what is measured in it."""
-    before = {name: p.clone() for name, p in training.parameters.items()}
-    p = training.protocol
-    x = training.task.sample(
-        training.seeds, Stream.TRAINING, training.epoch, steps=p.steps, batch=p.batch, dtype=p.dtype
+    before = {name: p.clone() for name, p in training.ensemble.parameters.items()}
+    p = training.ensemble.protocol
+    x = training.ensemble.task.sample(
+        training.ensemble.seeds, Stream.TRAINING, training.epoch, steps=p.steps, batch=p.batch, dtype=p.dtype
     )
     watched = training.train_epochs(1).diagnostics
     assert watched is not None
@@ -130,14 +133,14 @@ def test_effective_rank(values, rank):
 def test_exponents_are_those_along_the_same_inputs(arch, n):
     training = ensemble(arch, n, ("lyapunov",))
     parameters, x, watched = epoch_of(training)
-    size = training.cell.state_size(n)
+    size = training.ensemble.cell.state_size(n)
     k = min(10, size)
     assert list(watched) == ["lambda_1", *(["lambda_10"] if size >= 10 else [])]
     for r in range(2):
         own = {name: p[r] for name, p in parameters.items()}
         step, h0 = functools.partial(step_twin, arch, own), own["h0"][0]
         # As many steps of a run of 24 as flossing leaves out: 10 + 3, but at most half.
-        q0 = initial_tangent(training.seeds[r : r + 1], size, k)[0]
+        q0 = initial_tangent(training.ensemble.seeds[r : r + 1], size, k)[0]
         lam = lyapunov_spectrum(step, h0, x[r, :, 0], transient=12, q0=q0)
         if arch == "lru":  # whose exponents are known at once, and do not depend on the run
             lam = (-own["nu"].exp()).sort(descending=True).values.repeat_interleave(2)
@@ -155,7 +158,7 @@ def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch
         cosines = []
         for b in range(3):
             h, size = one["h0"][b], one["h0"].shape[-1]
-            v = initial_tangent(training.seeds, size, min(10, size), DOUBLE)[r, :, 0]
+            v = initial_tangent(training.ensemble.seeds, size, min(10, size), DOUBLE)[r, :, 0]
             for past in x[r, : steps // 2, b]:
                 jacobian = torch.autograd.functional.jacobian(functools.partial(twin, arch, one, past), h)
                 assert isinstance(jacobian, Tensor)
@@ -171,11 +174,11 @@ def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch
 
 def test_a_long_run_leaves_out_as_many_steps_as_flossing():
     training = Training(
-        [Network(seed=0, d=2)], Protocol(n=4, steps=60, batch=1, dtype=DOUBLE), diagnostics=["lyapunov"]
+        Ensemble([Network(seed=0, d=2)], Protocol(n=4, steps=60, batch=1, dtype=DOUBLE)), diagnostics=["lyapunov"]
     )
     parameters, x, watched = epoch_of(training)
     own = {name: p[0] for name, p in parameters.items()}
-    step, q0 = functools.partial(step_twin, "vanilla", own), initial_tangent(training.seeds, 4, 4)[0]
+    step, q0 = functools.partial(step_twin, "vanilla", own), initial_tangent(training.ensemble.seeds, 4, 4)[0]
     lam = lyapunov_spectrum(step, own["h0"][0], x[0, :, 0], transient=16, q0=q0)
     assert watched["lambda_1"].item() == pytest.approx(lam[0].item())
 
@@ -183,8 +186,8 @@ def test_a_long_run_leaves_out_as_many_steps_as_flossing():
 def test_stacked_networks_are_watched_as_if_alone():
     together = epoch_of(ensemble("lstm", 10, EVERYTHING, seeds=3))[2]
     for r in range(3):
-        protocol = ensemble("lstm", 10, ()).protocol
-        alone = epoch_of(Training([Network(seed=4 + r, d=2 * r + 2)], protocol, diagnostics=EVERYTHING))[2]
+        protocol = ensemble("lstm", 10, ()).ensemble.protocol
+        alone = epoch_of(Training(Ensemble([Network(seed=4 + r, d=2 * r + 2)], protocol), diagnostics=EVERYTHING))[2]
         assert list(alone) == list(together)
         for name, value in alone.items():
             assert together[name][r].item() == pytest.approx(value.item(), rel=1e-9)
@@ -275,12 +278,12 @@ def test_every_diagnostic_can_be_chosen_alone(tmp_path):
 # --- networks that diverge ------------------------------------------------------------------------------------------
 
 
-def ticks(training: Training, at: int = -1) -> list[Tick]:
+def ticks(training: Training, at: int = -1) -> list[TrainingTick]:
     """All epochs; before the one of that number, network 1 of the ensemble breaks."""
     found = []
-    while training.epoch < training.protocol.epochs:
+    while training.epoch < training.ensemble.protocol.epochs:
         if training.epoch == at:
-            training.parameters["W"][1] = math.nan
+            training.ensemble.parameters["W"][1] = math.nan
         found.append(training.train_epochs(1))
     return found
 
@@ -289,7 +292,7 @@ def ticks(training: Training, at: int = -1) -> list[Tick]:
 def test_a_network_that_diverges_disturbs_no_other(arch):
     whole, broken = (ensemble(arch, 10, EVERYTHING, seeds=3) for _ in range(2))
     found = list(zip(ticks(whole), ticks(broken, at=4), strict=True))
-    assert broken.diverged_at.tolist() == [-1, 4, -1]
+    assert broken.ensemble.diverged_at.tolist() == [-1, 4, -1]
     for epoch, (ours, theirs) in enumerate(found):
         alive = [0, 1, 2] if epoch < 4 else [0, 2]
         assert theirs.networks.tolist() == alive
@@ -299,8 +302,8 @@ def test_a_network_that_diverges_disturbs_no_other(arch):
         assert list(ours.diagnostics) == list(theirs.diagnostics)
         for name, value in theirs.diagnostics.items():
             assert value.tolist() == pytest.approx(ours.diagnostics[name][alive].tolist(), rel=1e-9)
-    for name, value in broken.parameters.items():
-        assert torch.equal(value[[0, 2]], whole.parameters[name][[0, 2]])
+    for name, value in broken.ensemble.parameters.items():
+        assert torch.equal(value[[0, 2]], whole.ensemble.parameters[name][[0, 2]])
 
 
 def test_all_networks_diverge(tmp_path):

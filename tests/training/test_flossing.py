@@ -12,8 +12,8 @@ from twins import exponents_twin
 import floss
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
-from floss.training.flossing import flossing_gradient
-from floss.training.schedule import episode_starts, flossing_steps, transient_steps
+from floss.training.flossing import FlossingObjective, flossing_gradient
+from floss.training.schedule import FlossingRun, episode_starts, flossing_steps, transient_steps
 
 CONF = Path(__file__).parents[2] / "conf"
 N, STEPS = 6, 27
@@ -53,7 +53,7 @@ def test_each_network_flosses_its_own_exponents(arch, t_ons):
     parameters, x, q0 = ensemble(arch)
     k, target = torch.tensor([2, 5, 6]), torch.tensor([0.0, -0.5, 0.3], dtype=DOUBLE)
     loss, exponents, gradient = flossing_gradient(
-        CELLS[arch], parameters, x, q0, k=k, target=target, t_ons=t_ons, transient=transient_steps(x.shape[1])
+        CELLS[arch], parameters, x, FlossingObjective(q0, k, target, FlossingRun.of_length(STEPS), t_ons)
     )
     assert gradient.keys() == {"W", "V", "b"}
     for r in range(3):
@@ -70,16 +70,8 @@ def test_starts_from_the_first_initial_state():
     k, target = torch.full((3,), 3), torch.zeros(3, dtype=DOUBLE)
 
     def loss(h0):
-        return flossing_gradient(
-            CELLS["vanilla"],
-            {**parameters, "h0": h0},
-            x,
-            q0,
-            k=k,
-            target=target,
-            t_ons=1,
-            transient=transient_steps(x.shape[1]),
-        )[0]
+        objective = FlossingObjective(q0, k, target, FlossingRun.of_length(STEPS), 1)
+        return flossing_gradient(CELLS["vanilla"], {**parameters, "h0": h0}, x, objective)[0]
 
     first, second = torch.zeros(3, 2, N, dtype=DOUBLE), torch.zeros(3, 2, N, dtype=DOUBLE)
     first[:, 0], second[:, 1] = 1.0, 1.0
@@ -104,7 +96,7 @@ def test_lost_directions_are_left_out():
     parameters, x, q0 = half_asleep()
     k, target = torch.full((3,), N), torch.full((3,), -0.5, dtype=DOUBLE)
     loss, exponents, gradient = flossing_gradient(
-        CELLS["relu"], parameters, x, q0, k=k, target=target, t_ons=1, transient=transient_steps(x.shape[1])
+        CELLS["relu"], parameters, x, FlossingObjective(q0, k, target, FlossingRun.of_length(STEPS), 1)
     )
     assert exponents.isneginf().sum(-1).tolist() == [1, N, 0]
     for r, left in ((0, N - 1), (2, N)):
@@ -153,3 +145,12 @@ def test_lengths():
     assert [transient_steps(T) for T in (55, 50, 51, 90)] == [16, 15, 16, 19]
     assert flossing_steps(20) == 55
     assert flossing_steps(70) > 70  # long enough that the correlations of the task are bridged
+
+
+def test_runs():
+    assert FlossingRun.for_delay(20) == FlossingRun.of_length(55) == FlossingRun(55, 16)
+    assert FlossingRun.for_delay(70) == FlossingRun(90, 19)
+    assert FlossingRun.for_delay(70, 50) == FlossingRun(50, 15)
+    assert FlossingRun.for_delay(70, 50, 0) == FlossingRun.of_length(50, 0) == FlossingRun(50, 0)
+    assert FlossingRun(55, 16).counted == 39
+    assert sorted([FlossingRun(55, 16), FlossingRun(50, 20), FlossingRun(55, 3)])[1] == FlossingRun(55, 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 
@@ -10,7 +10,7 @@ from floss.training.training import Training
 def test_flossed_networks_learn_xor_over_thirty_steps():
     without = [Network(seed=seed, d=30) for seed in range(3)]
     flossed = [Network(seed=seed, d=30, episodes=(0,)) for seed in range(3)]
-    training = Training(without + flossed, Protocol(epochs=1000))
+    training = Training(Ensemble(without + flossed, Protocol(epochs=1000)))
     for _ in training.run():
         pass
     _, accuracy = training.evaluate()

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 from problems import DOUBLE, GATED_CELLS
+from ticks import flossing_ticks, life, measurements, place
 
 from floss.networks import CELLS
 from floss.random import Stream
-from floss.training.ensemble import Network, Protocol
-from floss.training.training import Tick, Training
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.ticks import Tick
+from floss.training.training import Training
 
 SMALL = Protocol(task="xor", n=10, epochs=7, steps=14, batch=3, evaluation_batches=2, flossing_epochs=3, dtype=DOUBLE)
 NETWORKS = (
@@ -61,18 +63,18 @@ def of_network(ticks: list[Tick], network: int) -> list[tuple]:
     rows = []
     for tick in ticks:
         for i in (tick.networks == network).nonzero().flatten().tolist():
-            measured = (None if v is None else float(v[i]) for v in (tick.loss, tick.accuracy, tick.lambda_1))
-            rows.append((tick.phase, tick.within, int(tick.epoch[i]), *measured))
+            measured = {name: float(column[i]) for name, column in measurements(tick).items()}
+            rows.append((*place(tick), int(life(tick)[i]), *map(measured.get, ("loss", "accuracy", "lambda_1"))))
     return rows
 
 
 @pytest.mark.parametrize(("task", "arch"), TASKS_AND_CELLS)
 def test_stacked_equals_looped(task, arch):
     """Networks with different seeds, delays, gains, k, targets, schedules and lengths of the flossing run."""
-    together = Training(NETWORKS, replace(SMALL, task=task, arch=arch))
+    together = Training(Ensemble(NETWORKS, replace(SMALL, task=task, arch=arch)))
     ticks = finished(together)
     for r, network in enumerate(NETWORKS):
-        alone = Training([network], replace(SMALL, task=task, arch=arch))
+        alone = Training(Ensemble([network], replace(SMALL, task=task, arch=arch)))
         rows, own = of_network(ticks, r), of_network(finished(alone), 0)
         assert [row[:3] for row in rows] == [row[:3] for row in own]
         for row, wanted in zip(rows, own, strict=True):
@@ -88,9 +90,9 @@ def test_stacked_equals_looped(task, arch):
 
 
 def test_evaluation_stacked_equals_looped():
-    loss, accuracy = judged(Training(NETWORKS, SMALL))
+    loss, accuracy = judged(Training(Ensemble(NETWORKS, SMALL)))
     for r, network in enumerate(NETWORKS):
-        own_loss, own_accuracy = judged(Training([network], SMALL))
+        own_loss, own_accuracy = judged(Training(Ensemble([network], SMALL)))
         torch.testing.assert_close(loss[r], own_loss[0], **STACKED)
         assert torch.equal(accuracy[r], own_accuracy[0])
 
@@ -100,7 +102,7 @@ def test_evaluation_stacked_equals_looped():
 
 def spoil(training: Training, arch: str, network: int) -> None:
     """Weights that are no numbers, or make a relu network overflow within 14 steps."""
-    training.parameters["W"][network] = 1e30 if arch == "relu" else torch.nan
+    training.ensemble.parameters["W"][network] = 1e30 if arch == "relu" else torch.nan
 
 
 @pytest.mark.parametrize("arch", ["vanilla", "relu"])
@@ -112,13 +114,13 @@ def test_others_go_on_bit_for_bit(arch, after, dtype):
     Ticks 10 to 12 are an episode of all three networks.
     """
     p = replace(SMALL, arch=arch, dtype=dtype)
-    healthy, spoilt = Training(NETWORKS, p), Training(NETWORKS, p)
+    healthy, spoilt = Training(Ensemble(NETWORKS, p)), Training(Ensemble(NETWORKS, p))
     list(islice(spoilt.run(), after))
     spoil(spoilt, arch, 1)
     frozen, due = tensors(spoilt), spoilt.epoch
     reference, ticks = finished(healthy), finished(spoilt)
-    assert spoilt.diverged_at.tolist() == [-1, due, -1]
-    assert healthy.diverged_at.tolist() == [-1, -1, -1]
+    assert spoilt.ensemble.diverged_at.tolist() == [-1, due, -1]
+    assert healthy.ensemble.diverged_at.tolist() == [-1, -1, -1]
     for name, value in tensors(spoilt).items():
         if name != "diverged_at":
             wanted = tensors(healthy)[name]
@@ -137,20 +139,20 @@ def test_others_go_on_bit_for_bit(arch, after, dtype):
 
 def test_finite_loss_with_a_gradient_that_overflows():
     """From rest, a network is quiet whatever its weights; its gradient with respect to h0 is a product of them."""
-    training = Training([replace(network, episodes=()) for network in NETWORKS], SMALL)
-    training.parameters["W"][1] = 1e160
+    training = Training(Ensemble([replace(network, episodes=()) for network in NETWORKS], SMALL))
+    training.ensemble.parameters["W"][1] = 1e160
     for name in ("V", "b", "h0"):
-        training.parameters[name][1] = 0.0
+        training.ensemble.parameters[name][1] = 0.0
     before = tensors(training)
     tick = training.train_epochs(1)
-    assert training.diverged_at.tolist() == [-1, 0, -1]
+    assert training.ensemble.diverged_at.tolist() == [-1, 0, -1]
     assert tick.networks.tolist() == [0, 2]
-    for name, value in training.parameters.items():
+    for name, value in training.ensemble.parameters.items():
         assert torch.equal(value[1], before[f"parameters.{name}"][1]), name
 
 
 def test_ends_early_where_nothing_is_left():
-    training = Training(NETWORKS, SMALL)
+    training = Training(Ensemble(NETWORKS, SMALL))
     list(islice(training.run(), 12))
     for network in range(3):
         spoil(training, "vanilla", network)
@@ -158,7 +160,7 @@ def test_ends_early_where_nothing_is_left():
     last = finished(training)
     assert [len(tick.networks) for tick in last] == [0] * len(last)
     assert training.epoch <= at + 1
-    assert training.diverged_at.tolist() == [at] * 3
+    assert training.ensemble.diverged_at.tolist() == [at] * 3
     assert bool(training.evaluate()[0].isnan().all())
 
 
@@ -168,7 +170,7 @@ def test_ends_early_where_nothing_is_left():
 @pytest.mark.parametrize("ticks", [1, 4, 5, 9, 12])
 def test_goes_on_where_it_stopped(ticks):
     """Also in the middle of an episode."""
-    whole, first, second = (Training(NETWORKS, SMALL) for _ in range(3))
+    whole, first, second = (Training(Ensemble(NETWORKS, SMALL)) for _ in range(3))
     reference = finished(whole)
     early = list(islice(first.run(), ticks))
     state = first.state()
@@ -177,14 +179,14 @@ def test_goes_on_where_it_stopped(ticks):
     rest = finished(second)
     assert len(early) + len(rest) == len(reference)
     for tick, wanted in zip([*early, *rest], reference, strict=True):
-        assert (tick.phase, tick.within) == (wanted.phase, wanted.within)
-        for ours, theirs in ((tick.networks, wanted.networks), (tick.epoch, wanted.epoch), (tick.loss, wanted.loss)):
+        assert place(tick) == place(wanted)
+        for ours, theirs in ((tick.networks, wanted.networks), (life(tick), life(wanted)), (tick.loss, wanted.loss)):
             assert torch.equal(ours, theirs)
     assert_same_state(second, whole, exact=True)
 
 
 def test_same_iterator_or_a_new_one():
-    whole, parts = Training(NETWORKS, SMALL), Training(NETWORKS, SMALL)
+    whole, parts = Training(Ensemble(NETWORKS, SMALL)), Training(Ensemble(NETWORKS, SMALL))
     finished(whole)
     while list(islice(parts.run(), 2)):
         pass
@@ -199,24 +201,24 @@ def test_episodes_happen_when_they_are_due():
     for epoch in range(SMALL.epochs):
         due = [r for r, network in enumerate(NETWORKS) if epoch in network.episodes]
         for within in range(SMALL.flossing_epochs if due else 0):
-            life = {r: NETWORKS[r].episodes.index(epoch) * SMALL.flossing_epochs + within for r in due}
-            expected.append(("floss", within, life))
+            numbers = {r: NETWORKS[r].episodes.index(epoch) * SMALL.flossing_epochs + within for r in due}
+            expected.append(("floss", within, numbers))
         expected.append(("train", epoch, dict.fromkeys(range(3), epoch)))
     ticks = [
-        (t.phase, t.within, dict(zip(t.networks.tolist(), t.epoch.tolist(), strict=True)))
-        for t in finished(Training(NETWORKS, SMALL))
+        (*place(t), dict(zip(t.networks.tolist(), life(t).tolist(), strict=True)))
+        for t in finished(Training(Ensemble(NETWORKS, SMALL)))
     ]
     assert ticks == expected
-    assert Training(NETWORKS, SMALL).episodes == (0, 2, 4)
+    assert Ensemble(NETWORKS, SMALL).episodes == (0, 2, 4)
 
 
 @pytest.mark.parametrize("arch", ["vanilla", *GATED_CELLS, "lru"])
 def test_flossing_changes_what_it_may_of_due_networks_only(arch):
     networks = [replace(network, g=min(network.g, 1.0)) for network in NETWORKS]
-    training = Training(networks, replace(SMALL, arch=arch))
+    training = Training(Ensemble(networks, replace(SMALL, arch=arch)))
     before = tensors(training)
     list(islice(training.run(), SMALL.flossing_epochs))  # the episode before epoch 0: networks 0 and 2
-    for name, value in training.parameters.items():
+    for name, value in training.ensemble.parameters.items():
         for r in range(3):
             moves = r != 1 and name in CELLS[arch].flossed
             assert torch.equal(value[r], before[f"parameters.{name}"][r]) is not moves, f"{name} of network {r}"
@@ -226,7 +228,7 @@ def test_flossing_changes_what_it_may_of_due_networks_only(arch):
 
 
 def test_evaluation_is_on_fresh_data_and_changes_nothing():
-    training = Training(NETWORKS, SMALL)
+    training = Training(Ensemble(NETWORKS, SMALL))
     finished(training)
     before = tensors(training)
     loss, accuracy = judged(training)
@@ -234,16 +236,22 @@ def test_evaluation_is_on_fresh_data_and_changes_nothing():
         assert torch.equal(value, before[name])
     measured = []
     for batch in range(SMALL.evaluation_batches):
-        x = training.task.sample(training.seeds, Stream.EVALUATION, batch, steps=14, batch=3, dtype=DOUBLE)
-        measured.append(training.task.loss(training.cell.unroll(training.parameters, x), x, training.d))
+        x = training.ensemble.task.sample(
+            training.ensemble.seeds, Stream.EVALUATION, batch, steps=14, batch=3, dtype=DOUBLE
+        )
+        measured.append(
+            training.ensemble.task.loss(
+                training.ensemble.cell.unroll(training.ensemble.parameters, x), x, training.ensemble.d
+            )
+        )
     for ours, batches in zip((loss, accuracy), zip(*measured, strict=True), strict=True):
         torch.testing.assert_close(ours, torch.stack(batches).mean(0), **STACKED)
 
 
 def test_every_epoch_and_purpose_has_its_own_data():
-    training = Training(NETWORKS, SMALL)
+    training = Training(Ensemble(NETWORKS, SMALL))
     drawn = [
-        training.task.sample(training.seeds, stream, epoch, steps=14, batch=3)[0]
+        training.ensemble.task.sample(training.ensemble.seeds, stream, epoch, steps=14, batch=3)[0]
         for stream in (Stream.TRAINING, Stream.FLOSSING, Stream.EVALUATION)
         for epoch in range(5)
     ]
@@ -258,10 +266,12 @@ def test_flossing_reaches_its_target():
     """Fig 1B: λ₁ of networks with N = 32 and g in (0, 1) goes to each target in less than 100 flossing epochs."""
     cases = [(0.2, -1.0), (0.9, -1.0), (0.5, -0.5), (1.0, -0.5), (0.3, 0.0), (0.8, 0.0)]
     networks = [Network(s, d=4, g=g, episodes=(0,), k=1, target=t) for s, (g, t) in enumerate(cases)]
-    training = Training(networks, Protocol(task="copy", n=32, epochs=1, steps=10, batch=1, flossing_epochs=100))
-    lam = torch.stack([tick.lambda_1 for tick in islice(training.run(), 100) if tick.lambda_1 is not None])
+    training = Training(
+        Ensemble(networks, Protocol(task="copy", n=32, epochs=1, steps=10, batch=1, flossing_epochs=100))
+    )
+    lam = torch.stack([tick.lambda_1 for tick in flossing_ticks(list(islice(training.run(), 100)))])
     assert len(lam) == 100
-    distance = (lam - training.target).abs()
+    distance = (lam - training.ensemble.flossed.target).abs()
     assert bool((distance[0] > 0.15).all()), "they start elsewhere"
     # The input is fresh in every epoch, which alone scatters λ₁ by some 0.05.
     assert bool((distance[-10:].mean(0) < 0.1).all())
@@ -271,7 +281,7 @@ def test_flossing_reaches_its_target():
 def test_learns_binary_xor():
     """Chance is an accuracy of 0.5 and a loss of log 2 = 0.69."""
     networks = [Network(seed=s, d=4, k=1) for s in range(3)]
-    training = Training(networks, Protocol(n=32, epochs=200, steps=60, batch=16))
+    training = Training(Ensemble(networks, Protocol(n=32, epochs=200, steps=60, batch=16)))
     first, *_, last = finished(training)
     assert bool((first.loss > 0.69).all())
     assert bool((last.loss < 0.1).all())
@@ -283,9 +293,9 @@ def test_learns_binary_xor():
 def test_learns_to_copy():
     """The best constant output has a mean squared error of 1/12."""
     networks = [Network(seed=s, d=4, k=1) for s in range(2)]
-    training = Training(networks, Protocol(task="copy", n=32, epochs=300, steps=60, batch=16))
+    training = Training(Ensemble(networks, Protocol(task="copy", n=32, epochs=300, steps=60, batch=16)))
     first, *_, last = finished(training)
-    assert first.accuracy is None
+    assert "accuracy" not in measurements(first)
     assert bool((first.loss > 1.0 / 12.0).all())
     assert bool((last.loss < 0.03).all())
     loss, accuracy = training.evaluate()

@@ -7,6 +7,7 @@
 import functools
 import logging
 
+from floss.training.engine import Engine
 from floss.training.engines.build import BuildError, compiler
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
@@ -17,7 +18,7 @@ from floss.training.engines.torch_engine import TorchEngine
 
 LOGGER = logging.getLogger("floss")
 
-ENGINES: dict[str, type[TorchEngine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
 
 
 def available(device: str) -> list[str]:
@@ -28,7 +29,7 @@ def available(device: str) -> list[str]:
     return ["torch", "native"] if _native_reason() is None else ["torch"]
 
 
-def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[TorchEngine]:
+def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[Engine]:
     """The engine of this name; of `auto` the fastest that works here, with a warning where it could be faster.
 
     Raises:

@@ -6,21 +6,24 @@ A network's numbers are the same, bit for bit, whatever the other networks and t
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.networks import Parameters
+from floss.training.cost import flossing_flop, training_flop
+from floss.training.engine import Engine, TrainingMeasurement
 from floss.training.engines import operators
 from floss.training.engines.operators import FLOSSED, NAMES
 from floss.training.engines.shared_library import library
-from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Ensemble
+from floss.training.flossed_networks import FlossingMeasurement, Selection
+from floss.training.flossing import FlossingObjective
 
 _WORK = 2e10
 """Floating-point operations of one thread in one call: a fifth of a second, so that Ctrl-C is soon heard."""
 
 
-class NativeEngine(TorchEngine):
+class NativeEngine(Engine):
     """`engine=native`."""
 
     name: ClassVar[str] = "native"
@@ -48,9 +51,8 @@ class NativeEngine(TorchEngine):
     @property
     def stretch(self) -> int:
         e, p = self.ensemble, self.ensemble.protocol
-        k, steps = e.q0.shape[-1], int(e.runs[:, 0].max())
-        flossing = steps * (6 * p.n**2 * k + 5 * p.n * k**2)
-        epoch = len(e.networks) * max(6 * p.steps * p.batch * p.n**2, flossing)
+        steps, k = max(run.length for run in e.flossed.runs), e.flossed.q0.shape[-1]
+        epoch = len(e.networks) * max(training_flop(p.steps, p.batch, p.n), flossing_flop(steps, p.n, k))
         return max(1, int(_WORK * min(torch.get_num_threads(), len(e.networks)) / epoch))
 
     def task_gradient(
@@ -63,22 +65,15 @@ class NativeEngine(TorchEngine):
         return loss.to(x.dtype), accuracy.to(x.dtype) if task.binary else None, ordered
 
     def flossing_gradient(
-        self,
-        parameters: Parameters,
-        inputs: Float[Tensor, "R T S"],
-        q0: Float[Tensor, "R N k"],
-        *,
-        k: Int64[Tensor, "R"],
-        target: Float[Tensor, "R"],
-        t_ons: int,
-        transient: int,
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R k"], Parameters]:
-        tensors = [parameters[name] for name in NAMES]
-        loss, exponents, *gradient = operators.flossing_gradient(tensors, inputs, q0, k, target, t_ons, transient)
-        dtype = inputs.dtype
+        self, parameters: Parameters, inputs: Float[Tensor, "m T S"], objective: FlossingObjective
+    ) -> tuple[Float[Tensor, "m"], Float[Tensor, "m k"], Parameters]:
+        o, tensors, dtype = objective, [parameters[name] for name in NAMES], inputs.dtype
+        loss, exponents, *gradient = operators.flossing_gradient(
+            tensors, inputs, o.q0, o.k, o.target, o.t_ons, o.run.transient
+        )
         return loss.to(dtype), exponents.to(dtype), dict(zip(FLOSSED, gradient, strict=True))
 
-    def train(self, epoch: int, count: int) -> tuple[Bool[Tensor, "R"], Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+    def train(self, epoch: int, count: int) -> TrainingMeasurement:
         e, p, adam = self.ensemble, self.ensemble.protocol, self.ensemble.task_adam
         parameters, mean, square = ([part[name] for name in NAMES] for part in (e.parameters, adam.mean, adam.square))
         loss, accuracy = operators.train(
@@ -96,35 +91,34 @@ class NativeEngine(TorchEngine):
             p.lr,
             p.clip,
         ).to(p.dtype)
-        return e.alive, loss, accuracy if e.task.binary else None
+        return TrainingMeasurement(e.alive, loss, accuracy if e.task.binary else None)
 
-    def floss(
-        self, index: Int64[Tensor, "m"], life: Int64[Tensor, "m"], count: int, *, epoch: int
-    ) -> tuple[Bool[Tensor, "m"], Float[Tensor, "m"], Float[Tensor, "m"]]:
-        e, p, adam = self.ensemble, self.ensemble.protocol, self.ensemble.flossing_adam
-        steps, transient = e.runs[index[0]].tolist()
-        k = e.k[index]
+    def floss(self, selection: Selection, life: Int64[Tensor, "m"], count: int, epoch: int) -> FlossingMeasurement:
+        e, index, o = self.ensemble, selection.index, selection.objective
+        flossed, dtype = e.flossed, e.protocol.dtype
         active, loss, exponents = operators.floss(
             [e.parameters[name] for name in NAMES],
-            [adam.mean[name] for name in FLOSSED],
-            [adam.square[name] for name in FLOSSED],
-            adam.steps,
+            [flossed.adam.mean[name] for name in FLOSSED],
+            [flossed.adam.square[name] for name in FLOSSED],
+            flossed.adam.steps,
             index,
-            e.seeds[index],
+            selection.seeds,
             life,
-            e.q0[index, :, : int(k.max())],
-            k,
-            e.target[index],
+            o.q0,
+            o.k,
+            o.target,
             not e.task.binary,
-            steps,
-            p.t_ons,
-            transient,
+            o.run.length,
+            o.t_ons,
+            o.run.transient,
             count,
-            p.flossing_lr,
+            flossed.lr,
         )
         e.diverged_at[index[~active]] = epoch
-        largest = torch.where(exponents.isnan(), -torch.inf, exponents).amax(-1)
-        return active, loss.to(p.dtype), largest.to(p.dtype)
+        missing = exponents.isnan()
+        largest = torch.where(missing, -torch.inf, exponents).amax(-1)
+        smallest = torch.where(missing, torch.inf, exponents).amin(-1)
+        return FlossingMeasurement(active, loss.to(dtype), largest.to(dtype), smallest.to(dtype))
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         e, p = self.ensemble, self.ensemble.protocol

@@ -29,7 +29,7 @@ class Leaky(Cell):
 class Recall(Task):
     """y_t = x_{t-d}: a fair bit of d steps ago."""
 
-    def draw(self, seeds, stream, epoch, count, dtype):
+    def sample_inputs(self, seeds, stream, epoch, count, dtype):
         return random.bits(seeds, stream, count, epoch=epoch, dtype=dtype)
 
     def combine(self, x, d):

@@ -15,7 +15,7 @@ from floss.training.engines.native import NativeEngine
 from floss.training.engines.processor import used_instructions
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
@@ -64,13 +64,13 @@ def test_without_a_compiler_auto_is_torch_and_says_so_once(no_compiler, capsys):
 @needs_compiler
 def test_other_architectures_are_refused(arch):
     with pytest.raises(ValueError, match=r"^engine=native is for arch=vanilla on the CPU$"):
-        Training([Network(seed=0, d=2)], Protocol(arch=arch, n=4, steps=5), engine=NativeEngine)
+        Training(Ensemble([Network(seed=0, d=2)], Protocol(arch=arch, n=4, steps=5)), NativeEngine)
 
 
 @needs_compiler
 def test_tensors_that_are_not_contiguous_are_refused():
-    ours = Training([Network(seed=0, d=2)], Protocol(n=4, steps=5, batch=2), engine=NativeEngine)
-    ours.parameters["W"] = ours.parameters["W"].mT
+    ours = Training(Ensemble([Network(seed=0, d=2)], Protocol(n=4, steps=5, batch=2)), NativeEngine)
+    ours.ensemble.parameters["W"] = ours.ensemble.parameters["W"].mT
     with pytest.raises(ValueError, match="contiguous"):
         ours.train_epochs(1)
 

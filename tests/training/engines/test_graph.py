@@ -4,22 +4,30 @@ No GPU is needed: the epochs run on torch's device `meta`, where looking at a nu
 a graph.
 """
 
+import dataclasses
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
+from ticks import life, measurements, place
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from floss.lyapunov import orthonormalisation
-from floss.training import engines
-from floss.training.engines import graph
-from floss.training.engines.graph import FlossingEpoch, GraphEngine, Replayed, TrainingEpoch
+from floss.training import engines, ensemble
+from floss.training.engine import Engine
+from floss.training.engines import capture, graph
+from floss.training.engines.capture import Captures, Replayed
+from floss.training.engines.graph import FlossingEpoch, GraphEngine, TrainingEpoch
 from floss.training.engines.torch_engine import TorchEngine
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.flossed_networks import FlossedNetworks, Selection
+from floss.training.schedule import FlossingRun
 from floss.training.training import Training
 
 SMALL = Protocol(n=8, epochs=9, steps=30, batch=3, relaxation=5, evaluation_batches=2, flossing_epochs=4)
@@ -35,21 +43,20 @@ def protocol(**changed: Any) -> Protocol:
     return Protocol(**{**vars(SMALL), **changed})
 
 
-def trained(engine: type[TorchEngine], given: Protocol, networks: list[Network] = NETWORKS, every: int = 5) -> Training:
-    training = Training(networks, given, engine=engine, every=every)
+def trained(engine: type[Engine], given: Protocol, networks: list[Network] = NETWORKS, every: int = 5) -> Training:
+    training = Training(Ensemble(networks, given), engine, every=every)
     for _ in training.run():
         pass
     return training
 
 
-def ticks(engine: type[TorchEngine], given: Protocol) -> list[tuple[Any, ...]]:
+def ticks(engine: type[Engine], given: Protocol) -> list[tuple[Any, ...]]:
     """What a run measures, of the epochs that have a tick of their own with every engine."""
-    found = []
-    for tick in Training(NETWORKS, given, engine=engine, every=3).run():
-        if tick.within % 3 == 0:
-            measured = (tick.networks, tick.epoch, tick.loss, tick.accuracy, tick.lambda_1)
-            found.append((tick.phase, tick.within, *(None if each is None else each.tolist() for each in measured)))
-    return found
+    return [
+        (*place(tick), *(column.tolist() for column in (tick.networks, life(tick), *measurements(tick).values())))
+        for tick in Training(Ensemble(NETWORKS, given), engine, every=3).run()
+        if place(tick)[1] % 3 == 0
+    ]
 
 
 # --- what a graph can hold ------------------------------------------------------------------------------------------
@@ -74,18 +81,26 @@ class OnTheDevice(TorchDispatchMode):
 
 
 def meta(value: Any) -> Any:
+    """The same on the device `meta`, in containers and the fields of dataclasses too."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(value, **meta(vars(value)))
     if isinstance(value, dict):
         return {name: meta(each) for name, each in value.items()}
     return value.to("meta") if isinstance(value, torch.Tensor) else value
 
 
-def on_meta(given: Protocol) -> Training:
-    training = Training(NETWORKS, given)
-    for thing in (training, training.task_adam, training.flossing_adam):
-        for name, value in vars(thing).items():
-            if name != "runs":
-                setattr(thing, name, meta(value))
-    return training
+def on_meta(given: Protocol) -> Ensemble:
+    networks = Ensemble(NETWORKS, given)
+    for part in (networks.task_adam, networks.flossed.adam, networks.flossed, networks):
+        for name, value in vars(part).items():
+            if name not in ("networks", "protocol", "cell", "task"):
+                setattr(part, name, meta(value))
+    return networks
+
+
+def selected(networks: Ensemble, *rows: int) -> Selection:
+    """To be flossed together, whatever the lengths of their own runs."""
+    return networks.flossed.select(torch.tensor(rows), FlossingRun.of_length(20))
 
 
 CHANGED = [
@@ -105,10 +120,8 @@ def test_a_training_epoch_can_be_captured(changed):
 @pytest.mark.parametrize("networks", [(0, 2), (0, 1, 2)])
 @pytest.mark.parametrize("changed", [*CHANGED, {"t_ons": 3}, {"t_ons": 3, "arch": "lstm"}], ids=str)
 def test_a_flossing_epoch_can_be_captured(changed, networks):
-    training = Training(NETWORKS, protocol(**changed))
-    selection = training.engine.select(torch.tensor(networks))
-    selection = type(selection)(**{name: meta(value) for name, value in vars(selection).items()})
-    epoch = FlossingEpoch(on_meta(training.protocol), selection, None)
+    selection = meta(selected(Ensemble(NETWORKS, protocol(**changed)), *networks))
+    epoch = FlossingEpoch(on_meta(protocol(**changed)).flossed, selection, None)
     with NothingSent(), OnTheDevice():
         epoch._once()
 
@@ -134,8 +147,8 @@ def test_what_cannot_be_captured_is_found(breach: Callable[[torch.Tensor], Any])
 
 
 def assert_same(one: Training, other: Training) -> None:
-    for name, tensor in one.tensors().items():
-        assert torch.equal(tensor, other.tensors()[name]), name
+    for name, tensor in one.ensemble.tensors().items():
+        assert torch.equal(tensor, other.ensemble.tensors()[name]), name
 
 
 @pytest.mark.parametrize("task", ["xor", "xor_continuous"])
@@ -146,85 +159,111 @@ def test_replayed_epochs_are_those_of_the_torch_engine(arch, task):
     assert ticks(GraphEngine, given) == ticks(TorchEngine, given)
 
 
-class Watched(TorchEngine):
-    """Counts epochs that are not replayed."""
+@pytest.fixture
+def alone(monkeypatch) -> list[int]:
+    """Grows by the number of networks of each flossing epoch that a graph engine does not replay."""
+    counted: list[int] = []
 
-    alone = 0
+    class Watched(FlossedNetworks):
+        def floss_epoch(self, selection, life, *, epoch, orthonormaliser=orthonormalisation.orthonormalise):
+            if orthonormaliser.failed is None:
+                counted.append(len(selection.index))
+            return super().floss_epoch(selection, life, epoch=epoch, orthonormaliser=orthonormaliser)
 
-    def floss_epoch(self, selection, life, *, epoch, orthonormaliser=orthonormalisation.orthonormalise):
-        Watched.alone += orthonormaliser.failed is None
-        return super().floss_epoch(selection, life, epoch=epoch, orthonormaliser=orthonormaliser)
+    monkeypatch.setattr(ensemble, "FlossedNetworks", Watched)
+    return counted
 
 
 @pytest.mark.parametrize(
     ("arch", "spread"), [("vanilla", 1.0), ("lstm", 1.0), ("vanilla", 30.0), ("relu", 30.0), ("lstm", 3.0)]
 )
-def test_networks_that_need_householder_reflections_are_brought_up_to_the_others(arch, spread, monkeypatch):
+def test_networks_that_need_householder_reflections_are_brought_up_to_the_others(arch, spread, alone, monkeypatch):
     """With a bound so low that all networks need them in all epochs, or some in some."""
     monkeypatch.setattr(orthonormalisation, "_CHOLESKY_SPREAD", spread)
-    monkeypatch.setattr(graph, "TorchEngine", Watched)
-    monkeypatch.setattr(Watched, "alone", 0)
     given = protocol(arch=arch)
-    assert_same(trained(GraphEngine, given), trained(TorchEngine, given))
-    assert Watched.alone > 0
+    ours = trained(GraphEngine, given)
+    assert alone
+    assert_same(ours, trained(TorchEngine, given))
     assert ticks(GraphEngine, given) == ticks(TorchEngine, given)
 
 
-def test_a_network_is_a_straggler_no_longer_than_it_must(monkeypatch):
-    monkeypatch.setattr(graph, "TorchEngine", Watched)
-    training = Training(NETWORKS, SMALL, engine=GraphEngine)
-    index, life = torch.arange(3), torch.zeros(3, dtype=torch.int64)
+def test_a_network_is_a_straggler_no_longer_than_it_must(alone, monkeypatch):
+    training = Training(Ensemble(NETWORKS, SMALL), GraphEngine)
+    selection, life = selected(training.ensemble, 0, 2), torch.zeros(2, dtype=torch.int64)
     with monkeypatch.context() as patch:
         patch.setattr(orthonormalisation, "_CHOLESKY_SPREAD", 1.0)
-        patch.setattr(Watched, "alone", 0)
-        training.engine.floss(index[:2], life[:2], 3, epoch=0)
-        assert Watched.alone == 3
-    training.engine.floss(index[:2], life[:2] + 3, 3, epoch=0)
-    assert Watched.alone == 0
+        training.engine.floss(selection, life, 3, epoch=0)
+    assert alone == [2, 2, 2]
+    training.engine.floss(selection, life + 3, 3, epoch=0)
+    assert alone == [2, 2, 2]
 
 
 @pytest.mark.parametrize("engine", [GraphEngine, TorchEngine])
 def test_where_a_network_diverged_in_flossing(engine):
     """Though its tangent vectors are sound: the wanted exponent is infinite."""
-    training = Training(NETWORKS, SMALL, engine=engine)
-    training.target[1] = torch.inf
-    index, before = torch.tensor([1, 2]), training.parameters["W"].clone()
-    active, _, _ = training.engine.floss(index, torch.zeros(2, dtype=torch.int64), 2, epoch=4)
+    training = Training(Ensemble(NETWORKS, SMALL), engine)
+    training.ensemble.flossed.target[1] = torch.inf
+    before = training.ensemble.parameters["W"].clone()
+    selection = selected(training.ensemble, 1, 2)
+    active = training.engine.floss(selection, torch.zeros(2, dtype=torch.int64), 2, epoch=4).active
     assert active.tolist() == [False, True]
-    assert training.diverged_at.tolist() == [-1, 4, -1]
-    assert [torch.equal(*each) for each in zip(before, training.parameters["W"], strict=True)] == [True, True, False]
+    assert training.ensemble.diverged_at.tolist() == [-1, 4, -1]
+    assert [torch.equal(*each) for each in zip(before, training.ensemble.parameters["W"], strict=True)] == [
+        True,
+        True,
+        False,
+    ]
 
 
-def test_without_need_no_epoch_goes_alone(monkeypatch):
-    monkeypatch.setattr(graph, "TorchEngine", Watched)
-    monkeypatch.setattr(Watched, "alone", 0)
+def test_without_need_no_epoch_goes_alone(alone):
     trained(GraphEngine, SMALL)
-    assert Watched.alone == 0
+    assert alone == []
+
+
+def test_only_so_many_selections_of_networks_are_kept(monkeypatch):
+    """The least recently used gives way, and nothing refers to it any more; the numbers stay."""
+    monkeypatch.setattr(graph, "_MOST_FLOSSING_GRAPHS", 2)
+    training = Training(Ensemble(NETWORKS, SMALL), GraphEngine)
+    engine, kept = training.engine, []
+    assert isinstance(engine, GraphEngine)
+    for networks in ((0,), (2,), (0,), (0, 2), (0,)):
+        selection = selected(training.ensemble, *networks)
+        engine.floss(selection, torch.zeros_like(selection.index), 1, epoch=0)
+        kept.append(list(engine._flossing))
+    assert kept == [[(0,)], [(0,), (2,)], [(2,), (0,)], [(0,), (0, 2)], [(0, 2), (0,)]]
+    evicted = weakref.ref(engine._flossing[0, 2])
+    selection = selected(training.ensemble, 2)
+    gc.disable()
+    engine.floss(selection, torch.zeros_like(selection.index), 1, epoch=0)
+    gc.enable()
+    assert evicted() is None
+    monkeypatch.setattr(graph, "_MOST_FLOSSING_GRAPHS", 1)
+    assert_same(trained(GraphEngine, SMALL), trained(TorchEngine, SMALL))
 
 
 @pytest.mark.parametrize("arch", ["vanilla", "lstm"])
 def test_double_precision_agrees_with_householder_reflections(arch):
     given = protocol(arch=arch, dtype=torch.float64)
     ours, theirs = trained(GraphEngine, given), trained(TorchEngine, given)
-    for name, p in theirs.parameters.items():
-        torch.testing.assert_close(ours.parameters[name], p, rtol=1e-8, atol=1e-9, msg=name)
+    for name, p in theirs.ensemble.parameters.items():
+        torch.testing.assert_close(ours.ensemble.parameters[name], p, rtol=1e-8, atol=1e-9, msg=name)
 
 
 def test_a_network_that_explodes_is_marked_and_disturbs_nobody():
     networks = [*NETWORKS, Network(seed=5, d=4, g=1e30, episodes=(0,), k=4, flossing_steps=20)]
     ours, theirs = (trained(engine, protocol(arch="linear"), networks) for engine in (GraphEngine, TorchEngine))
-    assert ours.diverged_at.tolist() == theirs.diverged_at.tolist() == [-1, -1, -1, 0]
-    for name, p in trained(GraphEngine, protocol(arch="linear")).parameters.items():
-        assert torch.equal(ours.parameters[name][:3], p)
+    assert ours.ensemble.diverged_at.tolist() == theirs.ensemble.diverged_at.tolist() == [-1, -1, -1, 0]
+    for name, p in trained(GraphEngine, protocol(arch="linear")).ensemble.parameters.items():
+        assert torch.equal(ours.ensemble.parameters[name][:3], p)
 
 
 @pytest.mark.parametrize("stop", range(1, 12, 2))
 def test_a_run_that_was_stopped_goes_on_to_the_same_end(stop):
-    first = Training(NETWORKS, SMALL, engine=GraphEngine)
+    first = Training(Ensemble(NETWORKS, SMALL), GraphEngine)
     for count, _ in enumerate(first.run(), 1):
         if count == stop:
             break
-    second = Training(NETWORKS, SMALL, engine=GraphEngine)
+    second = Training(Ensemble(NETWORKS, SMALL), GraphEngine)
     second.load(first.state())
     for _ in second.run():
         pass
@@ -307,17 +346,17 @@ def test_every_call_is_one_epoch_whether_warming_up_captured_or_replayed(breaks,
 
     cuda = FakeCuda(function, breaks)
     monkeypatch.setattr(torch, "cuda", cuda)
-    default, captures = cuda.current, graph.Captures()
-    replayed = Replayed(function, "flossing", captures)
+    default, captures = cuda.current, Captures()
+    replayed = Replayed("flossing", captures)
     for count in range(1, 11):
-        replayed()
+        replayed(function)
         assert len(epochs) == count
         assert cuda.current is default
     assert cuda.captured_in == ("pool", captures.stream)
-    assert cuda.replays == (0 if breaks else 10 - graph._WARM_UP)
-    assert epochs == [captures.stream] * graph._WARM_UP + [default] * (10 - graph._WARM_UP)
-    assert vars(captures.stream) == {"behind": [default] * graph._WARM_UP}
-    assert default.behind == [captures.stream] * graph._WARM_UP
+    assert cuda.replays == (0 if breaks else 10 - capture._WARM_UP)
+    assert epochs == [captures.stream] * capture._WARM_UP + [default] * (10 - capture._WARM_UP)
+    assert vars(captures.stream) == {"behind": [default] * capture._WARM_UP}
+    assert default.behind == [captures.stream] * capture._WARM_UP
     said = (
         "floss: flossing goes without a CUDA graph, which is slower: operation not permitted when stream is capturing\n"
     )
@@ -339,11 +378,11 @@ def test_a_capture_that_failed_is_not_tried_again_in_the_same_loop(monkeypatch, 
 
     cuda = FakeCuda(lambda: None, breaks=False)
     monkeypatch.setattr(torch, "cuda", cuda)
-    captures = graph.Captures()
+    captures = Captures()
     for loop in ("flossing", "training", "flossing"):
-        replayed = Replayed(function_of(loop), loop, captures)
-        for _ in range(graph._WARM_UP + 2):
-            replayed()
+        replayed = Replayed(loop, captures)
+        for _ in range(capture._WARM_UP + 2):
+            replayed(function_of(loop))
     assert captured == ["flossing", "training"]
     assert cuda.replays == 2
     assert capsys.readouterr().err == "floss: flossing goes without a CUDA graph, which is slower: no\n"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from native_networks import NETWORKS, SMALL, distance, training
+from ticks import flossing_ticks, life, measurements, place, training_ticks
 from torch import Tensor
 
 from floss.tasks import TASKS
@@ -14,7 +15,8 @@ from floss.training import engines
 from floss.training.engines.native import NativeEngine
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
-from floss.training.training import Tick, Training
+from floss.training.ticks import Tick
+from floss.training.training import Training
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 
@@ -34,15 +36,10 @@ def test_a_training_is_that_of_torch(task):
     protocol = replace(SMALL, task=task)
     ours, reference = training(NativeEngine, protocol, networks), training(TorchEngine, protocol, networks)
     for tick, wanted in zip(finished(ours), finished(reference), strict=True):
-        assert (tick.phase, tick.within, tick.epochs) == (wanted.phase, wanted.within, wanted.epochs)
+        assert (place(tick), tick.epochs) == (place(wanted), wanted.epochs)
         assert torch.equal(tick.networks, wanted.networks)
-        assert torch.equal(tick.epoch, wanted.epoch)
-        torch.testing.assert_close(tick.loss, wanted.loss, rtol=1e-7, atol=1e-9)
-        for name in ("accuracy", "lambda_1"):
-            mine, theirs = getattr(tick, name), getattr(wanted, name)
-            assert (mine is None) == (theirs is None)
-            if mine is not None:
-                torch.testing.assert_close(mine, theirs, rtol=1e-7, atol=1e-9)
+        assert torch.equal(life(tick), life(wanted))
+        torch.testing.assert_close(measurements(tick), measurements(wanted), rtol=1e-7, atol=1e-9)
     for name, value in tensors(ours).items():
         torch.testing.assert_close(value, tensors(reference)[name], rtol=1e-6, atol=1e-9, msg=name)
     for mine, theirs in zip(ours.evaluate(), reference.evaluate(), strict=True):
@@ -76,9 +73,9 @@ def test_the_same_bits_for_any_ensemble_and_number_of_threads(dtype, threads):
         fresh = training(
             NativeEngine, protocol
         )  # torch draws, and may round the last bit differently in another ensemble
-        alone.q0 = fresh.q0[r : r + 1, :, : network.k].contiguous()
-        for name, p in alone.parameters.items():
-            p.copy_(fresh.parameters[name][r : r + 1])
+        alone.ensemble.flossed.q0 = fresh.ensemble.flossed.q0[r : r + 1, :, : network.k].contiguous()
+        for name, p in alone.ensemble.parameters.items():
+            p.copy_(fresh.ensemble.parameters[name][r : r + 1])
         finished(alone)
         for name, value in tensors(together).items():
             assert torch.equal(value[r], tensors(alone)[name][0]), f"{name} of network {r}"
@@ -93,7 +90,9 @@ def test_another_seed_gives_other_bits():
     other = training(NativeEngine, SMALL, (replace(NETWORKS[0], seed=4), *NETWORKS[1:]))
     finished(ours)
     finished(other)
-    same = [torch.equal(a, b) for a, b in zip(ours.parameters["W"], other.parameters["W"], strict=True)]
+    same = [
+        torch.equal(a, b) for a, b in zip(ours.ensemble.parameters["W"], other.ensemble.parameters["W"], strict=True)
+    ]
     assert same == [False, True, True, True]
 
 
@@ -108,13 +107,13 @@ def test_epochs_together_are_epochs_one_by_one():
         assert torch.equal(value, tensors(many)[name]), name
 
     def key(tick: Tick) -> tuple[Any, ...]:
-        return tick.phase, tick.within, *tick.networks.tolist(), *tick.epoch.tolist()
+        return *place(tick), *tick.networks.tolist(), *life(tick).tolist()
 
     own = {key(tick): tick for tick in single}
     for tick in stretched:
         assert torch.equal(tick.loss, own[key(tick)].loss)
-    assert {0, 7, 14, 21, 28, 35, 39} <= {tick.within for tick in stretched if tick.phase == "train"}
-    flossed = [tick.within for tick in stretched if tick.phase == "floss"]
+    assert {0, 7, 14, 21, 28, 35, 39} <= {tick.epoch for tick in training_ticks(stretched)}
+    flossed = [tick.within for tick in flossing_ticks(stretched)]
     assert [flossed.count(epoch) for epoch in (0, 7, 14, 16)] == [4, 4, 4, 4]  # four episodes
 
 
@@ -122,13 +121,15 @@ def test_diagnostics_change_no_bits():
     plain = training(NativeEngine, SMALL, every=3)
     watched = training(NativeEngine, SMALL, every=3, diagnostics=("grad_h0", "svd", "lyapunov"))
     finished(plain)
-    ticks = [tick for tick in finished(watched) if tick.phase == "train"]
+    ticks = training_ticks(finished(watched))
     for name, value in tensors(plain).items():
         assert torch.equal(value, tensors(watched)[name]), name
-    assert [tick.within for tick in ticks if tick.diagnostics] == [0, 3, 6, 8]
+    assert [tick.epoch for tick in ticks if tick.diagnostics] == [0, 3, 6, 8]
     reference = training(TorchEngine, SMALL, every=3, diagnostics=("grad_h0", "svd", "lyapunov"))
-    wanted = [tick for tick in finished(reference) if tick.phase == "train" and tick.diagnostics]
+    wanted = [tick for tick in training_ticks(finished(reference)) if tick.diagnostics]
     for ours, theirs in zip([tick for tick in ticks if tick.diagnostics], wanted, strict=True):
+        assert ours.diagnostics is not None
+        assert theirs.diagnostics is not None
         for column, values in ours.diagnostics.items():
             torch.testing.assert_close(values, theirs.diagnostics[column], rtol=1e-6, atol=1e-9)
 
@@ -142,17 +143,17 @@ def test_diagnostics_change_no_bits():
 def test_others_go_on_bit_for_bit(dtype, value, after):
     healthy, spoilt = (training(NativeEngine, replace(SMALL, dtype=dtype), every=3) for _ in range(2))
     list(islice(spoilt.run(), after))
-    spoilt.parameters["W"][2] = value
+    spoilt.ensemble.parameters["W"][2] = value
     frozen, due = tensors(spoilt), spoilt.epoch
     finished(spoilt)
     finished(healthy)
     others = [0, 1, 3]
-    assert [spoilt.diverged_at.tolist()[r] for r in others] == [-1, -1, -1]
+    assert [spoilt.ensemble.diverged_at.tolist()[r] for r in others] == [-1, -1, -1]
     for name, mine in tensors(spoilt).items():
         if name != "diverged_at":
             assert torch.equal(mine[others], tensors(healthy)[name][others]), name
     if value != 1e36:  # large, but finite: saturated units may well go on
-        assert int(spoilt.diverged_at[2]) == due
+        assert int(spoilt.ensemble.diverged_at[2]) == due
         for name, mine in tensors(spoilt).items():
             if name != "diverged_at":
                 assert torch.equal(mine[2].nan_to_num(), frozen[name][2].nan_to_num()), f"{name} of the frozen network"
@@ -163,10 +164,10 @@ def test_others_go_on_bit_for_bit(dtype, value, after):
 @pytest.mark.parametrize("engine", [TorchEngine, NativeEngine])
 def test_a_network_that_diverges_in_flossing_is_not_trained_on(engine):
     ours = training(engine, SMALL)
-    ours.target[2] = torch.nan  # its task loss stays finite
+    ours.ensemble.flossed.target[2] = torch.nan  # its task loss stays finite
     finished(ours)
     untouched = training(engine, SMALL)
-    assert ours.diverged_at.tolist() == [-1, -1, 0, -1]
+    assert ours.ensemble.diverged_at.tolist() == [-1, -1, 0, -1]
     for name, value in tensors(ours).items():
         if name != "diverged_at":
             assert torch.equal(value[2], tensors(untouched)[name][2]), name
@@ -176,12 +177,12 @@ def test_a_network_that_diverges_in_flossing_is_not_trained_on(engine):
 def test_finite_loss_with_a_gradient_that_overflows(engine):
     """From rest a network is quiet whatever its weights; its gradient with respect to h0 is a product of them."""
     ours = training(engine, SMALL, tuple(replace(network, episodes=()) for network in NETWORKS))
-    ours.parameters["W"][1] = 1e160
+    ours.ensemble.parameters["W"][1] = 1e160
     for name in ("V", "b", "h0"):
-        ours.parameters[name][1] = 0.0
+        ours.ensemble.parameters[name][1] = 0.0
     before = tensors(ours)
     tick = ours.train_epochs(5)
-    assert ours.diverged_at.tolist() == [-1, 0, -1, -1]
+    assert ours.ensemble.diverged_at.tolist() == [-1, 0, -1, -1]
     assert tick.networks.tolist() == [0, 2, 3]
     for name, value in tensors(ours).items():
         if name != "diverged_at":
@@ -194,15 +195,15 @@ def test_gradients_whose_squares_leave_the_range_of_float32(scale):
     protocol = replace(SMALL, task="copy", dtype=torch.float32)
     ours, reference = training(NativeEngine, protocol), training(TorchEngine, protocol)
     for each in (ours, reference):
-        each.parameters["U"] *= scale if scale > 1 else 1.0
-        each.parameters["c"] *= scale
+        each.ensemble.parameters["U"] *= scale if scale > 1 else 1.0
+        each.ensemble.parameters["c"] *= scale
     ticks = [each.train_epochs(1) for each in (ours, reference)]
     assert [tick.networks.tolist() for tick in ticks] == [[0, 1, 2, 3]] * 2
-    for name, value in ours.parameters.items():
-        torch.testing.assert_close(value, reference.parameters[name], rtol=1e-3, atol=1e-6, msg=name)
+    for name, value in ours.ensemble.parameters.items():
+        torch.testing.assert_close(value, reference.ensemble.parameters[name], rtol=1e-3, atol=1e-6, msg=name)
     # The first step of Adam does not depend on the length of the gradient; its mean does.
-    for name, value in ours.task_adam.mean.items():
-        wanted = reference.task_adam.mean[name]
+    for name, value in ours.ensemble.task_adam.mean.items():
+        wanted = reference.ensemble.task_adam.mean[name]
         assert distance(value, wanted.double()) < 1e-3 or float(wanted.norm()) == 0, name
 
 

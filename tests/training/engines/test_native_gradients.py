@@ -1,7 +1,6 @@
 """The native engine's gradients are those of torch, at any size, and what is not finite stays visible."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -18,7 +17,9 @@ from floss.training.engines.native import NativeEngine
 from floss.training.engines.operators import NAMES, flossing_gradient, task_gradient
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
+from floss.training.flossing import FlossingObjective
 from floss.training.flossing import flossing_gradient as reference_flossing_gradient
+from floss.training.schedule import FlossingRun
 from floss.training.training import Training
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
@@ -30,16 +31,26 @@ FLOSSING_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 def in_float64(ours: Training) -> tuple[Training, dict[str, Tensor]]:
     """The reference engine for the same networks, and their parameters, which float32 has rounded, in float64."""
-    reference = training(TorchEngine, replace(ours.protocol, dtype=DOUBLE), ours.networks)
-    return reference, {name: p.double() for name, p in ours.parameters.items()}
+    reference = training(TorchEngine, replace(ours.ensemble.protocol, dtype=DOUBLE), ours.ensemble.networks)
+    return reference, {name: p.double() for name, p in ours.ensemble.parameters.items()}
+
+
+def objective_of(ours: Training, run: FlossingRun, t_ons: int = 1) -> FlossingObjective:
+    """Of all networks, along another run than theirs."""
+    flossed = ours.ensemble.flossed
+    return FlossingObjective(flossed.q0, flossed.k, flossed.target, run, t_ons)
+
+
+def as_dtype(objective: FlossingObjective, dtype: torch.dtype) -> FlossingObjective:
+    return replace(objective, q0=objective.q0.to(dtype), target=objective.target.to(dtype))
 
 
 def check_task_gradient(ours: Training) -> None:
-    p = ours.protocol
-    x = ours.task.sample(ours.seeds, Stream.TRAINING, 3, steps=p.steps, batch=p.batch, dtype=p.dtype)
+    p = ours.ensemble.protocol
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 3, steps=p.steps, batch=p.batch, dtype=p.dtype)
     reference, parameters = in_float64(ours)
-    loss, accuracy, gradient = ours.engine.task_gradient(ours.parameters, x, ours.d)
-    wanted_loss, wanted_accuracy, wanted = reference.engine.task_gradient(parameters, x.double(), ours.d)
+    loss, accuracy, gradient = ours.engine.task_gradient(ours.ensemble.parameters, x, ours.ensemble.d)
+    wanted_loss, wanted_accuracy, wanted = reference.engine.task_gradient(parameters, x.double(), ours.ensemble.d)
     assert distance(loss, wanted_loss) < ROUNDING[p.dtype]
     assert list(gradient) == list(wanted)
     for name, g in gradient.items():
@@ -54,16 +65,16 @@ def check_task_gradient(ours: Training) -> None:
 
 
 def check_flossing_gradient(ours: Training, steps: int, transient: int, t_ons: int) -> None:
-    p = ours.protocol
-    x = ours.task.sample(ours.seeds, Stream.FLOSSING, 1, steps=steps, batch=1, dtype=p.dtype)[:, :, 0]
+    p = ours.ensemble.protocol
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.FLOSSING, 1, steps=steps, batch=1, dtype=p.dtype)[:, :, 0]
     reference, parameters = in_float64(ours)
-    how: dict[str, Any] = {"k": ours.k, "t_ons": t_ons, "transient": transient}
-    loss, exponents, gradient = ours.engine.flossing_gradient(ours.parameters, x, ours.q0, target=ours.target, **how)
+    objective = objective_of(ours, FlossingRun(steps, transient), t_ons)
+    loss, exponents, gradient = ours.engine.flossing_gradient(ours.ensemble.parameters, x, objective)
     wanted_loss, wanted_exponents, wanted = reference.engine.flossing_gradient(
-        parameters, x.double(), ours.q0.double(), target=ours.target.double(), **how
+        parameters, x.double(), as_dtype(objective, DOUBLE)
     )
     assert distance(loss, wanted_loss) < ROUNDING[p.dtype]
-    own = torch.arange(ours.q0.shape[-1]) < ours.k[:, None]
+    own = torch.arange(ours.ensemble.flossed.q0.shape[-1]) < ours.ensemble.flossed.k[:, None]
     assert torch.equal(exponents.isnan(), ~own)
     assert distance(exponents[own], wanted_exponents[own]) < 10 * ROUNDING[p.dtype]
     assert list(gradient) == list(wanted)
@@ -90,12 +101,12 @@ def test_flossing_gradients_of_the_reference_protocol_in_float32(g):
     networks = tuple(Network(seed=s, d=40, g=g, k=75, episodes=(0,)) for s in range(24))
     single, exact = Protocol(dtype=torch.float32), Protocol(dtype=DOUBLE)
     ours, torchs = training(NativeEngine, single, networks), training(TorchEngine, single, networks)
-    x = ours.task.sample(ours.seeds, Stream.FLOSSING, 1, steps=55, batch=1)[:, :, 0]
-    how: dict[str, Any] = {"k": ours.k, "t_ons": 1, "transient": 16}
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.FLOSSING, 1, steps=55, batch=1)[:, :, 0]
+    objective = objective_of(ours, FlossingRun(55, 16))
 
     def gradient(of: Training, dtype: torch.dtype) -> Tensor:
-        parameters = {name: p.to(dtype) for name, p in ours.parameters.items()}
-        parts = of.engine.flossing_gradient(parameters, x.to(dtype), ours.q0.to(dtype), target=of.target, **how)[2]
+        parameters = {name: p.to(dtype) for name, p in ours.ensemble.parameters.items()}
+        parts = of.engine.flossing_gradient(parameters, x.to(dtype), as_dtype(objective, dtype))[2]
         return torch.cat([part.flatten(1).double() for part in parts.values()], 1)
 
     reference = gradient(training(TorchEngine, exact, networks), DOUBLE)
@@ -162,21 +173,21 @@ def test_its_tanh(dtype, scale):
 def test_what_is_not_finite_stays_visible():
     """NaN and infinite states come out as NaN or as what torch makes of them, never as plausible numbers."""
     ours = training(NativeEngine, SMALL)
-    x = ours.task.sample(ours.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
     for name in NAMES:
-        spoilt = {key: p.clone() for key, p in ours.parameters.items()}
+        spoilt = {key: p.clone() for key, p in ours.ensemble.parameters.items()}
         spoilt[name].view(4, -1)[2, 0] = torch.nan
-        loss, _, gradient = ours.engine.task_gradient(spoilt, x, ours.d)
+        loss, _, gradient = ours.engine.task_gradient(spoilt, x, ours.ensemble.d)
         assert loss.isnan().tolist() == [False, False, True, False], name
         assert bool(gradient["W"][2].isnan().any())
 
 
 def test_strided_tensors_are_taken_as_they_are():
     ours = training(NativeEngine, SMALL)
-    x = ours.task.sample(ours.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
-    plain = ours.engine.task_gradient(ours.parameters, x, ours.d)
-    strided = {name: p.mT.contiguous().mT if p.ndim > 2 else p for name, p in ours.parameters.items()}
-    again = ours.engine.task_gradient(strided, x.transpose(1, 2).contiguous().transpose(1, 2), ours.d)
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
+    plain = ours.engine.task_gradient(ours.ensemble.parameters, x, ours.ensemble.d)
+    strided = {name: p.mT.contiguous().mT if p.ndim > 2 else p for name, p in ours.ensemble.parameters.items()}
+    again = ours.engine.task_gradient(strided, x.transpose(1, 2).contiguous().transpose(1, 2), ours.ensemble.d)
     for name, g in plain[2].items():
         assert torch.equal(g, again[2][name]), name
 
@@ -184,12 +195,12 @@ def test_strided_tensors_are_taken_as_they_are():
 def test_the_operators_are_what_torch_expects():
     """Schemas and mutation, by torch's own test of custom operators."""
     ours = training(NativeEngine, SMALL)
-    parameters = [ours.parameters[name] for name in NAMES]
-    x = ours.task.sample(ours.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
-    torch.library.opcheck(task_gradient, (parameters, x, ours.d, "xor"), test_utils=("test_schema",))
+    parameters = [ours.ensemble.parameters[name] for name in NAMES]
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
+    torch.library.opcheck(task_gradient, (parameters, x, ours.ensemble.d, "xor"), test_utils=("test_schema",))
     torch.library.opcheck(
         flossing_gradient,
-        (parameters, x[:, :, 0], ours.q0, ours.k, ours.target, 1, 4),
+        (parameters, x[:, :, 0], ours.ensemble.flossed.q0, ours.ensemble.flossed.k, ours.ensemble.flossed.target, 1, 4),
         test_utils=("test_schema",),
     )
 
@@ -202,14 +213,14 @@ def test_lost_directions_are_left_out(dtype):
     """Saturated units have φ' = 0: as many of the last exponents are -inf, and the others' gradient is right."""
     networks = tuple(Network(seed=s, d=2, k=8, episodes=(0,)) for s in range(3))
     ours = training(NativeEngine, replace(SMALL, n=8, dtype=dtype), networks)
-    ours.parameters["b"][1, 2:5] = 1e3  # tanh is 1 at every step but the first
-    ours.parameters["h0"][1, :, 2:5] = 1e3
-    x = ours.task.sample(ours.seeds, Stream.FLOSSING, 1, steps=20, batch=1, dtype=dtype)[:, :, 0]
-    how: dict[str, Any] = {"k": ours.k, "t_ons": 1, "transient": 3}
-    loss, exponents, gradient = ours.engine.flossing_gradient(ours.parameters, x, ours.q0, target=ours.target, **how)
+    ours.ensemble.parameters["b"][1, 2:5] = 1e3  # tanh is 1 at every step but the first
+    ours.ensemble.parameters["h0"][1, :, 2:5] = 1e3
+    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.FLOSSING, 1, steps=20, batch=1, dtype=dtype)[:, :, 0]
+    objective = objective_of(ours, FlossingRun(20, 3))
+    loss, exponents, gradient = ours.engine.flossing_gradient(ours.ensemble.parameters, x, objective)
     _, parameters = in_float64(ours)
     wanted_loss, wanted_exponents, wanted = reference_flossing_gradient(
-        ours.cell, parameters, x.double(), ours.q0.double(), target=ours.target.double(), **how
+        ours.ensemble.cell, parameters, x.double(), as_dtype(objective, DOUBLE)
     )
     assert torch.equal(exponents.isneginf(), torch.tensor([[False] * 8, [False] * 5 + [True] * 3, [False] * 8]))
     assert torch.equal(exponents.isneginf(), wanted_exponents.isneginf())

@@ -102,7 +102,7 @@ import torch
 from floss.training import engines
 from floss.training.engines import processor
 from floss.training.engines.shared_library import library
-from floss.training.ensemble import Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
 if len(sys.argv) > 1:
@@ -114,9 +114,9 @@ for dtype, tolerance in ((torch.float64, 1e-8), (torch.float32, 2e-3)):
     for name in ("native", "torch"):
         engine = engines.find(name, arch="vanilla", device="cpu")
         protocol = Protocol(n=21, epochs=4, steps=12, batch=7, flossing_epochs=3, dtype=dtype)
-        training = Training(networks, protocol, engine=engine)
+        training = Training(Ensemble(networks, protocol), engine)
         list(training.run())
-        states.append(torch.cat([p.flatten() for p in training.parameters.values()]))
+        states.append(torch.cat([p.flatten() for p in training.ensemble.parameters.values()]))
     torch.testing.assert_close(*states, rtol=0, atol=tolerance)
 print(library().instructions, torch.backends.cpu.get_cpu_capability(), sep="\\n")
 """

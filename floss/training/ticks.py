@@ -1,0 +1,45 @@
+"""What a training tells of its finished epochs: a tick, of one loop or the other, after each stretch of them."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainingTick:
+    """Finished training epochs; what was measured is of the last of them, before its update."""
+
+    epoch: int
+    """The last one."""
+    networks: Int64[Tensor, "m"]
+    """Which networks took part; those that have diverged are not among them."""
+    loss: Float[Tensor, "m"]
+    accuracy: Float[Tensor, "m"] | None
+    """None where the task has none."""
+    diagnostics: dict[str, Float[Tensor, "m"]] | None = None
+    """Further columns, at the epochs at which they are measured."""
+    epochs: int = 1
+    """How many epochs."""
+
+
+@dataclass(frozen=True)
+class FlossingTick:
+    """Finished flossing epochs of one episode; what was measured is of the last of them, before its update."""
+
+    within: int
+    """The last one, counted from the beginning of the episode."""
+    networks: Int64[Tensor, "m"]
+    """Which networks took part; those that have diverged are not among them."""
+    life: Int64[Tensor, "m"]
+    """The last one, counted from the beginning of each network's life."""
+    loss: Float[Tensor, "m"]
+    lambda_1: Float[Tensor, "m"]
+    """Largest flossed exponent, nats per step."""
+    lambda_k: Float[Tensor, "m"]
+    """Smallest flossed exponent."""
+    epochs: int = 1
+    """How many epochs."""
+
+
+Tick = TrainingTick | FlossingTick
