@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain, random_tangent
-from floss.lyapunov.orthonormalisation import orthonormalisation_times, tangent_qr
+from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.qr import qr
 from floss.lyapunov.step import ClosedFormStep, Step, advance, check_sizes, count_steps
+from floss.lyapunov.tangent_qr import TangentQR
 
 _PILOT = 200
 """Steps of the short run that chooses an adaptive orthonormalisation interval."""
@@ -88,12 +89,13 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
     """
     intervals = dict(orthonormalisation_times(chain.steps, chain.t_ons, chain.transient))
     h, q, growth = chain.h, chain.q, []
+    tangent_qr = TangentQR(chain.orthonormaliser)
     lost = q.new_zeros(())  # -inf for directions lost in the transient: they do not come back
     for s in range(chain.steps):
         h, q = advance(step, h, q, *chain.input(s))
         counted = intervals.get(s + 1)
         if counted is not None:
-            q, log_r = tangent_qr(q, chain.orthonormaliser)
+            q, log_r = tangent_qr(q)
             if not counted:
                 lost = torch.where(log_r == -torch.inf, log_r.detach(), lost)
             elif not growth:

@@ -12,7 +12,7 @@ def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tenso
     return r_diagonal.amax(-1) * (n**0.5 * torch.finfo(r_diagonal.dtype).eps)
 
 
-def _copyltu(m: Tensor) -> Tensor:
+def copyltu(m: Tensor) -> Tensor:
     """The symmetric matrix with the lower triangle of m: copyltu(m)_ij = m_{max(i,j), min(i,j)}."""
     lower = torch.tril(m)
     return lower + torch.tril(m, -1).mT
@@ -25,7 +25,7 @@ def qr_pullback(q: Tensor, r: Tensor, grad_q: Tensor, grad_r: Tensor) -> Tensor:
     copyltu passes over what grad_r has there.
     """
     m = r @ grad_r.mT - grad_q.mT @ q
-    return torch.linalg.solve_triangular(r.mT, grad_q + q @ _copyltu(m), upper=False, left=False)
+    return torch.linalg.solve_triangular(r.mT, grad_q + q @ copyltu(m), upper=False, left=False)
 
 
 def qr_pushforward(q: Tensor, r: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,10 +33,15 @@ def qr_pushforward(q: Tensor, r: Tensor, tangent: Tensor) -> tuple[Tensor, Tenso
 
     B = Qᵀ Ȧ R⁻¹, and Ω is the skew-symmetric matrix with its strictly lower triangle. Shapes as in `qr_pullback`.
     """
-    scaled = torch.linalg.solve_triangular(r, tangent, upper=True, left=False)
+    tangent_q, growth = pushforward_factors(q, torch.linalg.solve_triangular(r, tangent, upper=True, left=False))
+    return tangent_q, growth @ r
+
+
+def pushforward_factors(q: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """Q̇ and Ṙ R⁻¹ = B - Ω, upper triangular, of the tangent Ȧ R⁻¹ [..., n, k]."""
     b = q.mT @ scaled
     skew = torch.tril(b, -1) - torch.tril(b, -1).mT
-    return q @ skew + scaled - q @ b, torch.triu((b - skew) @ r)
+    return q @ skew + scaled - q @ b, torch.triu(b - skew)
 
 
 class _QR(torch.autograd.Function):

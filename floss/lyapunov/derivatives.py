@@ -1,0 +1,22 @@
+"""Which derivatives a computation is followed by."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Whether numbers alone are wanted: no gradient of these tensors, no tangent, and no transform of `torch.func`."""
+    return not is_transformed(*tensors) and not (
+        torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    )
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether `torch.func` (grad, vmap, jvp, …) or forward-mode differentiation goes through the computation.
+
+    What works for one order of reverse mode alone, or looks at numbers on the way, does not serve there.
+    """
+    return torch._C._are_functorch_transforms_active() or any(
+        forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors
+    )
