@@ -14,7 +14,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
+from floss.lyapunov import arguments
+from floss.lyapunov.derivatives import refuse_transforms
+from floss.lyapunov.entry import checked_chain
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
 from floss.lyapunov.step import Step, advance
 
@@ -95,12 +98,14 @@ def covariant_lyapunov_vectors(
     Source: Ginelli, Poggi, Turchi, Chaté, Livi & Politi 2007, Phys. Rev. Lett. 99, 130601.
     """
     caller = "covariant_lyapunov_vectors"
+    refuse_transforms(caller)
     chain = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
+    transient, tail = chain.transient, arguments.whole_number(caller, "tail", tail, -chain.steps)
     if not 0 <= tail < chain.steps - transient:
         last = chain.steps - transient - 1
         raise ValueError(f"{caller}: tail={tail} must be from 0 to steps - transient - 1 = {last}")
     forward = _forward(step, chain, tail)
-    check_finite(caller, torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
+    chain.watch.check(torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
     vectors, local = _backward(forward)
     return CovariantVectors(vectors, forward.states, forward.times, local)
 
@@ -132,7 +137,10 @@ def _forward(step: Step, chain: Chain, tail: int) -> _Forward:
         h, q = advance(step, h, q, *chain.input(s))
         if s + 1 in closing:
             flat, log_r, triangular = orthonormalise(q.reshape(-1, *q.shape[-2:]), inverse=False)
-            q, total = flat.reshape(q.shape), total + log_r.reshape(*q.shape[:-2], q.shape[-1])
+            log_r = log_r.reshape(*q.shape[:-2], q.shape[-1])
+            q, total = flat.reshape(q.shape), total + log_r
+            if chain.watch is not None:
+                chain.watch(s + 1, log_r)
             r.append(triangular)
             if s < stop:
                 kept[len(r)], states[len(r)] = q, h

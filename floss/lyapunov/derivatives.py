@@ -20,3 +20,14 @@ def is_transformed(*tensors: Tensor) -> bool:
     return torch._C._are_functorch_transforms_active() or any(
         forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors
     )
+
+
+def numbers_of(tensor: Tensor) -> Tensor:
+    """The bare numbers, to be looked at; under `vmap` those of all its members, with axes of its own."""
+    return torch.func.debug_unwrap(tensor)
+
+
+def refuse_transforms(caller: str, *tensors: Tensor) -> None:
+    """Raise a ValueError where derivatives are asked of what has none: they would come out as zeros."""
+    if is_transformed(*tensors):
+        raise ValueError(f"{caller}: has no derivatives, and does not run under torch.func or forward-mode ones")

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
+from floss.lyapunov import arguments
+from floss.lyapunov.entry import checked_chain
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import Step
 
@@ -41,7 +43,7 @@ class LyapunovHistory:
     @property
     def order(self) -> Int64[Tensor, "*batch k"]:
         """Columns of `growth` by descending exponent."""
-        return self.growth.cumsum(0)[-1].argsort(dim=-1, descending=True, stable=True)
+        return self._total()[-1].argsort(dim=-1, descending=True, stable=True)
 
     @property
     def exponents(self) -> Float[Tensor, "*batch k"]:
@@ -54,7 +56,7 @@ class LyapunovHistory:
 
         Rows before the last need not descend.
         """
-        return self._sorted(self.growth.cumsum(0)) / self._over(self.times)
+        return self._sorted(self._total()) / self._over(self.times)
 
     @property
     def local(self) -> Float[Tensor, "M *batch k"]:
@@ -76,7 +78,8 @@ class LyapunovHistory:
         exceeds the counted steps.
         """
         total = int(self.lengths.sum())
-        if steps < 1 or steps % self.t_ons or steps > total:
+        steps = arguments.whole_number("local_over", "steps", steps, 1)
+        if steps % self.t_ons or steps > total:
             raise ValueError(
                 f"local_over: steps={steps} must be a multiple of t_ons={self.t_ons}, at most the {total} counted ones"
             )
@@ -104,12 +107,17 @@ class LyapunovHistory:
         Source: the method of batch means; Flyvbjerg & Petersen 1989.
         """
         M = len(self.growth)
+        blocks = arguments.whole_number("standard_error", "blocks", blocks, -M)
         if not 2 <= blocks <= M:
             raise ValueError(f"standard_error: blocks={blocks} must be from 2 to the {M} intervals")
         ends = torch.arange(blocks + 1, device=self.growth.device) * M // blocks
         times = torch.cat((self.lengths.new_zeros(1), self.times))[ends]
         weighted = self._between(ends) / times[-1] - self._over(times.diff()) / times[-1] * self.exponents
         return (weighted.square().sum(0) * (blocks / (blocks - 1))).sqrt()
+
+    def _total(self) -> Tensor:
+        """Growth up to the end of each interval, added up in float64."""
+        return self.growth.cumsum(0, dtype=torch.float64).to(self.growth)
 
     def _sorted(self, values: Tensor) -> Tensor:
         return values.gather(-1, self.order.expand(values.shape))
@@ -120,7 +128,7 @@ class LyapunovHistory:
 
     def _between(self, ends: Tensor) -> Tensor:
         """Growth between some boundaries of intervals, sorted."""
-        total = torch.cat((torch.zeros_like(self.growth[:1]), self.growth.cumsum(0)))
+        total = torch.cat((torch.zeros_like(self.growth[:1]), self._total()))
         return self._sorted(total[ends].diff(dim=0))
 
 
@@ -134,6 +142,7 @@ def lyapunov_history(
     t_ons: int | Literal["adaptive"] = 1,
     transient: int = 0,
     q0: Float[Tensor, "*batch n k"] | None = None,
+    singular: Literal["raise", "-inf"] = "raise",
 ) -> LyapunovHistory:
     """The QR iteration of `floss.lyapunov_spectrum`, with the growth log R_ii of every counted interval kept.
 
@@ -156,20 +165,21 @@ def lyapunov_history(
         t_ons: orthonormalisation interval in steps, or `adaptive`.
         transient: steps at the start that are not counted; closed by a QR decomposition.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
+        singular: `raise` an error for a direction that a singular Jacobian annihilates, or give it an exponent of
+            `-inf`; its growth is -inf in the interval in which it is lost.
 
     Returns:
         The history, with one row per counted interval.
 
     Raises:
         ValueError: as `floss.lyapunov_spectrum`: arguments that do not fit, a state or Jacobian that is not finite, or
-            tangent vectors that became linearly dependent; names the batch index.
+            tangent vectors that became linearly dependent; names the step and the batch index.
 
     Source: Eqs. 6, 7, 27, 28 and Fig. 16 of Engelken 2023; Benettin et al. 1980.
     """
-    chain = checked_chain("lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0)
+    chain = checked_chain("lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular)
     growth, h, q = qr_chain(step, chain)
-    finite = torch.isfinite(h).all(-1, keepdim=True)
-    check_finite("lyapunov_history", torch.where(finite, growth.sum(0), torch.nan))
+    chain.watch.check(torch.where(torch.isfinite(h).all(-1, keepdim=True), growth.sum(0), torch.nan))
     times = orthonormalisation_times(chain.steps, chain.t_ons, chain.transient)
     ends = torch.tensor([chain.transient, *(end for end, counted in times if counted)], device=growth.device)
     return LyapunovHistory(growth, ends.diff(), chain.t_ons, h, q.detach())

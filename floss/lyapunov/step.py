@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_transformed
 
 Step = Callable[..., Tensor]
 """A one-step map on the last axis: `step(h, x) -> h`, or `step(h) -> h` where there are no inputs."""
@@ -86,6 +87,8 @@ def advance(
     def push(vector: Tensor) -> tuple[Tensor, Tensor]:
         return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]
 
+    if is_transformed(h):  # a state that an outer `vmap` has batched cannot leave an inner one by an axis of None
+        return step(h, *x), torch.func.vmap(lambda vector: push(vector)[1], in_dims=-1, out_dims=-1)(q)
     return torch.func.vmap(push, in_dims=-1, out_dims=(None, -1))(q)  # pyright: ignore[reportArgumentType]
 
 

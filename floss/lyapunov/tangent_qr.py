@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.derivatives import is_plain
+from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.lyapunov.qr import copyltu, pushforward_factors
 
@@ -47,26 +47,25 @@ class TangentQR:
     def __call__(self, z: Float[Tensor, "*batch N k"]) -> tuple[Float[Tensor, "*batch N k"], Float[Tensor, "*batch k"]]:
         """Q [..., N, k] and log diag R [..., k], -inf for a dependent column and those after it."""
         stack = z.reshape(-1, *z.shape[-2:])
-        if is_plain(z):
-            q, log_r, _ = self.orthonormaliser(stack, inverse=False)
+        if is_transformed(stack):
+            q, log_r, _ = _Transformed.apply(stack, self)  # pyright: ignore[reportGeneralTypeIssues]
+        elif torch.is_grad_enabled() and z.requires_grad:
+            q, log_r, _ = _Differentiable.apply(stack, self)  # pyright: ignore[reportGeneralTypeIssues]
         else:
-            q, log_r, _ = _TangentQR.apply(stack, self)  # pyright: ignore[reportGeneralTypeIssues]
+            q, log_r, _ = self.orthonormaliser(stack, inverse=False)
         return q.reshape(z.shape), log_r.reshape(*z.shape[:-2], z.shape[-1])
 
 
-class _TangentQR(torch.autograd.Function):
+class _Differentiable(torch.autograd.Function):
     """Q, log diag R and R^{-1}; the last one for the derivatives of the gradient alone."""
 
     @staticmethod
-    def forward(z: Tensor, chain: TangentQR) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return chain.orthonormaliser(z)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, TangentQR], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    def forward(ctx: Any, z: Tensor, chain: TangentQR) -> tuple[Tensor, Tensor, Tensor]:
+        output = chain.orthonormaliser(z)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*output)
-        ctx.save_for_forward(*output)
-        ctx.chain = inputs[1]
+        ctx.chain = chain
+        return output
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, None]:
@@ -85,6 +84,23 @@ class _TangentQR(torch.autograd.Function):
             m = m - torch.where(_outside(lost), 0.0, grads[2]).mT @ inverse
         return (grad_q + q @ copyltu(m)) @ inverse.mT, None
 
+
+class _Transformed(torch.autograd.Function):
+    """The same under `torch.func` and in forward mode; its calls cost more."""
+
+    @staticmethod
+    def forward(z: Tensor, chain: TangentQR) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return chain.orthonormaliser(z)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, TangentQR], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output)
+        ctx.save_for_forward(*output)
+        ctx.chain = inputs[1]
+
+    backward = _Differentiable.backward
+
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         q, log_r, inverse = ctx.saved_tensors
@@ -97,7 +113,7 @@ class _TangentQR(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, z: Tensor, chain: TangentQR) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:  # noqa: ARG004
         z = z.movedim(in_dims[0], 0)
-        output = _TangentQR.apply(z.flatten(0, 1), chain)
+        output = _Transformed.apply(z.flatten(0, 1), chain)
         return tuple(value.unflatten(0, z.shape[:2]) for value in output), (0, 0, 0)  # pyright: ignore[reportOptionalIterable]
 
 

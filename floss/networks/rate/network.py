@@ -102,7 +102,11 @@ class RateStep(CellStep, ClosedFormStep):
         if plain and orthonormaliser.failed is None:
             return rate_network_spectrum(*arguments, t_ons=chain.t_ons, transient=chain.transient)
         return rate_network_exponents(
-            *arguments, t_ons=chain.t_ons, transient=chain.transient, orthonormaliser=orthonormaliser
+            *arguments,
+            t_ons=chain.t_ons,
+            transient=chain.transient,
+            orthonormaliser=orthonormaliser,
+            sums=chain.sums,
         )
 
     def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:

@@ -37,6 +37,7 @@ def rate_network_exponents(
     t_ons: int = 1,
     transient: int = 0,
     orthonormaliser: Orthonormaliser = orthonormalise,
+    sums: torch.dtype | None = None,
 ) -> Float[Tensor, "R k"]:
     """Lyapunov exponents in the order of the columns of q0, differentiable with respect to all tensors.
 
@@ -51,6 +52,7 @@ def rate_network_exponents(
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
         orthonormaliser: of the tangent vectors.
+        sums: dtype in which the growth is added up; None for its own.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
@@ -59,7 +61,7 @@ def rate_network_exponents(
     Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.lyapunov.tangent_qr`.
     """
     return _Exponents.apply(  # pyright: ignore[reportReturnType]
-        W, V, b, h0, inputs, q0, activation, t_ons, transient, orthonormaliser
+        W, V, b, h0, inputs, q0, activation, t_ons, transient, orthonormaliser, sums
     )
 
 
@@ -77,12 +79,13 @@ class _Exponents(torch.autograd.Function):
         t_ons: int,
         transient: int,
         orthonormaliser: Orthonormaliser,
+        sums: torch.dtype | None,
     ) -> Tensor:
         T, S = inputs.shape[0], inputs.shape[-1]
         intervals = dict(orthonormalisation_times(T, t_ons, transient))
         keep = any(ctx.needs_input_grad)  # an analysis without gradients takes no memory, however long it is
         rates, tangents, inverses = [], [q0], {}
-        total = q0.new_zeros(q0.shape[0], q0.shape[-1])
+        total = q0.new_zeros(q0.shape[0], q0.shape[-1], dtype=sums)
         drive = (inputs / S)[:, :, None, :] @ V.mT + b[:, None, :]  # [T, R, 1, N]
         h, p = h0, q0
         lost = torch.zeros_like(total, dtype=torch.bool)
@@ -110,7 +113,7 @@ class _Exponents(torch.autograd.Function):
         ctx.orthonormaliser = orthonormaliser
         ctx.rates, ctx.tangents, ctx.inverses = rates, tangents, inverses
         ctx.intervals, ctx.activation, ctx.counted, ctx.lost = intervals, activation, T - transient, lost
-        return torch.where(lost, -torch.inf, total / (T - transient))
+        return torch.where(lost, -torch.inf, total / (T - transient)).to(q0.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -143,7 +146,7 @@ class _Exponents(torch.autograd.Function):
             if gx is not None:
                 gx[s - 1] = torch.bmm(gh[:, None, :], V)[:, 0] / S
             gh = slope * torch.bmm(gh[:, None, :], W)[:, 0] + ctx.activation.curvature(r) * (gp * p).sum(-1)
-        return gW, gV, gb, gh, gx, gp, None, None, None, None
+        return gW, gV, gb, gh, gx, gp, None, None, None, None, None
 
 
 def _recorded_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
