@@ -39,9 +39,10 @@ def real_tensor(caller: str, name: str, value: Any, shape: str) -> Tensor:
 
 def exponents(caller: str, value: Any) -> Tensor:
     """Exponents [..., k], of at least one direction."""
-    tensor = real_tensor(caller, "exponents", value, "[..., k]")
-    if tensor.ndim < 1 or tensor.shape[-1] < 1:
-        raise ValueError(f"{caller}: exponents must be floating point of shape [..., k], got {shown(value)}")
+    allowed = "floating point of shape [..., k]"
+    tensor = _tensor(caller, "exponents", value, allowed)
+    if not tensor.is_floating_point() or tensor.ndim < 1 or tensor.shape[-1] < 1:
+        raise ValueError(f"{caller}: exponents must be {allowed}, got {shown(value)}")
     return tensor
 
 
@@ -72,30 +73,29 @@ def check_finite_tensor(caller: str, name: str, tensor: Tensor) -> None:
         raise ValueError(f"{caller}: {name} has a value that is not finite")
 
 
-def whole_number(caller: str, name: str, value: Any, low: int, high: int | None = None, *, also: str = "") -> int:
-    """A whole number from `low` to `high`; `also` tells what else the argument may be, for the message."""
-    allowed = f"at least {low}" if high is None else f"from {low} to {high}"
-    if isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool):
-        raise ValueError(f"{caller}: {name}={shown(value)} must be a whole number, {allowed}{also}")
+def whole_number(
+    caller: str, name: str, value: Any, low: int, high: int | None = None, *, allowed: str | None = None
+) -> int:
+    """A whole number from `low` to `high`; `allowed` says so in words."""
+    allowed = allowed or (f"at least {low}" if high is None else f"from {low} to {high}")
+    is_bool = isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool)
     try:
-        number = index(value)
+        number = index(None if is_bool else value)
     except (TypeError, ValueError):
-        raise ValueError(f"{caller}: {name}={shown(value)} must be a whole number, {allowed}{also}") from None
+        raise ValueError(f"{caller}: {name}={shown(value)} must be a whole number, {allowed}") from None
     if number < low or (high is not None and number > high):
-        raise ValueError(f"{caller}: {name}={number} must be {allowed}{also}")
+        raise ValueError(f"{caller}: {name}={number} must be {allowed}")
     return number
 
 
 def whole_numbers(caller: str, name: str, value: Any, low: int, high: int | None = None) -> tuple[list[int], bool]:
     """One whole number or several, and whether there is one alone."""
-    scalar = isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0
-    if scalar:
-        allowed = " (or several)"
-        return [whole_number(caller, name, value, low, high, also=allowed)], True
-    numbers = [whole_number(caller, name, number, low, high) for number in value]
+    allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+    one = isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0
+    numbers = [whole_number(caller, name, number, low, high, allowed=allowed) for number in ([value] if one else value)]
     if not numbers:
         raise ValueError(f"{caller}: {name}={shown(value)} is empty")
-    return numbers, False
+    return numbers, one
 
 
 def real_number(caller: str, name: str, value: Any, allowed: str, fits: Callable[[float], bool]) -> float:

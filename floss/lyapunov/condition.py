@@ -93,7 +93,7 @@ def condition_number(
     sizes, one_size = _axis("condition_number", "dims", dims, n if q0 is None else q0.shape[-1])
     times, one_time = _axis("condition_number", "horizons", horizons, steps)
     if bits is not None and not (isinstance(bits, str) and bits == "auto"):
-        bits = arguments.whole_number("condition_number", "bits", bits, 2, also=", None or 'auto'")
+        bits = arguments.whole_number("condition_number", "bits", bits, 2, allowed="at least 2, None or 'auto'")
 
     whole = dims is None and q0 is None
     if whole:

@@ -100,10 +100,9 @@ def covariant_lyapunov_vectors(
     caller = "covariant_lyapunov_vectors"
     refuse_transforms(caller)
     chain = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
-    transient, tail = chain.transient, arguments.whole_number(caller, "tail", tail, -chain.steps)
-    if not 0 <= tail < chain.steps - transient:
-        last = chain.steps - transient - 1
-        raise ValueError(f"{caller}: tail={tail} must be from 0 to steps - transient - 1 = {last}")
+    last = chain.steps - chain.transient - 1
+    allowed = f"from 0 to steps - transient - 1 = {last}"
+    tail = arguments.whole_number(caller, "tail", tail, 0, last, allowed=allowed)
     forward = _forward(step, chain, tail)
     chain.watch.check(torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
     vectors, local = _backward(forward)
@@ -192,7 +191,7 @@ def angles(vectors: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k k"]:
 
     Source: Kahan 2006, "How Futile are Mindless Assessments of Roundoff", §12.
     """
-    u = _unit(vectors, -2)
+    u = _unit(_vectors("angles", vectors), -2)
     cosine = u.mT @ u
     theta = cosine.abs().clamp(max=1.0).arccos()
     for pairs in (cosine.triu(1).abs() > _NEAR).nonzero().split(_PAIRS):
@@ -224,9 +223,9 @@ def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Te
 
     Source: Björck & Golub 1973; Ginelli et al. 2007 for its use.
     """
-    k = vectors.shape[-1]
-    if not 1 <= split < k:
-        raise ValueError(f"subspace_angle: split={split} must be from 1 to k - 1 = {k - 1}")
+    vectors = _vectors("subspace_angle", vectors)
+    last = vectors.shape[-1] - 1
+    split = arguments.whole_number("subspace_angle", "split", split, 1, last, allowed=f"from 1 to k - 1 = {last}")
     u = _unit(vectors, -2)
     finite = torch.isfinite(u).all(-1).all(-1)
     u = torch.where(finite[..., None, None], u, 0.0)
@@ -258,12 +257,21 @@ def overlap(
     Raises:
         ValueError: `i` is not one of the vectors, or the two have different n.
     """
-    n, k = vectors.shape[-2:]
-    if not 0 <= i < k:
-        raise ValueError(f"overlap: i={i} must be from 0 to k - 1 = {k - 1}")
-    if direction.shape[-1] != n:
-        raise ValueError(f"overlap: the direction has {direction.shape[-1]} numbers, but the vectors have {n}")
+    vectors = _vectors("overlap", vectors)
+    direction = arguments.real_tensor("overlap", "direction", direction, "[..., n]")
+    n, last = vectors.shape[-2], vectors.shape[-1] - 1
+    i = arguments.whole_number("overlap", "i", i, 0, last, allowed=f"from 0 to k - 1 = {last}")
+    if direction.ndim < 1 or direction.shape[-1] != n:
+        size = direction.shape[-1] if direction.ndim else "no axis of"
+        raise ValueError(f"overlap: the direction has {size} numbers, but the vectors have {n}")
     return (_unit(direction, -1) * _unit(vectors[..., i], -1)).sum(-1).abs().clamp(max=1.0)
+
+
+def _vectors(caller: str, vectors: Tensor) -> Tensor:
+    tensor = arguments.real_tensor(caller, "vectors", vectors, "[..., n, k]")
+    if tensor.ndim < 2 or 0 in tensor.shape[-2:]:
+        raise ValueError(f"{caller}: vectors must be of shape [..., n, k], got {list(tensor.shape)}")
+    return tensor
 
 
 def _unit(v: Tensor, dim: int) -> Tensor:

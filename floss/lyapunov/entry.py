@@ -62,10 +62,11 @@ def checked_chain(
     k = _count_of_exponents(caller, q0.shape[-1], n) if q0 is not None else n if k is None else k
     adaptive = isinstance(t_ons, str) and t_ons == "adaptive"
     if not adaptive:
-        t_ons = arguments.whole_number(caller, "t_ons", t_ons, 1, also=", or 'adaptive'")
-    transient = arguments.whole_number(caller, "transient", transient, 0)
-    if transient >= total:
-        raise ValueError(f"{caller}: transient={transient} must be from 0 to steps - 1 = {total - 1}")
+        t_ons = arguments.whole_number(caller, "t_ons", t_ons, 1, allowed="at least 1, or 'adaptive'")
+    last = total - 1
+    transient = arguments.whole_number(
+        caller, "transient", transient, 0, last, allowed=f"from 0 to steps - 1 = {last}"
+    )
     q = random_tangent(h0, k) if q0 is None else _basis(caller, q0)
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
     chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64)
@@ -77,10 +78,7 @@ def checked_chain(
 
 
 def _count_of_exponents(caller: str, k: Any, n: int) -> int:
-    k = arguments.whole_number(caller, "k", k, -n)  # what is too small is said as what is too large
-    if not 1 <= k <= n:
-        raise ValueError(f"{caller}: k={k} must be from 1 to the state size {n}")
-    return k
+    return arguments.whole_number(caller, "k", k, 1, n, allowed=f"from 1 to the state size {n}")
 
 
 def _basis(caller: str, q0: Tensor) -> Tensor:

@@ -78,11 +78,10 @@ class LyapunovHistory:
         exceeds the counted steps.
         """
         total = int(self.lengths.sum())
-        steps = arguments.whole_number("local_over", "steps", steps, 1)
-        if steps % self.t_ons or steps > total:
-            raise ValueError(
-                f"local_over: steps={steps} must be a multiple of t_ons={self.t_ons}, at most the {total} counted ones"
-            )
+        allowed = f"a multiple of t_ons={self.t_ons}, at most the {total} counted ones"
+        steps = arguments.whole_number("local_over", "steps", steps, 1, total, allowed=allowed)
+        if steps % self.t_ons:
+            raise ValueError(f"local_over: steps={steps} must be {allowed}")
         ends = torch.arange(total // steps + 1, device=self.growth.device) * (steps // self.t_ons)
         return self._between(ends) / steps
 
@@ -107,9 +106,9 @@ class LyapunovHistory:
         Source: the method of batch means; Flyvbjerg & Petersen 1989.
         """
         M = len(self.growth)
-        blocks = arguments.whole_number("standard_error", "blocks", blocks, -M)
-        if not 2 <= blocks <= M:
-            raise ValueError(f"standard_error: blocks={blocks} must be from 2 to the {M} intervals")
+        blocks = arguments.whole_number(
+            "standard_error", "blocks", blocks, 2, M, allowed=f"from 2 to the {M} intervals"
+        )
         ends = torch.arange(blocks + 1, device=self.growth.device) * M // blocks
         times = torch.cat((self.lengths.new_zeros(1), self.times))[ends]
         weighted = self._between(ends) / times[-1] - self._over(times.diff()) / times[-1] * self.exponents

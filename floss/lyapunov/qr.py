@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov import arguments
+
 
 def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tensor, "*batch"]:
     """Largest R_ii that is only rounding noise: √n · ε · max_j R_jj, with ε the precision of the dtype."""
@@ -103,10 +105,9 @@ def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Flo
 
     Source: Eq. 8 and Appendix A of Engelken 2023; Walter & Lehmann 2010.
     """
+    a = arguments.real_tensor("qr", "a", a, "[..., n, k]")
     if a.ndim < 2 or a.shape[-2] < a.shape[-1] or a.shape[-1] < 1:
         raise ValueError(f"qr: needs matrices of shape [..., n, k] with n >= k >= 1, got {list(a.shape)}")
-    if a.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"qr: needs float32 or float64 numbers, got {a.dtype}")
     return _QR.apply(a)  # pyright: ignore[reportReturnType]
 
 
