@@ -99,12 +99,12 @@ def covariant_lyapunov_vectors(
     """
     caller = "covariant_lyapunov_vectors"
     refuse_transforms(caller)
-    chain = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
+    chain, watch = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
     last = chain.steps - chain.transient - 1
     allowed = f"from 0 to steps - transient - 1 = {last}"
     tail = arguments.whole_number(caller, "tail", tail, 0, last, allowed=allowed)
     forward = _forward(step, chain, tail)
-    chain.watch.check(torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
+    watch.check(torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
     vectors, local = _backward(forward)
     return CovariantVectors(vectors, forward.states, forward.times, local)
 

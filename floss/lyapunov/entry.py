@@ -16,9 +16,7 @@ from floss.lyapunov.step import Step, check_sizes, count_steps
 _STATE = "[..., n]"
 
 
-def checked_trajectory(
-    caller: str, step: Any, h0: Any, inputs: Any, steps: Any
-) -> tuple[Tensor, Tensor | None, int]:
+def checked_trajectory(caller: str, step: Any, h0: Any, inputs: Any, steps: Any) -> tuple[Tensor, Tensor | None, int]:
     """The initial states, the inputs and the number of steps, of a map that takes them."""
     arguments.function(caller, "step", step, "a map step(h, x) -> h, or step(h) -> h")
     h0 = arguments.real_tensor(caller, "h0", h0, _STATE)
@@ -46,8 +44,8 @@ def checked_chain(
     q0: Any,
     *,
     singular: Any = "raise",
-) -> Chain:
-    """The arguments of a spectrum as a chain that is watched and adds up in float64; a one-line ValueError otherwise."""
+) -> tuple[Chain, Watch]:
+    """The arguments of a spectrum as a chain that adds up in float64, and its watch; a one-line ValueError otherwise."""
     arguments.choice(caller, "singular", singular, ("raise", "-inf"))
     h0, inputs, total = checked_trajectory(caller, step, h0, inputs, steps)
     n = h0.shape[-1]
@@ -64,17 +62,16 @@ def checked_chain(
     if not adaptive:
         t_ons = arguments.whole_number(caller, "t_ons", t_ons, 1, allowed="at least 1, or 'adaptive'")
     last = total - 1
-    transient = arguments.whole_number(
-        caller, "transient", transient, 0, last, allowed=f"from 0 to steps - 1 = {last}"
-    )
+    transient = arguments.whole_number(caller, "transient", transient, 0, last, allowed=f"from 0 to steps - 1 = {last}")
     q = random_tangent(h0, k) if q0 is None else _basis(caller, q0)
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
     chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64)
-    chain = replace(chain, watch=Watch(caller, step, chain, singular == "-inf"))
     if adaptive:
-        t_ons = longest_interval(step, chain, condition_bound(h0.dtype))
+        pilot = replace(chain, watch=Watch(caller, step, chain, singular == "-inf"))
+        t_ons = longest_interval(step, pilot, condition_bound(h0.dtype))
     chain = replace(chain, t_ons=t_ons)
-    return replace(chain, watch=Watch(caller, step, chain, singular == "-inf"))
+    watch = Watch(caller, step, chain, singular == "-inf")
+    return replace(chain, watch=watch), watch
 
 
 def _count_of_exponents(caller: str, k: Any, n: int) -> int:

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from floss.lyapunov.chain import Chain
 from floss.lyapunov.derivatives import is_transformed, numbers_of
+from floss.lyapunov.iteration import qr_chain
+from floss.lyapunov.step import Step
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,14 @@ class Watch:
     """
 
     caller: str
-    step: Any
-    chain: Any
+    step: Step
+    chain: Chain
     lost_allowed: bool = False
     """Whether directions that are lost to rank deficiency may have exponents of -inf."""
 
     def __call__(self, s: int, log_r: Tensor) -> None:
-        """After step s, counted from 1."""
+        """After step s, counted from 1; columns beyond those of the chain are followed for nothing but a gap."""
+        log_r = log_r[..., : self.chain.q.shape[-1]]
         if not math.isfinite(float(numbers_of(log_r.detach().sum()).sum())):
             self.check(log_r, s)
 
@@ -68,6 +71,4 @@ class Watch:
 
     @torch.no_grad()
     def _run_again(self) -> None:
-        from floss.lyapunov.iteration import qr_chain
-
         qr_chain(self.step, replace(self.chain, watch=self), total=True)

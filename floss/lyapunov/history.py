@@ -1,14 +1,17 @@
 """How Lyapunov exponents arise along one run: growth of each interval, convergence, finite-time exponents (Fig. 16)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from floss.lyapunov import arguments
+from floss.lyapunov.chain import random_tangent
+from floss.lyapunov.convergence import BLOCKS, is_converged, warn
+from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.entry import checked_chain
 from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
@@ -34,6 +37,10 @@ class LyapunovHistory:
     """State at the end of the run."""
     q: Float[Tensor, "*batch n k"]
     """Orthonormal tangent vectors at the end of the run; with `h` they continue it (`h0=`, `q0=`, `transient=0`)."""
+    converged: Bool[Tensor, "*batch"] | None = None
+    """Whether the exponents are those of the attractor as far as the run can tell: that the tangent vectors had the time
+    to turn, within the standard errors (see `floss.lyapunov.convergence`). False for fewer than ten intervals; None for
+    a history that was put together by hand."""
 
     @property
     def times(self) -> Int64[Tensor, "M"]:
@@ -152,6 +159,10 @@ def lyapunov_history(
         history.exponents, history.standard_error()         what a paper reports
         plt.plot(history.times, history.convergence)
 
+    Warns (`floss.lyapunov.convergence.ConvergenceWarning`) where the tangent vectors had too little time to turn to the
+    directions whose growth is measured, so that the exponents are off by several of their standard errors. For the last
+    gap it follows one vector more than k, where there is one and q0 is not given.
+
     Always by the QR chain, also where the step has a closed form. `growth`, and what is computed from it, is
     differentiable like `floss.lyapunov_spectrum`; the final `q` is a constant. Memory: M·batch·k numbers.
 
@@ -176,9 +187,17 @@ def lyapunov_history(
 
     Source: Eqs. 6, 7, 27, 28 and Fig. 16 of Engelken 2023; Benettin et al. 1980.
     """
-    chain = checked_chain("lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular)
-    growth, h, q = qr_chain(step, chain)
-    chain.watch.check(torch.where(torch.isfinite(h).all(-1, keepdim=True), growth.sum(0), torch.nan))
+    chain, watch = checked_chain(
+        "lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular
+    )
+    n, k = chain.q.shape[-2:]
+    followed = chain.q if q0 is not None or k == n else random_tangent(chain.h, k + 1)
+    growth, h, q = qr_chain(step, replace(chain, q=followed))
+    watch.check(torch.where(torch.isfinite(h).all(-1, keepdim=True), growth.sum(0), torch.nan)[..., :k])
     times = orthonormalisation_times(chain.steps, chain.t_ons, chain.transient)
     ends = torch.tensor([chain.transient, *(end for end, counted in times if counted)], device=growth.device)
-    return LyapunovHistory(growth, ends.diff(), chain.t_ons, h, q.detach())
+    lengths = ends.diff()
+    converged = is_converged(growth, lengths, k, n, chain.transient if q0 is None else None)
+    if len(lengths) >= BLOCKS and not is_transformed(growth):
+        warn("lyapunov_history", converged)
+    return LyapunovHistory(growth[..., :k], lengths, chain.t_ons, h, q[..., :k].detach(), converged)

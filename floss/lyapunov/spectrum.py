@@ -58,9 +58,11 @@ def lyapunov_spectrum(
 
     Source: Eqs. 6, 7, 27 and Algorithms 1 and 2 of Engelken 2023; Benettin et al. 1980.
     """
-    chain = checked_chain("lyapunov_spectrum", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular)
+    chain, watch = checked_chain(
+        "lyapunov_spectrum", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular
+    )
     exponents = run_exponents(step, chain)
-    chain.watch.check(exponents)
+    watch.check(exponents)
     return exponents.sort(dim=-1, descending=True).values
 
 
@@ -100,5 +102,5 @@ def adaptive_t_ons(
     """
     if condition is not None:
         condition = arguments.real_number("adaptive_t_ons", "condition", condition, "above 1", lambda c: c > 1.0)
-    chain = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
+    chain, _ = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
     return longest_interval(step, chain, condition or condition_bound(chain.q.dtype))

@@ -337,7 +337,10 @@ def turn(h, x=0.0):
             {"steps": 5, "step": lambda h: h * torch.tensor([[1.0], [torch.nan]])},
             r"exponent 0 at batch index \(1,\) is not finite",
         ),
-        ({"steps": 5, "step": lambda h: h @ SHIFT.mT}, r"exponent 2 at batch index \(0,\) is lost to rank.* step 1 of 5"),
+        (
+            {"steps": 5, "step": lambda h: h @ SHIFT.mT},
+            r"exponent 2 at batch index \(0,\) is lost to rank.* step 1 of 5",
+        ),
         ({"steps": 500, "t_ons": 500, "step": lambda h: h * torch.tensor([2.0, 1.0, 0.5])}, "is lost to rank"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
