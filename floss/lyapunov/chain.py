@@ -1,5 +1,6 @@
 """A QR chain as data: tangent vectors that are to be evolved by D and orthonormalised, and where they start (Eq. 6)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,10 @@ class Chain:
     t_ons: int
     transient: int
     orthonormaliser: Orthonormaliser = orthonormalise
+    sums: torch.dtype | None = None
+    """In which the growth of the whole run is added up: None for its own, which training computes in."""
+    watch: Callable[[int, Tensor], None] | None = None
+    """Told of log R_ii after step s, counted from 1, at every orthonormalisation; may raise."""
 
     def input(self, s: int) -> tuple[Tensor, ...]:
         """The input of step s, as arguments of the map."""

@@ -15,14 +15,15 @@ basis of the same space.
 
 import math
 from collections.abc import Callable, Sequence
-from operator import index
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from floss.lyapunov import arguments
 from floss.lyapunov.chain import initial_tangent, random_tangent
+from floss.lyapunov.derivatives import numbers_of, refuse_transforms
 from floss.lyapunov.qr import qr
 from floss.lyapunov.work_counter import WorkCounter
 
@@ -77,8 +78,11 @@ def condition_number(
 
     Source: Fig. 2 of Engelken 2023; product QR decomposition: Stewart 1997 (ETNA 5:29-47), Sec. 2.
     """
+    jacobians = arguments.real_tensor("condition_number", "jacobians", jacobians, "[T, ..., n, n]")
+    refuse_transforms("condition_number", jacobians)
     steps, batch, n = _check_jacobians(jacobians)
     if q0 is not None:
+        q0 = arguments.real_tensor("condition_number", "q0", q0, "[n, k] or [..., n, k]")
         if q0.ndim < 2 or q0.shape[-2] != n or q0.shape[:-2] not in (batch, ()) or not 1 <= q0.shape[-1] <= n:
             allowed = f"[n, k] or [*batch, n, k] = {[*batch, n, 'k']} with 1 <= k <= n"
             raise ValueError(f"condition_number: q0 must have shape {allowed}, got {list(q0.shape)}")
@@ -88,8 +92,8 @@ def condition_number(
             raise ValueError(f"condition_number: q0 is not a basis: {error}") from None
     sizes, one_size = _axis("condition_number", "dims", dims, n if q0 is None else q0.shape[-1])
     times, one_time = _axis("condition_number", "horizons", horizons, steps)
-    if bits is not None and bits != "auto" and (isinstance(bits, bool) or not isinstance(bits, int) or bits < 2):
-        raise ValueError(f"condition_number: bits={bits!r} must be None, 'auto' or a whole number from 2 on")
+    if bits is not None and not (isinstance(bits, str) and bits == "auto"):
+        bits = arguments.whole_number("condition_number", "bits", bits, 2, allowed="at least 2, None or 'auto'")
 
     whole = dims is None and q0 is None
     if whole:
@@ -132,16 +136,13 @@ def condition_from_exponents(
 
     Source: Eq. 10 of Engelken 2023.
     """
-    if exponents.ndim < 1 or exponents.shape[-1] < 1 or not exponents.is_floating_point():
-        raise ValueError(
-            f"condition_from_exponents: needs exponents [..., k] with k >= 1, "
-            f"got {exponents.dtype} {list(exponents.shape)}"
-        )
+    exponents = arguments.exponents("condition_from_exponents", exponents)
     lam = exponents.double()
     for flags, what in (
         (lam.isnan() | lam.isposinf(), "are not finite"),
         (lam[..., 1:] > lam[..., :-1], "are not in descending order"),
     ):
+        flags = numbers_of(flags)
         if flags.any():
             raise ValueError(f"condition_from_exponents: the exponents{_place(flags.any(-1))} {what}")
     sizes, one_size = _axis("condition_from_exponents", "dims", dims, exponents.shape[-1])
@@ -157,8 +158,6 @@ def _check_jacobians(jacobians: Tensor) -> tuple[int, torch.Size, int]:
     shape = jacobians.shape
     if jacobians.ndim < 3 or shape[0] < 1 or shape[-1] < 1 or shape[-1] != shape[-2]:
         raise ValueError(f"condition_number: needs Jacobians [T, ..., n, n] with T >= 1 and n >= 1, got {list(shape)}")
-    if jacobians.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"condition_number: needs float32 or float64 numbers, got {jacobians.dtype}")
     finite = torch.isfinite(jacobians).all(-1).all(-1)
     if not finite.all():
         step = int((~finite).reshape(shape[0], -1).any(-1).nonzero()[0])
@@ -166,21 +165,9 @@ def _check_jacobians(jacobians: Tensor) -> tuple[int, torch.Size, int]:
     return shape[0], shape[1:-2], shape[-1]
 
 
-def _axis(name: str, what: str, given: int | Sequence[int] | None, largest: int | None) -> tuple[list[int], bool]:
+def _axis(caller: str, name: str, value: int | Sequence[int] | None, largest: int | None) -> tuple[list[int], bool]:
     """Whole numbers from 1 to the largest, which is also the default, and whether there is one alone."""
-    allowed = "at least 1" if largest is None else f"from 1 to {largest}"
-    one = given is None or not hasattr(given, "__iter__") or (isinstance(given, Tensor) and given.ndim == 0)
-    listed = [largest if given is None else given] if one else list(given)  # pyright: ignore[reportArgumentType]
-    try:
-        numbers = [index(number) for number in listed]  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        raise ValueError(f"{name}: {what}={given!r} must be a whole number or several, {allowed}") from None
-    if not numbers:
-        raise ValueError(f"{name}: {what}={given!r} is empty")
-    for number in numbers:
-        if number < 1 or (largest is not None and number > largest):
-            raise ValueError(f"{name}: {what}={number} must be {allowed}")
-    return numbers, one
+    return arguments.whole_numbers(caller, name, largest if value is None else value, 1, largest)
 
 
 def _without_single_axes(value: Tensor, first: bool, last: bool) -> Tensor:

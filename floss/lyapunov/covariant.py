@@ -14,7 +14,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
+from floss.lyapunov import arguments
+from floss.lyapunov.derivatives import refuse_transforms
+from floss.lyapunov.entry import checked_chain
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
 from floss.lyapunov.step import Step, advance
 
@@ -95,12 +98,13 @@ def covariant_lyapunov_vectors(
     Source: Ginelli, Poggi, Turchi, Chaté, Livi & Politi 2007, Phys. Rev. Lett. 99, 130601.
     """
     caller = "covariant_lyapunov_vectors"
-    chain = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
-    if not 0 <= tail < chain.steps - transient:
-        last = chain.steps - transient - 1
-        raise ValueError(f"{caller}: tail={tail} must be from 0 to steps - transient - 1 = {last}")
+    refuse_transforms(caller)
+    chain, watch = checked_chain(caller, step, h0, inputs, steps, k, t_ons, transient, q0)
+    last = chain.steps - chain.transient - 1
+    allowed = f"from 0 to steps - transient - 1 = {last}"
+    tail = arguments.whole_number(caller, "tail", tail, 0, last, allowed=allowed)
     forward = _forward(step, chain, tail)
-    check_finite(caller, torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
+    watch.check(torch.where(torch.isfinite(forward.h).all(-1, keepdim=True), forward.total, torch.nan))
     vectors, local = _backward(forward)
     return CovariantVectors(vectors, forward.states, forward.times, local)
 
@@ -132,7 +136,10 @@ def _forward(step: Step, chain: Chain, tail: int) -> _Forward:
         h, q = advance(step, h, q, *chain.input(s))
         if s + 1 in closing:
             flat, log_r, triangular = orthonormalise(q.reshape(-1, *q.shape[-2:]), inverse=False)
-            q, total = flat.reshape(q.shape), total + log_r.reshape(*q.shape[:-2], q.shape[-1])
+            log_r = log_r.reshape(*q.shape[:-2], q.shape[-1])
+            q, total = flat.reshape(q.shape), total + log_r
+            if chain.watch is not None:
+                chain.watch(s + 1, log_r)
             r.append(triangular)
             if s < stop:
                 kept[len(r)], states[len(r)] = q, h
@@ -184,7 +191,7 @@ def angles(vectors: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k k"]:
 
     Source: Kahan 2006, "How Futile are Mindless Assessments of Roundoff", §12.
     """
-    u = _unit(vectors, -2)
+    u = _unit(_vectors("angles", vectors), -2)
     cosine = u.mT @ u
     theta = cosine.abs().clamp(max=1.0).arccos()
     for pairs in (cosine.triu(1).abs() > _NEAR).nonzero().split(_PAIRS):
@@ -216,9 +223,9 @@ def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Te
 
     Source: Björck & Golub 1973; Ginelli et al. 2007 for its use.
     """
-    k = vectors.shape[-1]
-    if not 1 <= split < k:
-        raise ValueError(f"subspace_angle: split={split} must be from 1 to k - 1 = {k - 1}")
+    vectors = _vectors("subspace_angle", vectors)
+    last = vectors.shape[-1] - 1
+    split = arguments.whole_number("subspace_angle", "split", split, 1, last, allowed=f"from 1 to k - 1 = {last}")
     u = _unit(vectors, -2)
     finite = torch.isfinite(u).all(-1).all(-1)
     u = torch.where(finite[..., None, None], u, 0.0)
@@ -250,12 +257,21 @@ def overlap(
     Raises:
         ValueError: `i` is not one of the vectors, or the two have different n.
     """
-    n, k = vectors.shape[-2:]
-    if not 0 <= i < k:
-        raise ValueError(f"overlap: i={i} must be from 0 to k - 1 = {k - 1}")
-    if direction.shape[-1] != n:
-        raise ValueError(f"overlap: the direction has {direction.shape[-1]} numbers, but the vectors have {n}")
+    vectors = _vectors("overlap", vectors)
+    direction = arguments.real_tensor("overlap", "direction", direction, "[..., n]")
+    n, last = vectors.shape[-2], vectors.shape[-1] - 1
+    i = arguments.whole_number("overlap", "i", i, 0, last, allowed=f"from 0 to k - 1 = {last}")
+    if direction.ndim < 1 or direction.shape[-1] != n:
+        size = direction.shape[-1] if direction.ndim else "no axis of"
+        raise ValueError(f"overlap: the direction has {size} numbers, but the vectors have {n}")
     return (_unit(direction, -1) * _unit(vectors[..., i], -1)).sum(-1).abs().clamp(max=1.0)
+
+
+def _vectors(caller: str, vectors: Tensor) -> Tensor:
+    tensor = arguments.real_tensor(caller, "vectors", vectors, "[..., n, k]")
+    if tensor.ndim < 2 or 0 in tensor.shape[-2:]:
+        raise ValueError(f"{caller}: vectors must be of shape [..., n, k], got {list(tensor.shape)}")
+    return tensor
 
 
 def _unit(v: Tensor, dim: int) -> Tensor:

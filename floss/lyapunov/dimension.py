@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov import arguments
+
 
 def kaplan_yorke_dimension(exponents: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
     """The Kaplan-Yorke (Lyapunov) dimension of an attractor: where the sum of its exponents crosses zero.
@@ -25,7 +27,7 @@ def kaplan_yorke_dimension(exponents: Float[Tensor, "*batch k"]) -> Float[Tensor
 
     Source: Kaplan & Yorke 1979; Eq. 1 of Frederickson, Kaplan, Yorke & Yorke 1983.
     """
-    _check("kaplan_yorke_dimension", exponents)
+    exponents = arguments.exponents("kaplan_yorke_dimension", exponents)
     lam = exponents.sort(dim=-1, descending=True).values
     sums = lam.cumsum(-1)
     kept = (sums >= 0.0).cumprod(-1)
@@ -57,11 +59,5 @@ def entropy_rate(exponents: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"
 
     Source: Pesin 1977; Ruelle 1978.
     """
-    _check("entropy_rate", exponents)
+    exponents = arguments.exponents("entropy_rate", exponents)
     return exponents.clamp(min=0.0).sum(-1)
-
-
-def _check(caller: str, exponents: Tensor) -> None:
-    if not exponents.dtype.is_floating_point or exponents.ndim < 1 or exponents.shape[-1] < 1:
-        kind, shape = exponents.dtype, list(exponents.shape)
-        raise ValueError(f"{caller}: exponents must be floating point of shape [..., k], got {kind} {shape}")

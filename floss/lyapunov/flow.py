@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov import arguments
 from floss.lyapunov.recurrent_module import refuse_recurrent_module
 from floss.lyapunov.step import Step, TangentStep, advance, next_state
 
@@ -94,9 +95,11 @@ def stroboscopic_map(
 
     Source: Kutta 1901; the variational equation beside the flow as in Benettin et al. 1980.
     """
-    if not (isfinite(period) and period > 0.0):
-        raise ValueError(f"stroboscopic_map: period={period} must be positive and finite")
-    if not isinstance(substeps, int) or substeps < 1:
-        raise ValueError(f"stroboscopic_map: substeps={substeps} must be a whole number from 1")
-    refuse_recurrent_module("stroboscopic_map", vector_field, "vector_field")
-    return StroboscopicMap(vector_field, float(period), substeps, jacobian_product)
+    caller = "stroboscopic_map"
+    arguments.function(caller, "vector_field", vector_field, "f(h, x) or f(h)")
+    refuse_recurrent_module(caller, vector_field, "vector_field")
+    if jacobian_product is not None:
+        arguments.function(caller, "jacobian_product", jacobian_product, "a function (h, q, *x) -> q, or None")
+    period = arguments.real_number(caller, "period", period, "positive and finite", lambda t: isfinite(t) and t > 0.0)
+    substeps = arguments.whole_number(caller, "substeps", substeps, 1)
+    return StroboscopicMap(vector_field, period, substeps, jacobian_product)

@@ -1,14 +1,19 @@
 """How Lyapunov exponents arise along one run: growth of each interval, convergence, finite-time exponents (Fig. 16)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.iteration import check_finite, checked_chain, qr_chain
+from floss.lyapunov import arguments
+from floss.lyapunov.chain import random_tangent
+from floss.lyapunov.convergence import BLOCKS, is_converged, warn
+from floss.lyapunov.derivatives import is_transformed
+from floss.lyapunov.entry import checked_chain
+from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import Step
 
@@ -32,6 +37,10 @@ class LyapunovHistory:
     """State at the end of the run."""
     q: Float[Tensor, "*batch n k"]
     """Orthonormal tangent vectors at the end of the run; with `h` they continue it (`h0=`, `q0=`, `transient=0`)."""
+    converged: Bool[Tensor, "*batch"] | None = None
+    """Whether the exponents are those of the attractor as far as the run can tell: that the tangent vectors had the time
+    to turn, within the standard errors (see `floss.lyapunov.convergence`). False for fewer than ten intervals; None for
+    a history that was put together by hand."""
 
     @property
     def times(self) -> Int64[Tensor, "M"]:
@@ -41,7 +50,7 @@ class LyapunovHistory:
     @property
     def order(self) -> Int64[Tensor, "*batch k"]:
         """Columns of `growth` by descending exponent."""
-        return self.growth.cumsum(0)[-1].argsort(dim=-1, descending=True, stable=True)
+        return self._total()[-1].argsort(dim=-1, descending=True, stable=True)
 
     @property
     def exponents(self) -> Float[Tensor, "*batch k"]:
@@ -54,7 +63,7 @@ class LyapunovHistory:
 
         Rows before the last need not descend.
         """
-        return self._sorted(self.growth.cumsum(0)) / self._over(self.times)
+        return self._sorted(self._total()) / self._over(self.times)
 
     @property
     def local(self) -> Float[Tensor, "M *batch k"]:
@@ -76,10 +85,10 @@ class LyapunovHistory:
         exceeds the counted steps.
         """
         total = int(self.lengths.sum())
-        if steps < 1 or steps % self.t_ons or steps > total:
-            raise ValueError(
-                f"local_over: steps={steps} must be a multiple of t_ons={self.t_ons}, at most the {total} counted ones"
-            )
+        allowed = f"a multiple of t_ons={self.t_ons}, at most the {total} counted ones"
+        steps = arguments.whole_number("local_over", "steps", steps, 1, total, allowed=allowed)
+        if steps % self.t_ons:
+            raise ValueError(f"local_over: steps={steps} must be {allowed}")
         ends = torch.arange(total // steps + 1, device=self.growth.device) * (steps // self.t_ons)
         return self._between(ends) / steps
 
@@ -104,12 +113,17 @@ class LyapunovHistory:
         Source: the method of batch means; Flyvbjerg & Petersen 1989.
         """
         M = len(self.growth)
-        if not 2 <= blocks <= M:
-            raise ValueError(f"standard_error: blocks={blocks} must be from 2 to the {M} intervals")
+        blocks = arguments.whole_number(
+            "standard_error", "blocks", blocks, 2, M, allowed=f"from 2 to the {M} intervals"
+        )
         ends = torch.arange(blocks + 1, device=self.growth.device) * M // blocks
         times = torch.cat((self.lengths.new_zeros(1), self.times))[ends]
         weighted = self._between(ends) / times[-1] - self._over(times.diff()) / times[-1] * self.exponents
         return (weighted.square().sum(0) * (blocks / (blocks - 1))).sqrt()
+
+    def _total(self) -> Tensor:
+        """Growth up to the end of each interval, added up in float64."""
+        return self.growth.cumsum(0, dtype=torch.float64).to(self.growth)
 
     def _sorted(self, values: Tensor) -> Tensor:
         return values.gather(-1, self.order.expand(values.shape))
@@ -120,7 +134,7 @@ class LyapunovHistory:
 
     def _between(self, ends: Tensor) -> Tensor:
         """Growth between some boundaries of intervals, sorted."""
-        total = torch.cat((torch.zeros_like(self.growth[:1]), self.growth.cumsum(0)))
+        total = torch.cat((torch.zeros_like(self.growth[:1]), self._total()))
         return self._sorted(total[ends].diff(dim=0))
 
 
@@ -134,6 +148,7 @@ def lyapunov_history(
     t_ons: int | Literal["adaptive"] = 1,
     transient: int = 0,
     q0: Float[Tensor, "*batch n k"] | None = None,
+    singular: Literal["raise", "-inf"] = "raise",
 ) -> LyapunovHistory:
     """The QR iteration of `floss.lyapunov_spectrum`, with the growth log R_ii of every counted interval kept.
 
@@ -143,6 +158,10 @@ def lyapunov_history(
         history = floss.lyapunov_history(step, h0, inputs, k=10, transient=50)
         history.exponents, history.standard_error()         what a paper reports
         plt.plot(history.times, history.convergence)
+
+    Warns (`floss.lyapunov.convergence.ConvergenceWarning`) where the tangent vectors had too little time to turn to the
+    directions whose growth is measured, so that the exponents are off by several of their standard errors. For the last
+    gap it follows one vector more than k, where there is one and q0 is not given.
 
     Always by the QR chain, also where the step has a closed form. `growth`, and what is computed from it, is
     differentiable like `floss.lyapunov_spectrum`; the final `q` is a constant. Memory: M·batch·k numbers.
@@ -156,20 +175,29 @@ def lyapunov_history(
         t_ons: orthonormalisation interval in steps, or `adaptive`.
         transient: steps at the start that are not counted; closed by a QR decomposition.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
+        singular: `raise` an error for a direction that a singular Jacobian annihilates, or give it an exponent of
+            `-inf`; its growth is -inf in the interval in which it is lost.
 
     Returns:
         The history, with one row per counted interval.
 
     Raises:
         ValueError: as `floss.lyapunov_spectrum`: arguments that do not fit, a state or Jacobian that is not finite, or
-            tangent vectors that became linearly dependent; names the batch index.
+            tangent vectors that became linearly dependent; names the step and the batch index.
 
     Source: Eqs. 6, 7, 27, 28 and Fig. 16 of Engelken 2023; Benettin et al. 1980.
     """
-    chain = checked_chain("lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0)
-    growth, h, q = qr_chain(step, chain)
-    finite = torch.isfinite(h).all(-1, keepdim=True)
-    check_finite("lyapunov_history", torch.where(finite, growth.sum(0), torch.nan))
+    chain, watch = checked_chain(
+        "lyapunov_history", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular
+    )
+    n, k = chain.q.shape[-2:]
+    followed = chain.q if q0 is not None or k == n else random_tangent(chain.h, k + 1)
+    growth, h, q = qr_chain(step, replace(chain, q=followed))
+    watch.check(torch.where(torch.isfinite(h).all(-1, keepdim=True), growth.sum(0), torch.nan)[..., :k])
     times = orthonormalisation_times(chain.steps, chain.t_ons, chain.transient)
     ends = torch.tensor([chain.transient, *(end for end, counted in times if counted)], device=growth.device)
-    return LyapunovHistory(growth, ends.diff(), chain.t_ons, h, q.detach())
+    lengths = ends.diff()
+    converged = is_converged(growth, lengths, k, n, chain.transient if q0 is None else None)
+    if len(lengths) >= BLOCKS and not is_transformed(growth):
+        warn("lyapunov_history", converged)
+    return LyapunovHistory(growth[..., :k], lengths, chain.t_ons, h, q[..., :k].detach(), converged)

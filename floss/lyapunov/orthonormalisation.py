@@ -1,20 +1,10 @@
 """Orthonormalisation of tangent vectors, never raising: what every QR chain of an ensemble is made of.
 
-The exponents depend on the chain Z_j = D Q_{j-1} = Q_j R_j only through log diag R_j. For such a loss the general
-pullback of the QR decomposition (Eq. 8, `floss.lyapunov.qr`) reduces exactly. With g_j = ∂L/∂ log diag R_j and Q̄
-the adjoint of Q_j,
-
-    Z̄ = [Q̄ + Q (diag(g_j) - triu(Qᵀ Q̄))] R_j^{-T}
-
-since Q̄ᵀ Q is upper triangular by induction, backwards in time. In floating point its lower part is rounding noise that
-would grow from step to step; taking triu of its transpose projects it out.
-
-Directions that a rank-deficient Jacobian annihilates have log R_ii = -inf; they neither stop the others nor touch their
-gradient, since the first i exponents depend on the first i columns alone.
+Directions that a rank-deficient Jacobian annihilates have log R_ii = -inf; they do not stop the others. How a chain of
+these is differentiated is told in `floss.lyapunov.tangent_qr`.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -149,35 +139,3 @@ def _tolerance(diagonal: Tensor, n: int) -> Tensor:
     if diagonal.dtype == torch.float32:
         return rank_tolerance(diagonal, n)
     return diagonal.amax(-1) * (_NOISE * n * torch.finfo(diagonal.dtype).eps)
-
-
-class _TangentQR(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, orthonormaliser: Orthonormaliser) -> tuple[Tensor, Tensor]:
-        q, log_r, inverse = orthonormaliser(z)
-        ctx.save_for_backward(q, log_r, inverse)
-        return q, log_r
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_q, grad_log_r = grads
-        q, log_r, inverse = ctx.saved_tensors
-        g = torch.where(log_r == -torch.inf, 0.0, grad_log_r)
-        mix = torch.diag_embed(g) - torch.triu(q.mT @ grad_q)
-        return torch.baddbmm(grad_q, q, mix) @ inverse.mT, None
-
-
-def tangent_qr(
-    z: Float[Tensor, "*batch N k"], orthonormaliser: Orthonormaliser = orthonormalise
-) -> tuple[Float[Tensor, "*batch N k"], Float[Tensor, "*batch k"]]:
-    """Q and log diag R of z = Q R, differentiable for losses that depend on a chain of these through log diag R alone.
-
-    Never raises: see `Orthonormaliser`. For a general loss of Q and R use `floss.qr`.
-    """
-    stack = z.reshape(-1, *z.shape[-2:])
-    if torch.is_grad_enabled() and z.requires_grad:
-        q, log_r = _TangentQR.apply(stack, orthonormaliser)  # pyright: ignore[reportGeneralTypeIssues]
-    else:
-        q, log_r, _ = orthonormaliser(stack, inverse=False)
-    return q.reshape(z.shape), log_r.reshape(*z.shape[:-2], z.shape[-1])

@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov import arguments
+
 
 def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tensor, "*batch"]:
     """Largest R_ii that is only rounding noise: √n · ε · max_j R_jj, with ε the precision of the dtype."""
     return r_diagonal.amax(-1) * (n**0.5 * torch.finfo(r_diagonal.dtype).eps)
 
 
-def _copyltu(m: Tensor) -> Tensor:
+def copyltu(m: Tensor) -> Tensor:
     """The symmetric matrix with the lower triangle of m: copyltu(m)_ij = m_{max(i,j), min(i,j)}."""
     lower = torch.tril(m)
     return lower + torch.tril(m, -1).mT
@@ -25,7 +27,7 @@ def qr_pullback(q: Tensor, r: Tensor, grad_q: Tensor, grad_r: Tensor) -> Tensor:
     copyltu passes over what grad_r has there.
     """
     m = r @ grad_r.mT - grad_q.mT @ q
-    return torch.linalg.solve_triangular(r.mT, grad_q + q @ _copyltu(m), upper=False, left=False)
+    return torch.linalg.solve_triangular(r.mT, grad_q + q @ copyltu(m), upper=False, left=False)
 
 
 def qr_pushforward(q: Tensor, r: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,10 +35,15 @@ def qr_pushforward(q: Tensor, r: Tensor, tangent: Tensor) -> tuple[Tensor, Tenso
 
     B = Qᵀ Ȧ R⁻¹, and Ω is the skew-symmetric matrix with its strictly lower triangle. Shapes as in `qr_pullback`.
     """
-    scaled = torch.linalg.solve_triangular(r, tangent, upper=True, left=False)
+    tangent_q, growth = pushforward_factors(q, torch.linalg.solve_triangular(r, tangent, upper=True, left=False))
+    return tangent_q, growth @ r
+
+
+def pushforward_factors(q: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """Q̇ and Ṙ R⁻¹ = B - Ω, upper triangular, of the tangent Ȧ R⁻¹ [..., n, k]."""
     b = q.mT @ scaled
     skew = torch.tril(b, -1) - torch.tril(b, -1).mT
-    return q @ skew + scaled - q @ b, torch.triu((b - skew) @ r)
+    return q @ skew + scaled - q @ b, torch.triu(b - skew)
 
 
 class _QR(torch.autograd.Function):
@@ -98,10 +105,9 @@ def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Flo
 
     Source: Eq. 8 and Appendix A of Engelken 2023; Walter & Lehmann 2010.
     """
+    a = arguments.real_tensor("qr", "a", a, "[..., n, k]")
     if a.ndim < 2 or a.shape[-2] < a.shape[-1] or a.shape[-1] < 1:
         raise ValueError(f"qr: needs matrices of shape [..., n, k] with n >= k >= 1, got {list(a.shape)}")
-    if a.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"qr: needs float32 or float64 numbers, got {a.dtype}")
     return _QR.apply(a)  # pyright: ignore[reportReturnType]
 
 

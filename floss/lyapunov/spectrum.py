@@ -5,7 +5,10 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.iteration import check_finite, checked_chain, condition_bound, longest_interval, run_exponents
+from floss.lyapunov import arguments
+from floss.lyapunov.entry import checked_chain
+from floss.lyapunov.interval import condition_bound, longest_interval
+from floss.lyapunov.iteration import run_exponents
 from floss.lyapunov.step import Step
 
 
@@ -19,12 +22,15 @@ def lyapunov_spectrum(
     t_ons: int | Literal["adaptive"] = 1,
     transient: int = 0,
     q0: Float[Tensor, "*batch n k"] | None = None,
+    singular: Literal["raise", "-inf"] = "raise",
 ) -> Float[Tensor, "*batch k"]:
     """The k largest Lyapunov exponents of a map along one trajectory, in nats per step, descending.
 
     Evolves Q ← D Q with D = ∂step/∂h, every t_ons steps Q, R = qr(Q), and averages log R_ii over the counted steps:
     λ_i = 1/(T - transient) Σ log R_ii. The last interval of the transient and of the run may be shorter than t_ons;
-    both are closed by a QR decomposition. Differentiable with respect to what `step`, `h0` and `inputs` depend on.
+    both are closed by a QR decomposition. Differentiable with respect to what `step`, `h0` and `inputs` depend on, in
+    any order and by `torch.func` (grad, jacrev, jvp, hessian, vmap, functional_call). The growth is added up in
+    float64 whatever the dtype of the states, which is that of the result.
 
     Args:
         step: the map. Works on the last axis of h ([..., n]) and of x ([..., S]) and treats the leading axes as
@@ -39,19 +45,24 @@ def lyapunov_spectrum(
             networks without gradients take it as the shortest interval, and lengthen it as far as is safe.
         transient: steps at the start that are not counted: the state reaches the attractor and Q the Oseledets basis.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
+        singular: what becomes of directions that a singular Jacobian annihilates. `raise`: an error. `-inf`: their
+            exponents are -inf, and have no part in the gradients of the others.
 
     Returns:
         Exponents [..., k], sorted: those of a finite run need not come out of the iteration in order.
 
     Raises:
         ValueError: arguments that do not fit, a state or Jacobian that is not finite, or tangent vectors that became
-            linearly dependent (a singular Jacobian with too large a k, or t_ons too long); names the batch index.
+            linearly dependent (a singular Jacobian with too large a k, or t_ons too long); names the step and the batch
+            index.
 
     Source: Eqs. 6, 7, 27 and Algorithms 1 and 2 of Engelken 2023; Benettin et al. 1980.
     """
-    chain = checked_chain("lyapunov_spectrum", step, h0, inputs, steps, k, t_ons, transient, q0)
+    chain, watch = checked_chain(
+        "lyapunov_spectrum", step, h0, inputs, steps, k, t_ons, transient, q0, singular=singular
+    )
     exponents = run_exponents(step, chain)
-    check_finite("lyapunov_spectrum", exponents)
+    watch.check(exponents)
     return exponents.sort(dim=-1, descending=True).values
 
 
@@ -89,8 +100,7 @@ def adaptive_t_ons(
 
     Source: Eq. 28 and Appendix J of Engelken 2023.
     """
-    bound = condition_bound(h0.dtype) if condition is None else condition
-    if not bound > 1.0:
-        raise ValueError(f"adaptive_t_ons: condition={condition} must be above 1")
-    chain = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
-    return longest_interval("adaptive_t_ons", step, chain, bound)
+    if condition is not None:
+        condition = arguments.real_number("adaptive_t_ons", "condition", condition, "above 1", lambda c: c > 1.0)
+    chain, _ = checked_chain("adaptive_t_ons", step, h0, inputs, steps, k, 1, 0, q0)
+    return longest_interval(step, chain, condition or condition_bound(chain.q.dtype))

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.recurrent_module import refuse_recurrent_module
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
@@ -140,6 +141,9 @@ def advance(
     def push(vector: Tensor) -> tuple[Tensor, Tensor]:
         return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]
 
+    if is_transformed(h):  # a state that an outer `vmap` has batched cannot leave an inner one by an axis of None
+        after, pushed = torch.func.vmap(push, in_dims=-1, randomness="same")(q)
+        return after[0], pushed.movedim(0, -1)
     # The tangents come out along the first axis: along the last one vmap cannot lay out those that do not depend on q.
     after, pushed = torch.func.vmap(push, in_dims=-1, out_dims=(None, 0), randomness="same")(q)  # pyright: ignore[reportArgumentType]
     return after, pushed.movedim(0, -1)

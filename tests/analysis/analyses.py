@@ -14,7 +14,7 @@ from twins import step_twin
 from floss import flossing_loss, lyapunov_spectrum, random
 from floss.lyapunov.chain import Chain, initial_tangent
 from floss.lyapunov.iteration import run_exponents
-from floss.lyapunov.orthonormalisation import tangent_qr
+from floss.lyapunov.tangent_qr import TangentQR
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
 
@@ -129,7 +129,7 @@ class Twin:
             h = self.step(h, drive)
             found.append(D)
         for D in found[:TRANSIENT]:
-            q = tangent_qr(D @ q)[0]
+            q = TangentQR()(D @ q)[0]
         return torch.stack(found[TRANSIENT:]), q
 
     def floss(self, k: int, target: float, epochs: int = 4) -> list[tuple[float, float, float]]:

@@ -175,8 +175,8 @@ def test_gradient_of_an_exponent():
         ({"period": -1.0}, "period=-1.0 must be positive and finite"),
         ({"period": float("nan")}, "period=nan must be positive and finite"),
         ({"period": float("inf")}, "period=inf must be positive and finite"),
-        ({"period": 1.0, "substeps": 0}, "substeps=0 must be a whole number from 1"),
-        ({"period": 1.0, "substeps": 2.5}, "substeps=2.5 must be a whole number from 1"),
+        ({"period": 1.0, "substeps": 0}, "substeps=0 must be at least 1"),
+        ({"period": 1.0, "substeps": 2.5}, "substeps=2.5 must be a whole number, at least 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -14,9 +14,9 @@ from floss.lyapunov.orthonormalisation import (
     CholeskyOrthonormaliser,
     orthonormalisation_times,
     orthonormalise,
-    tangent_qr,
 )
 from floss.lyapunov.step import advance
+from floss.lyapunov.tangent_qr import TangentQR
 from floss.networks import CELLS
 
 K = 75
@@ -160,7 +160,7 @@ def general_qr(z):
 def test_gradient_along_a_chain_is_that_of_the_general_pullback(shape, t_ons, transient, k):
     """Eight steps; every interval's every log R_ii with a weight of its own."""
     D, q = (gaussian(1, 8, *shape, 5, 5) / 5**0.5).requires_grad_(), gaussian(2, *shape, 5, k).requires_grad_()
-    ours, general = (growth(decompose, D, q, t_ons, transient) for decompose in (tangent_qr, general_qr))
+    ours, general = (growth(decompose, D, q, t_ons, transient) for decompose in (TangentQR(), general_qr))
     torch.testing.assert_close(ours, general, rtol=1e-12, atol=1e-12)
     weight = gaussian(3, *general.shape)
     by_reduction, wanted = (torch.autograd.grad((log_r * weight).sum(), [D, q]) for log_r in (ours, general))
@@ -171,7 +171,7 @@ def test_gradient_along_a_chain_is_that_of_the_general_pullback(shape, t_ons, tr
 def test_gradient_by_two_passes_of_cholesky_is_that_of_the_general_pullback():
     D, q = (gaussian(1, 8, 2, 5, 5) / 5**0.5).requires_grad_(), gaussian(2, 2, 5, 4).requires_grad_()
     cholesky = CholeskyOrthonormaliser(2)
-    ours = growth(lambda z: tangent_qr(z, cholesky), D, q, 2)
+    ours = growth(TangentQR(cholesky), D, q, 2)
     general = growth(general_qr, D, q, 2)
     weight = gaussian(3, *general.shape)
     by_reduction, wanted = (torch.autograd.grad((log_r * weight).sum(), [D, q]) for log_r in (ours, general))
@@ -184,7 +184,7 @@ def test_gradient_by_two_passes_of_cholesky_is_that_of_the_general_pullback():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_same_values_with_and_without_a_gradient(shape, dtype):
     z = gaussian(4, *shape).to(dtype)
-    with_gradient, without = tangent_qr(z.clone().requires_grad_()), tangent_qr(z)
+    with_gradient, without = TangentQR()(z.clone().requires_grad_()), TangentQR()(z)
     for a, b in zip(with_gradient, without, strict=True):
         assert torch.equal(a.detach(), b)
     assert with_gradient[0].shape == shape
@@ -250,7 +250,7 @@ def test_bad_matrix_without_the_inverse(name, inverse):
 def gradients(D: torch.Tensor, q: torch.Tensor, t_ons: int) -> tuple[torch.Tensor, ...]:
     """Of a loss of all finite log R_ii, with respect to the Jacobians [T, R, n, n] and the initial vectors."""
     D, q = D.clone().requires_grad_(), q.clone().requires_grad_()
-    log_r = growth(tangent_qr, D, q, t_ons)
+    log_r = growth(TangentQR(), D, q, t_ons)
     loss = torch.where(log_r.isfinite(), log_r * gaussian(6, *log_r.shape), 0.0).square().sum()
     return torch.autograd.grad(loss, [D, q])
 
@@ -284,7 +284,7 @@ def test_lost_columns_leave_those_before_them_alone(t_ons):
     found = []
     for k in (2, 4):
         leaves = D.clone().requires_grad_(), q[..., :k].clone().requires_grad_()
-        total = growth(tangent_qr, *leaves, t_ons).sum(0)
+        total = growth(TangentQR(), *leaves, t_ons).sum(0)
         assert bool(total[:, 2:].isneginf().all())
         D_bar, q_bar = torch.autograd.grad((total[:, :2] * weight).sum(), leaves)
         found.append((total[:, :2].detach(), D_bar, q_bar[..., :2]))
@@ -299,9 +299,9 @@ def test_lost_log_r_has_no_gradient(dtype):
     z = gaussian(10, 2, 5, 4).to(dtype)
     z[..., 2:] = 0.0
     whole, two = z.clone().requires_grad_(), z[..., :2].clone().requires_grad_()
-    log_r = tangent_qr(whole)[1]
+    log_r = TangentQR()(whole)[1]
     assert bool(log_r[:, 2:].isneginf().all())
     (gradient,) = torch.autograd.grad(log_r.sum(), whole)
-    (wanted,) = torch.autograd.grad(tangent_qr(two)[1].sum(), two)
+    (wanted,) = torch.autograd.grad(TangentQR()(two)[1].sum(), two)
     torch.testing.assert_close(gradient[..., :2], wanted, rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=0)
     assert torch.equal(gradient[..., 2:], torch.zeros_like(gradient[..., 2:]))

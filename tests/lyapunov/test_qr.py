@@ -97,7 +97,7 @@ PLACE = re.escape("batch index (1, 2)")
         (gaussian(12, 2, 3, 4), r"n >= k >= 1, got \[2, 3, 4\]"),
         (gaussian(12, 4, 0), r"n >= k >= 1, got \[4, 0\]"),
         (gaussian(12, 4), r"n >= k >= 1, got \[4\]"),
-        (torch.ones(4, 2, dtype=torch.int64), "float32 or float64 numbers, got torch.int64"),
+        (torch.ones(4, 2, dtype=torch.int64), "a must be float32 or float64 of shape .* got torch.int64"),
     ],
     ids=["dependent", "zero", "nan", "inf", "single", "wide", "no columns", "vector", "integer"],
 )

@@ -23,6 +23,8 @@ from floss.networks.workspace import Workspace
 _CHUNK = 25
 """Steps per product for Ā: long enough for an efficient product, short enough to stay in the cache."""
 
+_ONE_ORDER = "unroll: the gradient of the time loop of rate networks cannot be differentiated again (create_graph=True)"
+
 
 def unroll(
     parameters: dict[str, Tensor],
@@ -82,8 +84,9 @@ class _Unroll(torch.autograd.Function):
         return y.reshape(R, T, B)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if torch.is_grad_enabled():
+            raise RuntimeError(_ONE_ORDER)
         W, U, A = ctx.saved_tensors
         z, activation, S = ctx.z, ctx.activation, ctx.inputs
         R, T, B, M = z.shape

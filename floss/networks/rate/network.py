@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_plain, is_transformed
 from floss.lyapunov.step import ClosedFormStep
 from floss.networks.cell import Cell, CellStep, Draw, Parameters
 from floss.networks.rate.activation import Activation
@@ -83,7 +84,7 @@ class RateStep(CellStep, ClosedFormStep):
     def exponents(self, chain: Chain) -> Tensor | None:
         """Unsorted exponents, with the reduced QR adjoint where a gradient is wanted.
 
-        None where it is not one trajectory per network.
+        None where it is not one trajectory per network, or under `torch.func` or forward-mode differentiation.
         """
         h0, inputs = chain.h, chain.inputs
         if not (self.W.ndim == 3 and h0.ndim == 2 and len(h0) == len(self.W)):
@@ -93,14 +94,19 @@ class RateStep(CellStep, ClosedFormStep):
         else:  # they may be the same for all networks
             inputs = inputs.reshape(chain.steps, -1, inputs.shape[-1]).expand(-1, len(h0), -1)
         tensors = (self.W, self.V, self.b, h0, inputs, chain.q)
-        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        if is_transformed(*tensors):
+            return None
         # The fast loop has been measured on CPUs alone: it looks at numbers on the way, and chooses its own QR.
-        plain = not differentiable and h0.dtype == torch.float64 and h0.device.type == "cpu"
+        plain = is_plain(*tensors) and h0.dtype == torch.float64 and h0.device.type == "cpu"
         arguments, orthonormaliser = (*tensors, self.activation), chain.orthonormaliser
         if plain and orthonormaliser.failed is None:
             return rate_network_spectrum(*arguments, t_ons=chain.t_ons, transient=chain.transient)
         return rate_network_exponents(
-            *arguments, t_ons=chain.t_ons, transient=chain.transient, orthonormaliser=orthonormaliser
+            *arguments,
+            t_ons=chain.t_ons,
+            transient=chain.transient,
+            orthonormaliser=orthonormaliser,
+            sums=chain.sums,
         )
 
     def _after(self, h: Tensor, rate: Tensor, x: Tensor | None) -> Tensor:

@@ -1,6 +1,6 @@
 """Lyapunov exponents of rate networks and their gradient in closed form: hot loop number two.
 
-The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.lyapunov.orthonormalisation`.
+The chain Z_j = D Q_{j-1} = Q_j R_j is differentiated by the reduced adjoint of `floss.lyapunov.tangent_qr`.
 Here the diagonal of Qᵀ Q̄ is known: it is the g_{j+1} of the next interval (0 after the last), so going backwards
 
     Q̄ ← [Q̄ + Q (diag(g_j - g_{j+1}) - striu(Qᵀ Q̄))] R_j^{-T}
@@ -9,6 +9,9 @@ Here the diagonal of Qᵀ Q̄ is known: it is the g_{j+1} of the next interval (
 The one-step Jacobian is D = W diag(φ'(h)), so W̄ += Z̄ (φ' ∘ Q)ᵀ, and the state gets (φ''/φ') ∘ rowsum(Q̄ ∘ Q).
 D has at most as many independent directions as units with φ' ≠ 0; that count is exact, where a rounded R_ii would only
 be small, so directions beyond it are marked lost (-inf).
+
+A backward pass that is itself recorded, for second derivatives, runs the plain chain again instead and differentiates
+that: the reduced adjoint is the gradient of the exponents, and its own derivative is not that of the gradient.
 """
 
 from typing import Any
@@ -18,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalisation_times, orthonormalise
+from floss.lyapunov.tangent_qr import TangentQR
 from floss.networks.rate.activation import Activation
 
 
@@ -33,6 +37,7 @@ def rate_network_exponents(
     t_ons: int = 1,
     transient: int = 0,
     orthonormaliser: Orthonormaliser = orthonormalise,
+    sums: torch.dtype | None = None,
 ) -> Float[Tensor, "R k"]:
     """Lyapunov exponents in the order of the columns of q0, differentiable with respect to all tensors.
 
@@ -47,15 +52,16 @@ def rate_network_exponents(
         t_ons: orthonormalisation interval in steps.
         transient: steps that are not counted.
         orthonormaliser: of the tangent vectors.
+        sums: dtype in which the growth is added up; None for its own.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
         not finite.
 
-    Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.lyapunov.orthonormalisation`.
+    Source: Eqs. 6-8 of Engelken 2023; the reduction of the adjoint is derived in `floss.lyapunov.tangent_qr`.
     """
     return _Exponents.apply(  # pyright: ignore[reportReturnType]
-        W, V, b, h0, inputs, q0, activation, t_ons, transient, orthonormaliser
+        W, V, b, h0, inputs, q0, activation, t_ons, transient, orthonormaliser, sums
     )
 
 
@@ -73,12 +79,13 @@ class _Exponents(torch.autograd.Function):
         t_ons: int,
         transient: int,
         orthonormaliser: Orthonormaliser,
+        sums: torch.dtype | None,
     ) -> Tensor:
         T, S = inputs.shape[0], inputs.shape[-1]
         intervals = dict(orthonormalisation_times(T, t_ons, transient))
         keep = any(ctx.needs_input_grad)  # an analysis without gradients takes no memory, however long it is
         rates, tangents, inverses = [], [q0], {}
-        total = q0.new_zeros(q0.shape[0], q0.shape[-1])
+        total = q0.new_zeros(q0.shape[0], q0.shape[-1], dtype=sums)
         drive = (inputs / S)[:, :, None, :] @ V.mT + b[:, None, :]  # [T, R, 1, N]
         h, p = h0, q0
         lost = torch.zeros_like(total, dtype=torch.bool)
@@ -102,17 +109,19 @@ class _Exponents(torch.autograd.Function):
         # The state enters nothing but the Jacobians: a network whose last state overflowed is caught here.
         total = torch.where(torch.isfinite(h).all(-1, keepdim=True), total, torch.nan)
         lost = (lost.cumsum(-1) > 0) & ~total.isnan()
-        ctx.save_for_backward(W, V, inputs)
+        ctx.save_for_backward(W, V, b, h0, inputs, q0)
+        ctx.orthonormaliser = orthonormaliser
         ctx.rates, ctx.tangents, ctx.inverses = rates, tangents, inverses
         ctx.intervals, ctx.activation, ctx.counted, ctx.lost = intervals, activation, T - transient, lost
-        return torch.where(lost, -torch.inf, total / (T - transient))
+        return torch.where(lost, -torch.inf, total / (T - transient)).to(q0.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        W, V, inputs = ctx.saved_tensors
+        W, V, _, _, inputs, _ = ctx.saved_tensors
         S = inputs.shape[-1]
         g = torch.where(ctx.lost, 0.0, grad / ctx.counted)
+        if torch.is_grad_enabled():
+            return _recorded_gradient(ctx, g)
         g_next = torch.zeros_like(g)
         gW, gV, gb = torch.zeros_like(W), torch.zeros_like(V), W.new_zeros(W.shape[:2])
         gh = torch.zeros_like(gb)
@@ -137,4 +146,28 @@ class _Exponents(torch.autograd.Function):
             if gx is not None:
                 gx[s - 1] = torch.bmm(gh[:, None, :], V)[:, 0] / S
             gh = slope * torch.bmm(gh[:, None, :], W)[:, 0] + ctx.activation.curvature(r) * (gp * p).sum(-1)
-        return gW, gV, gb, gh, gx, gp, None, None, None, None
+        return gW, gV, gb, gh, gx, gp, None, None, None, None, None
+
+
+def _recorded_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient as part of a graph, with g = ∂L/∂(sum of the growth): by the plain chain."""
+    # Views: a tensor that is two of the arguments has two gradients.
+    tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
+    W, V, b, h, inputs, q = tensors
+    drive, activation = ((inputs / inputs.shape[-1])[:, :, None] @ V.mT)[:, :, 0] + b, ctx.activation
+    tangent_qr, growth = TangentQR(ctx.orthonormaliser), torch.zeros_like(g)
+    for s in range(len(inputs)):
+        r = activation.rate(h)
+        q = W @ (activation.slope(r)[:, :, None] * q)
+        h = (W @ r[:, :, None])[:, :, 0] + drive[s]
+        if s + 1 in ctx.intervals:
+            q, log_r = tangent_qr(q)
+            growth = growth + log_r if ctx.intervals[s + 1] else growth
+    needed = [i for i, needs in enumerate(ctx.needs_input_grad[: len(tensors)]) if needs]
+    found = torch.autograd.grad(
+        growth, [tensors[i] for i in needed], g, create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
+    for i, gradient in zip(needed, found, strict=True):
+        gradients[i] = gradient
+    return tuple(gradients)

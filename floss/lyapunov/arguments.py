@@ -1,0 +1,120 @@
+"""What the public functions take as arguments: one helper for each kind, and an error of one line for what does not fit.
+
+NumPy arrays are taken where tensors are, and NumPy's whole numbers where counts are. Lists of numbers, whole numbers as
+floats, and truth values as numbers are refused.
+"""
+
+from collections.abc import Callable
+from operator import index
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from floss.lyapunov.derivatives import numbers_of
+
+_FLOATS = (torch.float32, torch.float64)
+_WIDTH = 60
+"""Longest value that a message shows in full."""
+
+
+def shown(value: Any) -> str:
+    """A value in one line: tensors and arrays by dtype and shape, what is long by its beginning."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {list(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"numpy {value.dtype} {list(value.shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}… ({type(value).__name__})"
+
+
+def real_tensor(caller: str, name: str, value: Any, shape: str) -> Tensor:
+    """A tensor of float32 or float64 numbers, from a tensor or a NumPy array of them; `shape` is for the message."""
+    tensor = _tensor(caller, name, value, f"float32 or float64 of shape {shape}")
+    if tensor.dtype not in _FLOATS:
+        raise ValueError(f"{caller}: {name} must be float32 or float64 of shape {shape}, got {shown(value)}")
+    return tensor
+
+
+def exponents(caller: str, value: Any) -> Tensor:
+    """Exponents [..., k], of at least one direction."""
+    allowed = "floating point of shape [..., k]"
+    tensor = _tensor(caller, "exponents", value, allowed)
+    if not tensor.is_floating_point() or tensor.ndim < 1 or tensor.shape[-1] < 1:
+        raise ValueError(f"{caller}: exponents must be {allowed}, got {shown(value)}")
+    return tensor
+
+
+def tensor_of_steps(caller: str, name: str, value: Any) -> Tensor:
+    """A tensor of real or whole numbers with a leading axis of steps, from a tensor or a NumPy array of them."""
+    allowed = "a tensor of real numbers with one row per step, [T, ...]"
+    tensor = _tensor(caller, name, value, allowed)
+    if tensor.dtype == torch.bool or tensor.is_complex() or tensor.ndim < 1:
+        raise ValueError(f"{caller}: {name} must be {allowed}, got {shown(value)}")
+    return tensor
+
+
+def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiubc":
+        try:
+            return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
+        except TypeError:  # a dtype that torch does not have
+            pass
+    # A tensor of another layout (sparse, nested) is none of numbers on axes; a packed sequence is no tensor.
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        raise ValueError(f"{caller}: {name}={shown(value)} must be a tensor or a NumPy array, {allowed}")
+    return value
+
+
+def check_finite_tensor(caller: str, name: str, tensor: Tensor) -> None:
+    """Raise a ValueError where a number is NaN or infinite."""
+    if not numbers_of(torch.isfinite(tensor).all()).all():
+        raise ValueError(f"{caller}: {name} has a value that is not finite")
+
+
+def whole_number(
+    caller: str, name: str, value: Any, low: int, high: int | None = None, *, allowed: str | None = None
+) -> int:
+    """A whole number from `low` to `high`; `allowed` says so in words."""
+    allowed = allowed or (f"at least {low}" if high is None else f"from {low} to {high}")
+    is_bool = isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool)
+    try:
+        number = index(None if is_bool else value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{caller}: {name}={shown(value)} must be a whole number, {allowed}") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{caller}: {name}={number} must be {allowed}")
+    return number
+
+
+def whole_numbers(caller: str, name: str, value: Any, low: int, high: int | None = None) -> tuple[list[int], bool]:
+    """One whole number or several, and whether there is one alone."""
+    allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+    one = isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0
+    numbers = [whole_number(caller, name, number, low, high, allowed=allowed) for number in ([value] if one else value)]
+    if not numbers:
+        raise ValueError(f"{caller}: {name}={shown(value)} is empty")
+    return numbers, one
+
+
+def real_number(caller: str, name: str, value: Any, allowed: str, fits: Callable[[float], bool]) -> float:
+    """A number for which `fits` holds; `allowed` says in words what that is."""
+    numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if isinstance(value, Tensor) and value.ndim == 0 and value.dtype in _FLOATS:
+        value, numeric = float(value), True
+    if not numeric or not fits(float(value)):
+        raise ValueError(f"{caller}: {name}={shown(value)} must be {allowed}")
+    return float(value)
+
+
+def function(caller: str, name: str, value: Any, allowed: str) -> None:
+    """Raise a ValueError for what cannot be called."""
+    if not callable(value):
+        raise ValueError(f"{caller}: {name}={shown(value)} must be {allowed}")
+
+
+def choice(caller: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError for anything but one of these words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{caller}: {name}={shown(value)} must be one of {', '.join(map(repr, choices))}")

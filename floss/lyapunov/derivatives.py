@@ -1,0 +1,33 @@
+"""Which derivatives a computation is followed by."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Whether numbers alone are wanted: no gradient of these tensors, no tangent, and no transform of `torch.func`."""
+    return not is_transformed(*tensors) and not (
+        torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    )
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether `torch.func` (grad, vmap, jvp, …) or forward-mode differentiation goes through the computation.
+
+    What works for one order of reverse mode alone, or looks at numbers on the way, does not serve there.
+    """
+    return torch._C._are_functorch_transforms_active() or any(
+        forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors
+    )
+
+
+def numbers_of(tensor: Tensor) -> Tensor:
+    """The bare numbers, to be looked at; under `vmap` those of all its members, with axes of its own."""
+    return torch.func.debug_unwrap(tensor)
+
+
+def refuse_transforms(caller: str, *tensors: Tensor) -> None:
+    """Raise a ValueError where derivatives are asked of what has none: they would come out as zeros."""
+    if is_transformed(*tensors):
+        raise ValueError(f"{caller}: has no derivatives, and does not run under torch.func or forward-mode ones")
