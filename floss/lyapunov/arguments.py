@@ -48,9 +48,14 @@ def exponents(caller: str, value: Any) -> Tensor:
 
 def tensor_of_steps(caller: str, name: str, value: Any) -> Tensor:
     """A tensor of real or whole numbers with a leading axis of steps, from a tensor or a NumPy array of them."""
-    allowed = "a tensor of real numbers with one row per step, [T, ...]"
+    return real_or_whole_tensor(caller, name, value, "[T, ...], one row per step", axes=1)
+
+
+def real_or_whole_tensor(caller: str, name: str, value: Any, shape: str, *, axes: int = 0) -> Tensor:
+    """A tensor of real or whole numbers with so many axes or more, from a tensor or a NumPy array of them."""
+    allowed = f"real numbers of shape {shape}"
     tensor = _tensor(caller, name, value, allowed)
-    if tensor.dtype == torch.bool or tensor.is_complex() or tensor.ndim < 1:
+    if tensor.dtype == torch.bool or tensor.is_complex() or tensor.ndim < axes:
         raise ValueError(f"{caller}: {name} must be {allowed}, got {shown(value)}")
     return tensor
 

@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.step import SizedStep, Step, advance, check_sizes, check_state, next_state, same_random_numbers
+from floss.lyapunov import arguments
+from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.step import SizedStep, Step, advance, next_state, same_random_numbers
 
 _DIRECTIONS = 3
 _LENGTHS = {torch.float32: (1e-1, 1e-2, 1e-3, 1e-4), torch.float64: (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)}
@@ -43,14 +45,10 @@ def check_step(step: Step, h0: Float[Tensor, "*batch n"], x: Float[Tensor, "*inp
 
     Source: central differences.
     """
-    check_state("check_step", h0)
-    if x is not None and not isinstance(x, Tensor):
-        raise ValueError(f"check_step: x must be a tensor [..., S] or None, got a {type(x).__name__}")
-    if not torch.isfinite(h0).all():
-        raise ValueError("check_step: h0 has a value that is not finite")
+    one_step = None if x is None else arguments.real_or_whole_tensor("check_step", "x", x, "[..., S]").detach()[None]
+    h0, one_step, _ = checked_trajectory("check_step", step, h0, one_step, 1)
     h0 = h0.detach()
-    inputs = () if x is None else (x.detach(),)
-    check_sizes("check_step", step, h0, None if x is None else x.detach()[None])
+    inputs = () if one_step is None else (one_step[0],)
     with torch.no_grad():
         after = _next(step, h0, inputs)
         if not torch.isfinite(after).all():

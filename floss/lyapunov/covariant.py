@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.lyapunov.chain import Chain
 from floss.lyapunov import arguments
+from floss.lyapunov.chain import Chain
 from floss.lyapunov.derivatives import refuse_transforms
 from floss.lyapunov.entry import checked_chain
 from floss.lyapunov.iteration import qr_chain

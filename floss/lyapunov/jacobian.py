@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.step import Step, advance, check_sizes, check_state, count_steps, writes
+from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.step import Step, advance, writes
 
 
 def one_step_jacobians(
@@ -28,9 +29,7 @@ def one_step_jacobians(
     Raises:
         ValueError: states, inputs and `steps` that do not fit each other or the map.
     """
-    total = count_steps("one_step_jacobians", inputs, steps)
-    check_state("one_step_jacobians", h0)
-    check_sizes("one_step_jacobians", step, h0, inputs)
+    h0, inputs, total = checked_trajectory("one_step_jacobians", step, h0, inputs, steps)
     identity = torch.eye(h0.shape[-1], dtype=h0.dtype, device=h0.device).expand(*h0.shape, h0.shape[-1])
     h, jacobians, written = h0.contiguous(), list[Tensor](), 0
     for s in range(total):

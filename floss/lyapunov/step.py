@@ -149,14 +149,6 @@ def advance(
     return after, pushed.movedim(0, -1)
 
 
-def check_state(caller: str, h0: Any) -> None:
-    """Raise a ValueError where h0 cannot be a state at all."""
-    if not isinstance(h0, Tensor):
-        raise ValueError(f"{caller}: h0 must be a tensor of shape [..., n], got a {type(h0).__name__}")
-    if h0.dtype not in (torch.float32, torch.float64) or h0.ndim < 1 or not h0.shape[-1]:
-        raise ValueError(f"{caller}: h0 must be float32 or float64 of shape [..., n], got {h0.dtype} {list(h0.shape)}")
-
-
 def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> None:
     """Raise a ValueError where the map cannot take such states or inputs, or does not return such a state.
 
@@ -177,10 +169,10 @@ def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> N
         except Exception as error:  # whatever the map does
             if isinstance(step, TangentStep):
                 raise ValueError(f"{caller}: the map cannot take {arguments}: {_first_line(error)}") from error
-            _check_state(caller, arguments, h0, _tried(caller, step, arguments, h0, x))
+            _check_next_state(caller, arguments, h0, _tried(caller, step, arguments, h0, x))
             raise ValueError(f"{caller}: the map has no forward-mode derivative: {_first_line(error)}") from error
     after = _state_of_pair(caller, arguments, h0, after) if isinstance(step, TangentStep) else after[0]
-    _check_state(caller, arguments, h0, after)
+    _check_next_state(caller, arguments, h0, after)
 
 
 def _tried(caller: str, step: Step, arguments: str, h0: Tensor, x: tuple[Tensor, ...]) -> Any:
@@ -201,7 +193,7 @@ def _state_of_pair(caller: str, arguments: str, h0: Tensor, pair: Any) -> Any:
     raise ValueError(f"{caller}: advance(h, q, *x) must return the pair of the next state and D q: {got}")
 
 
-def _check_state(caller: str, arguments: str, h0: Tensor, after: Any) -> None:
+def _check_next_state(caller: str, arguments: str, h0: Tensor, after: Any) -> None:
     if not isinstance(after, Tensor) or after.shape != h0.shape:
         got = f"shape {list(after.shape)}" if isinstance(after, Tensor) else f"a {type(after).__name__}"
         raise ValueError(f"{caller}: the map must return a state of the shape of h: for {arguments} it gave {got}")
