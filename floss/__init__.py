@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
     from floss.lyapunov.flow import stroboscopic_map
+    from floss.lyapunov.function_step import step_from_function
     from floss.lyapunov.history import lyapunov_history
     from floss.lyapunov.jacobian import one_step_jacobians
     from floss.lyapunov.qr import qr
@@ -41,6 +42,7 @@ __all__ = [
     "one_step_jacobians",
     "overlap",
     "qr",
+    "step_from_function",
     "step_from_module",
     "stroboscopic_map",
     "subspace_angle",
@@ -53,6 +55,7 @@ _MODULES = {
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
     "training.flossing": ("flossing_loss",),
     "lyapunov.flow": ("stroboscopic_map",),
+    "lyapunov.function_step": ("step_from_function",),
     "lyapunov.history": ("lyapunov_history",),
     "lyapunov.jacobian": ("one_step_jacobians",),
     "lyapunov.spectrum": ("adaptive_t_ons", "lyapunov_spectrum"),
