@@ -1,12 +1,15 @@
 """Running Hydra: the command line as a Hydra application, with every complaint turned into one line."""
 
 import argparse
+import contextlib
 import functools
 import importlib
+import io
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hydra
@@ -14,6 +17,8 @@ from hydra.core.plugins import Plugins
 
 from floss.errors import ConfigError, LaunchError, one_line
 from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line, parse
+from floss.jobs.help import COMMANDS
+from floss.jobs.keys import known_keys
 from floss.runtime.messages import show_messages
 
 _running = "train"
@@ -70,7 +75,8 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
         os.environ["FLOSS_SWEEP_DIR"] = folder
         sys.argv = [program, *options.arguments]
         try:
-            hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
+            with _completion(command) if options.shell_completion else contextlib.nullcontext():
+                hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
         except Stop as stop:
             stopped = stop
         except ValueError as error:  # Hydra's own, since those of a job come as Stop
@@ -81,6 +87,24 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
             sys.argv = saved
     if stopped:
         raise stopped.error
+
+
+@contextlib.contextmanager
+def _completion(command: str) -> Iterator[None]:
+    """Put what Hydra offers to the shell right: a list is a value, `flossing.at=`, and no group of keys."""
+    keys = known_keys(COMMANDS[command].job)
+    offered = io.StringIO()
+    with contextlib.redirect_stdout(offered):
+        yield
+
+    def right(match: re.Match[str]) -> str:
+        word = match[0]
+        name, dot, rest = word.lstrip("+~").rpartition(".")
+        if word == "experiment/" or (name in keys and rest):
+            return ""
+        return f"{word[:-1]}=" if name in keys and dot else word
+
+    print(re.sub(r"\S+", right, offered.getvalue()), end="")
 
 
 def _register_plugins() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from floss.figures.panels import Group, against, count
-from floss.figures.style import house_style, look, save
+from floss.figures.style import house_style, legend_inside, look, save
 from floss.figures.tables import Runs
 
 
@@ -33,5 +33,5 @@ def draw_accuracy_vs_delay(runs: Runs, stem: Path) -> list[Path]:
             axes.set_yscale("log")
             axes.set_ylabel("final test loss")
         axes.set_xticks(sorted(summary["d"].unique()))
-        axes.legend(title="flossing" if set(names) <= set(summary["flossing"]) else None)
+        legend_inside(axes, title="flossing" if set(names) <= set(summary["flossing"]) else None)
         return save(figure, stem)

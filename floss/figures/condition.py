@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import COLOURS, MARKERS, house_style, save
+from floss.figures.style import COLOURS, MARKERS, house_style, legend_outside, save
 
 _MOST_PANELS = 3
 _GUIDE = 5
@@ -40,7 +40,7 @@ def draw_condition(table: pd.DataFrame, stem: Path) -> list[Path]:
         axes[0].set_ylabel("log₁₀ κ₂")
         _computed_against_predicted(axes[-1], table)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        legend_outside(figure, handles, labels, ncols=4)
         return save(figure, stem)
 
 

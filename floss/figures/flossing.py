@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import house_style, save
+from floss.figures.style import house_style, legend_outside, save
 
 
 def draw_flossing(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -37,5 +37,5 @@ def draw_flossing(table: pd.DataFrame, stem: Path) -> list[Path]:
         right.set_title("median, quartiles")
         for axes in (left, right):
             axes.set_xlabel("flossing epoch")
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        legend_outside(figure, *left.get_legend_handles_labels(), ncols=3)
         return save(figure, stem)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from floss.figures.panels import Group, courses, mark_episodes
-from floss.figures.style import house_style, look, save
+from floss.figures.style import house_style, legend_outside, look, save
 from floss.figures.tables import Runs
 
 _MOST_PANELS = 6
@@ -43,7 +43,7 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if handles:
             title = "flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None
-            figure.legend(handles, labels, title=title, loc="outside lower center", ncols=2 if len(delays) == 1 else 6)
+            legend_outside(figure, handles, labels, title=title, ncols=2 if len(delays) == 1 else 6)
         return save(figure, stem)
 
 

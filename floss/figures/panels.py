@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
 from omegaconf import OmegaConf
 
-from floss.figures.style import COLOURS, MARKERS, SCHEDULES, look
+from floss.figures.style import COLOURS, MARKERS, SCHEDULES, legend_outside, look
 from floss.training.schedule import episode_starts
 
 CHANCE = 0.5
@@ -293,7 +293,5 @@ def legend_below(figure: Figure, panels: Iterable[Axes], *, title: str | None = 
         handles, labels = axes.get_legend_handles_labels()
         handle_of |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in handle_of}
     if handle_of:
-        legend = figure.legend(
-            handle_of.values(), handle_of.keys(), title=title, loc="outside lower center", ncols=ncols, handlelength=3.2
-        )
-        legend.get_title().set_fontsize(8)
+        lines, labels = list(handle_of.values()), list(handle_of)
+        legend_outside(figure, lines, labels, title=title, ncols=ncols, handlelength=3.2, title_size=8)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from floss.figures.growth import SIZES, Growth, cost, growth
-from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, save, settle
+from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, legend_outside, save, settle
 
 _LOOPS = {"train": "training", "floss": "flossing", "spectrum": "spectrum"}
 _NAMES = {"n": "units", "t": "steps", "k": "exponents", "batch": "batch", "networks": "networks"}
@@ -49,7 +49,7 @@ def draw_scaling(table: pd.DataFrame, stem: Path) -> list[Path]:
             item for panel in axes.flat for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True)
         )
         names = sorted(handle_of, key=lambda name: (name == _ORDERS, _place(name)))
-        figure.legend([handle_of[name] for name in names], names, loc="outside lower center", ncols=6)
+        legend_outside(figure, [handle_of[name] for name in names], names, ncols=6)
         settle(figure)
         return save(figure, stem)
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import COLOURS, DASHES, house_style, save
+from floss.figures.style import COLOURS, DASHES, house_style, legend_inside, save
 
 
 def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -36,9 +36,9 @@ def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
             )
         axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
         axes.set_xlabel("i")
-        axes.set_ylabel("λ_i (nats per step)")
+        axes.set_ylabel(r"$\lambda_i$ (nats per step)")
         axes.set_title(f"{table['arch'].iloc[0]}, N = {table['n'].iloc[0]}: single networks, median")
-        axes.legend()
+        legend_inside(axes)
         return save(figure, stem)
 
 
@@ -59,6 +59,6 @@ def draw_convergence(table: pd.DataFrame, stem: Path) -> list[Path]:
                 panel.plot([], [], color=colour, linestyle=dashes, label=f"i = {i}")
             panel.set_title(label)
             panel.set_xlabel("counted steps")
-        axes[0, 0].set_ylabel("running mean of λ_i (nats per step)")
+        axes[0, 0].set_ylabel(r"running mean of $\lambda_i$ (nats per step)")
         axes[0, -1].legend(loc="best")
         return save(figure, stem)

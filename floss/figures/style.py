@@ -10,7 +10,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.transforms import Bbox
 
 from floss.runtime.files import write_whole
@@ -56,6 +58,52 @@ def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, 
     """Colour, marker and line style of one of several labelled groups."""
     i = SCHEDULES.index(label) if label in SCHEDULES else sorted(labels).index(label)
     return COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
+
+
+def legend_outside(
+    figure: Figure,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    ncols: int,
+    title_size: float | None = None,
+    **how: Any,
+) -> Legend:
+    """A legend below the panels, in at most so many columns: in fewer where they do not fit, then in a wider figure."""
+
+    def made(ncols: int) -> Legend:
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=ncols, **how)
+        if title_size is not None:
+            legend.get_title().set_fontsize(title_size)
+        return legend
+
+    legend = made(ncols)
+    while (width := _width(figure, legend)) > 1.0 and ncols > 1:
+        legend.remove()
+        ncols -= 1
+        legend = made(ncols)
+    if width > 1.0:
+        figure.set_figwidth(width * figure.get_figwidth() + 0.1)
+    return legend
+
+
+def legend_inside(axes: Axes, **how: Any) -> None:
+    """A legend within a panel that is about as wide as its figure; below it where it is too wide for that."""
+    figure: Any = axes.get_figure()
+    legend = axes.legend(**how)
+    if _width(figure, legend) > _WIDEST:
+        legend.remove()
+        legend_outside(figure, *axes.get_legend_handles_labels(), ncols=2, title=how.get("title"))
+
+
+_WIDEST = 0.8
+"""Share of a figure's width that a legend within its only panel may have."""
+
+
+def _width(figure: Figure, legend: Legend) -> float:
+    """Width of a legend as a share of its figure's; nothing is laid out for it."""
+    canvas: Any = figure.canvas
+    return legend.get_window_extent(canvas.get_renderer()).width / figure.bbox.width
 
 
 def settle(figure: Figure) -> None:
