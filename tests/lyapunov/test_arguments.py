@@ -40,7 +40,7 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: spectrum(h0=np.ones((2, 3), dtype=np.float16)), "h0 must be float32 or float64 of shape [..., n], got"),
     (lambda: spectrum(h0=np.array(["a", "b", "c"])), "lyapunov_spectrum: h0=numpy <U1 [3] must be a tensor"),
     (lambda: spectrum(h0=H0.to_sparse()), "lyapunov_spectrum: h0=torch.float64 [2, 3] must be a tensor or a NumPy"),
-    (lambda: spectrum(inputs=torch.tensor(1.0)), "inputs must be a tensor of real numbers with one row per step"),
+    (lambda: spectrum(inputs=torch.tensor(1.0)), "inputs must be real numbers of shape [T, ...], one row per step"),
     (lambda: spectrum(inputs=PACKED), "lyapunov_spectrum: inputs=PackedSequence("),
     (lambda: spectrum(inputs=X.tolist()), "lyapunov_spectrum: inputs=[[["),
     (lambda: spectrum(step=(step, 3)), "lyapunov_spectrum: step=(<function step at"),

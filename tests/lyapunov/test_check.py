@@ -183,7 +183,7 @@ WRONG = {
         X[:, :3],
         "the map cannot take h [3, 4] and x [3, 3]: The size of tensor a (4) must",
     ),
-    "no map": (torch.zeros(3), H, X, "step must be a function step(h, x), got a Tensor"),
+    "no map": (torch.zeros(3), H, X, "step=torch.float32 [3] must be a map step(h, x) -> h, or step(h) -> h"),
     "a module": (nn.GRUCell(N, N), H, X, "step is a GRUCell, which takes the input before the state; floss.step_from_"),
     "h0 NaN": (Own(), H.log(), X, "h0 has a value that is not finite"),
     "h0 integer": (Own(), H.long(), X, "h0 must be float32 or float64 of shape [..., n], got torch.int64 [3, 4]"),
@@ -193,8 +193,8 @@ WRONG = {
         None,
         "h0 must be float32 or float64 of shape [..., n], got torch.float32 []",
     ),
-    "h0 list": (Own(), [0.0] * N, None, "h0 must be a tensor of shape [..., n], got a list"),
-    "x list": (Own(), H, [0.0] * N, "x must be a tensor [..., S] or None, got a list"),
+    "h0 list": (Own(), [0.0] * N, None, "h0=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, float32 or"),
+    "x list": (Own(), H, [0.0] * N, "x=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, real numbers"),
     "state size": (
         floss.step_from_module(nn.GRU(4, 5).double())[0],
         H,
@@ -240,11 +240,11 @@ def test_wrong_maps_are_refused_by_what_takes_maps(name, compute):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"inputs": [1.0, 2.0]}, "inputs must be a tensor [T, ..., S] or None, got a list"),
-        ({"inputs": torch.tensor(1.0)}, "inputs must be a tensor [T, ..., S] or None, got a number"),
-        ({"steps": 3.0}, "steps=3.0 must be a whole number"),
-        ({"steps": True}, "steps=True must be a whole number"),
-        ({"steps": "many"}, "steps='many' must be a whole number"),
+        ({"inputs": [1.0, 2.0]}, "inputs=[1.0, 2.0] must be a tensor or a NumPy array, real numbers of shape [T, ...], one row per step"),
+        ({"inputs": torch.tensor(1.0)}, "inputs must be real numbers of shape [T, ...], one row per step, got torch.float32 []"),
+        ({"steps": 3.0}, "steps=3.0 must be a whole number, at least 1"),
+        ({"steps": True}, "steps=True must be a whole number, at least 1"),
+        ({"steps": "many"}, "steps='many' must be a whole number, at least 1"),
     ],
     ids=str,
 )
