@@ -30,7 +30,7 @@ def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
         path.mkdir(parents=True)
         texts: dict[str, str] = {}
         for key, network in stack.networks.items():
-            columns = csv_text((), [identity(network).values()], header=False).rstrip()
+            columns = csv_text((), [list(identity(network).values())], header=False).rstrip()
             texts[key] = "".join(f"{columns},{line},{key}\n" for line in numbers)
         write_whole(path / "metrics.csv", (header + "".join(texts.values())).encode())
         whole = {key: header + text for key, text in texts.items()}
