@@ -22,7 +22,7 @@ demo: $(READY) ## train six networks on XOR over 30 steps, with and without flos
 	$(BIN)/floss train -m task=xor d=30 flossing=none,pre seeds=3 scale=small
 
 test: $(READY) ## run the tests, but for the slow ones
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(DOCS) ## run the slow tests
 	$(BIN)/python -m pytest -q -m slow

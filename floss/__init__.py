@@ -12,6 +12,7 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floss import memory
     from floss.lyapunov.check import check_step
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
@@ -37,6 +38,7 @@ __all__ = [
     "kaplan_yorke_dimension",
     "lyapunov_history",
     "lyapunov_spectrum",
+    "memory",
     "one_step_jacobians",
     "overlap",
     "qr",
@@ -63,11 +65,17 @@ _MODULES = {
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 
 
+_ROOMS = ("memory",)
+"""Rooms whose names are used from there, as in `floss.memory.state_moment`."""
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'floss' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f"floss.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'floss' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 

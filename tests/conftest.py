@@ -8,6 +8,7 @@ again.
 import gc
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +62,31 @@ from floss.training import engines  # noqa: E402
 show_messages()
 
 engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test
+
+
+LONGEST = (
+    "papers/test_reproduce.py",
+    "training/engines/test_processor.py",
+    "training/engines/test_graph.py",
+    "papers/test_processors.py",
+    "docs/test_examples.py",
+    "bench/test_bench.py",
+    "training/engines/test_native_gradients.py",
+    "figures/test_scaling.py",
+    "sweep/test_failures.py",
+    "sweep/test_run.py",
+    "sweep/test_resume.py",
+    "jobs/test_extensions.py",
+    "training/test_training.py",
+)
+"""Files that go first where several processes share the tests, so that none of them ends long after the others: a file
+stays within one process, which makes what its tests share once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others in the order of their names."""
+    place = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture

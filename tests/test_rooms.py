@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "floss").rglob("*.py"))
 
 CORE = {"lyapunov", "networks", "tasks", "training", "random"}
-BELOW_COMMANDS = {*CORE, "errors", "runtime", "jobs", "sweep", "analysis", "bench", "figures", "papers"}
+BELOW_COMMANDS = {*CORE, "errors", "runtime", "jobs", "sweep", "analysis", "bench", "memory", "figures", "papers"}
 # What a room may import from others, `room` or `room.module`.
 MAY_IMPORT: dict[str, set[str]] = {
     "random": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sweep": {"jobs", "runtime", "training", "errors"},
     "analysis": {"jobs", "runtime", "errors", *CORE},
     "bench": {"jobs", "runtime", "errors", *CORE},
+    "memory": {"jobs", "runtime", "errors", *CORE},
     "figures": {"runtime.files", "training.schedule"},
     "papers": BELOW_COMMANDS - {"papers"},
     "commands": BELOW_COMMANDS,
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 INSIDE_FUNCTIONS = {"jobs": CORE}
 FILES = 4
 """Modules beside the rooms: the public names, random numbers, errors, and room for one more."""
-ROOMS = 12
+ROOMS = 13
 
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}
 FILE_MODULES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "subprocess", "sys"}

@@ -51,8 +51,9 @@ def test_fixed_precision_saturates():
     ours, fixed = condition_number(D, horizons=horizons), condition_number(D, horizons=horizons, bits=256)
     assert (ours[1:] > 120).all()
     assert float(fixed[0]) == pytest.approx(float(ours[0]), abs=TWIN)
-    assert ((fixed[1:] > 75) & (fixed[1:] < 83)).all()
-    assert (condition_number(D, bits=64) < 24).all()
+    # Rounding leaves a singular value of about 2^-bits: how far from it depends on the bits of D.
+    for bits, saturated in ((256, fixed[1:]), (64, condition_number(D, horizons=horizons[1:], bits=64))):
+        assert ((saturated - bits * math.log10(2)).abs() < 6).all()
 
 
 def test_fixed_precision_rounds_to_so_many_bits():

@@ -21,17 +21,19 @@ def big_store(folder: Path, ensembles: int, size: int, epochs: int) -> Store:
     from floss.sweep.stacking import Stack
 
     store = Store(folder)
+    measured = [[epoch, "train", 0.123456789, 0.5, None, None] for epoch in range(epochs)]
+    numbers = csv_text((), measured, header=False).splitlines()
+    header = csv_text((*METRICS, "network"), [])
     for place in range(ensembles):
         stack = Stack(expand([job(*TINY, f"d={2 + 2 * (place % 9)}", f"seed={place * size}", f"seeds={size}")]))
         path = store.root / stack.name
         path.mkdir(parents=True)
-        numbers = [[epoch, "train", 0.123456789, 0.5, None, None] for epoch in range(epochs)]
-        texts = {
-            key: csv_text((), [[*identity(one).values(), *line, key] for line in numbers], header=False)
-            for key, one in stack.networks.items()
-        }
-        write_whole(path / "metrics.csv", (csv_text((*METRICS, "network"), []) + "".join(texts.values())).encode())
-        whole = {key: csv_text((*METRICS, "network"), []) + text for key, text in texts.items()}
+        texts: dict[str, str] = {}
+        for key, network in stack.networks.items():
+            columns = csv_text((), [identity(network).values()], header=False).rstrip()
+            texts[key] = "".join(f"{columns},{line},{key}\n" for line in numbers)
+        write_whole(path / "metrics.csv", (header + "".join(texts.values())).encode())
+        whole = {key: header + text for key, text in texts.items()}
         Lease(stack, path, None).write_summary({key: {"status": "done", "epochs": 20} for key in texts}, whole)
     return store
 

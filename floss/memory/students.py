@@ -1,0 +1,149 @@
+"""Linear time-invariant students with one input and one output: each is its impulse response k.
+
+    y_t = Σ_τ k_τ x_{t-τ},     h_t = A h_{t-1} + B x_t,     y_t = Re[C h_t] + D x_t,     k_τ = Re[C A^τ B] + D δ_{τ0}
+
+All parameters are real (complex numbers are two of them), with any leading axes, which stand for networks side by side.
+Nothing steps through time: powers of A are made by doubling, about log₂ T products for T steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Parameters = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Student:
+    """One way to write down a linear recurrent network."""
+
+    name: str
+    dims: dict[str, int]
+    """Number of axes of each parameter, leading ones left out."""
+    kernel: Callable[[Parameters, int], Tensor]
+    """k without D, [..., T], of the parameters and T."""
+    recurrent: tuple[str, ...]
+    """Parameters that the eigenvalues depend on."""
+    eigenvalues: Callable[[Parameters], Tensor]
+    """λ of all hidden units, complex, [..., n]."""
+
+
+def impulse_response(student: str, parameters: Parameters, steps: int) -> Float[Tensor, "*batch steps"]:
+    """k_0 … k_{T-1} of a linear student.
+
+    Args:
+        student: a name from STUDENTS.
+        parameters: its parameters by name, real, with the same leading axes.
+        steps: T ≥ 1.
+
+    Returns:
+        The impulse response [..., T], differentiable in every parameter.
+
+    Raises:
+        ValueError: an unknown student, parameters that are not the student's, or T < 1.
+
+    Source: Sec. 2 of Zucchet & Orvieto 2024 for the models; the convolution is exact, since all are linear.
+    """
+    if student not in STUDENTS:
+        raise ValueError(f"student={student}: must be one of {', '.join(STUDENTS)}")
+    kind = STUDENTS[student]
+    if parameters.keys() != kind.dims.keys():
+        raise ValueError(f"parameters of {student}: must be {', '.join(kind.dims)}, not {', '.join(parameters)}")
+    if steps < 1:
+        raise ValueError(f"steps={steps}: must be 1 or more")
+    k = kind.kernel(parameters, steps)
+    return torch.cat((k[..., :1] + parameters["D"][..., None], k[..., 1:]), dim=-1)
+
+
+def powers(lam: Tensor, steps: int) -> Tensor:
+    """λ^0 … λ^{T-1}, [..., n, T]: by doubling, not by exp(τ log λ), which loses the phase at long lags."""
+    out, factor = torch.ones_like(lam)[..., None], lam
+    while out.shape[-1] < steps:
+        out = torch.cat((out, out * factor[..., None]), dim=-1)
+        factor = factor * factor
+    return out[..., :steps]
+
+
+def _dense(p: Parameters, steps: int) -> Tensor:
+    A, C = p["A"], p["C"].unflatten(-1, p["A"].shape[-3:-1])
+    states, factor = p["B"].unflatten(-1, A.shape[-3:-1])[..., None], A
+    while states.shape[-1] < steps:
+        states = torch.cat((states, factor @ states), dim=-1)
+        factor = factor @ factor
+    return torch.einsum("...hi,...hit->...t", C, states[..., :steps])
+
+
+def _blocks_eigenvalues(p: Parameters) -> Tensor:
+    return torch.linalg.eigvals(p["A"]).flatten(-2)
+
+
+def _diagonal(lam: Tensor, weight: Tensor, steps: int) -> Tensor:
+    """Re Σ_j w_j λ_j^τ."""
+    return torch.einsum("...n,...nt->...t", weight, powers(lam, steps)).real
+
+
+def _residues(p: Parameters) -> Tensor:
+    return torch.complex(p["C_re"], p["C_im"]) * torch.complex(p["B_re"], p["B_im"])
+
+
+def _free(p: Parameters) -> Tensor:
+    return torch.complex(p["re"], p["im"])
+
+
+def _exp(p: Parameters) -> Tensor:
+    nu = torch.exp(-torch.exp(p["w_nu"]))
+    return torch.polar(nu, torch.exp(p["w_theta"]))
+
+
+def _step_size(p: Parameters) -> Tensor:
+    return torch.nn.functional.softplus(p["w_delta"])
+
+
+def _s4(p: Parameters) -> Tensor:
+    return torch.exp(_step_size(p) * torch.complex(p["w_re"], p["w_im"]))
+
+
+_READ_WRITE = {"B_re": 1, "B_im": 1, "C_re": 1, "C_im": 1, "D": 0}
+
+
+def _diagonal_student(
+    name: str, recurrent: tuple[str, ...], lam: Callable[[Parameters], Tensor], gain: str | None = None
+) -> Student:
+    """A student with a diagonal recurrence whose input is multiplied by exp(gain), by gain, or by its step size."""
+    gains: dict[str | None, Callable[[Parameters], Tensor | float]] = {
+        None: lambda _: 1.0,
+        "w_gamma": lambda p: torch.exp(p["w_gamma"]),
+        "gamma": lambda p: p["gamma"],
+        "w_delta": _step_size,
+    }
+
+    def kernel(p: Parameters, steps: int) -> Tensor:
+        return _diagonal(lam(p), gains[gain](p) * _residues(p), steps)
+
+    dims: dict[str, int] = dict.fromkeys((*recurrent, *([gain] if gain else [])), 1)
+    return Student(name, {**dims, **_READ_WRITE}, kernel, recurrent, lam)
+
+
+STUDENTS = {
+    s.name: s
+    for s in (
+        Student("dense", {"A": 3, "B": 1, "C": 1, "D": 0}, _dense, ("A",), _blocks_eigenvalues),
+        _diagonal_student("diagonal", ("re", "im"), _free),
+        _diagonal_student("diagonal_gamma", ("re", "im"), _free, gain="gamma"),
+        _diagonal_student("exp", ("w_nu", "w_theta"), _exp),
+        _diagonal_student("lru", ("w_nu", "w_theta"), _exp, gain="w_gamma"),
+        _diagonal_student("s4", ("w_delta", "w_re", "w_im"), _s4, gain="w_delta"),
+    )
+}
+"""By name, with n hidden units:
+
+- `dense`: A [H, m, m] in H heads of m units, n = Hm; B, C [n]; D. One head is an ordinary linear network.
+- `diagonal`: λ = re + i im [n], free; B and C complex [n].
+- `diagonal_gamma`: the same, its input multiplied by a trained γ [n].
+- `exp`: λ = exp(-exp w_nu + i exp w_theta).
+- `lru`: as `exp`, its input multiplied by exp(w_gamma).
+- `s4`: λ = exp(Δ (w_re + i w_im)), Δ = softplus(w_delta), its input multiplied by Δ.
+"""
