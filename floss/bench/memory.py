@@ -26,7 +26,7 @@ def peak_megabytes(contender: Contender, device: str) -> float:
     What JAX takes for compiling is a part of it.
     """
     if device == "cuda":
-        gc.collect()  # ensembles that were measured before, which refer to themselves
+        gc.collect()  # what was measured before
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         epochs_of(contender, device)(_EPOCHS[device])

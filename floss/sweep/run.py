@@ -166,7 +166,7 @@ class _Sweep:
             if lease is None:
                 return
             stack, reason = lease.stack, None
-            gc.collect()  # the ensemble before, which refers to itself: a GPU has no room for both
+            gc.collect()  # what the ensemble before may have left: a GPU has no room for both
             try:
                 compute(lease, self.interrupt, f"{label}{len(stack.networks)} networks, ", self.bar_of(stack))
             except (OSError, ConfigError):

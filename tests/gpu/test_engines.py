@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from ticks import life, measurements, place
 
 from floss import random
 from floss.lyapunov.spectrum import lyapunov_spectrum
 from floss.networks import CELLS
 from floss.random import Stream
 from floss.training.ensemble import Network
+from floss.training.ticks import TrainingTick
 from floss.training.training import Training
 
 pytestmark = pytest.mark.gpu
@@ -34,11 +34,15 @@ def run(training: Training) -> Training:
 
 def measured(training: Training) -> list[tuple[Any, ...]]:
     """What a run measures, of the epochs that have a tick of their own with every engine."""
-    return [
-        (*place(tick), *(column.cpu() for column in (tick.networks, life(tick), *measurements(tick).values())))
-        for tick in training.run()
-        if place(tick)[1] % training.every == 0
-    ]
+    measured_ticks = []
+    for tick in training.run():
+        if isinstance(tick, TrainingTick):
+            place, columns = ("train", tick.epoch), (tick.networks, tick.loss, tick.accuracy)
+        else:
+            place, columns = ("floss", tick.within), (tick.networks, tick.life, tick.loss, tick.lambda_1, tick.lambda_k)
+        if place[1] % training.every == 0:
+            measured_ticks.append((*place, *(column.cpu() for column in columns if column is not None)))
+    return measured_ticks
 
 
 def assert_close(ours: Training, theirs: Training, bound: float) -> None:

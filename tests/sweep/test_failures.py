@@ -22,7 +22,7 @@ from floss.training.training import Training
 train = Training.train_epochs
 
 def raising(self, count):
-    if any(network.seed == 1 and network.d == 4 for network in self.networks) and self.epoch >= 10:
+    if any(network.seed == 1 and network.d == 4 for network in self.ensemble.networks) and self.epoch >= 10:
         raise RuntimeError("out of luck,\\nas it \\"happens\\"")
     return train(self, count)
 
