@@ -1,5 +1,8 @@
 """Derivatives of exponents of the second order, through `torch.func`, and in forward mode, against finite differences."""
 
+# Functions of torch.autograd.functional return a tensor or several.
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
+
 from collections.abc import Callable
 
 import pytest

@@ -364,8 +364,11 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
     folder, _ = write_sweep(Request(runs))
     draw(folder)
     table, metrics = rows(folder / "metrics.csv"), [rows(each.folder / "metrics.csv") for each in runs]
+    place = METRICS.index("epoch")
     assert tuple(table[0]) == (
-        *METRICS,
+        *METRICS[:place],
+        "diagnostics",  # in which the jobs differ
+        *METRICS[place:],
         "sv_1",
         "sv_20",
         "sv_40",
@@ -375,6 +378,8 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
         "network",
     )
     own = [row for each in metrics for row in each]
+    asked = [row.pop("diagnostics") for row in table]
+    assert list(dict.fromkeys(asked)) == ["", "svd", "grad_h0,lyapunov"]
     assert [{name: value for name, value in row.items() if value} for row in table] == [
         {name: value for name, value in row.items() if value} for row in own
     ]
