@@ -12,6 +12,7 @@ from commands.run_folders import METRICS, RUN_FILES, SUMMARY, TABLES, held, name
 
 from floss.jobs.train import config_values, config_yaml
 from floss.runtime.checkpoint import load_checkpoint
+from floss.runtime.trained_networks import NETWORKS
 from floss.sweep.networks import network_ids
 
 JOB = (*TINY, "flossing.at=[0,10]", "seeds=2")
@@ -33,7 +34,7 @@ def test_a_job_writes_the_documented_files(finished):
     assert names(finished / "results" / "ensembles") == [".lock", ensemble.name]
     assert run.name == job(*JOB).folder.name
     assert re.fullmatch(r"xor-vanilla-[0-9a-f]{10}", ensemble.name)
-    assert names(run) == sorted([*RUN_FILES, "checkpoint.pt"])
+    assert names(run) == sorted([*RUN_FILES, "checkpoint.pt", NETWORKS])
     assert files(run) == RUN_FILES
     assert names(ensemble) == sorted([*TABLES, "checkpoint.pt", ".lock"])
     for folder in (run, ensemble):
@@ -65,7 +66,7 @@ def test_metrics_have_a_row_for_each_network_and_logged_epoch(finished):
     logged += [("floss", e) for e in (5, 9)] + [("train", e) for e in (10, 15, 19)]
     keys = network_ids(job(*JOB))
     assert len(set(keys)) == 2
-    assert all(re.fullmatch(r"[0-9a-f]{12}", key) for key in keys)
+    assert all(re.fullmatch(r"n[0-9a-f]{12}", key) for key in keys)
     assert seen == [(key, seed, *place) for seed, key in enumerate(keys) for place in logged]  # network by network
     for row in table:
         trained = row["phase"] == "train"
