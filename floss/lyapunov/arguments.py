@@ -1,4 +1,4 @@
-"""What the public functions take as arguments: one helper for each kind, and an error of one line for what does not fit.
+"""What the public functions take as arguments: a helper for each kind, and an error of one line for what does not fit.
 
 NumPy arrays are taken where tensors are, and NumPy's whole numbers where counts are. Lists of numbers, whole numbers as
 floats, and truth values as numbers are refused.
@@ -85,7 +85,7 @@ def whole_number(
     allowed = allowed or (f"at least {low}" if high is None else f"from {low} to {high}")
     is_bool = isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool)
     try:
-        number = index(None if is_bool else value)
+        number = index(None if is_bool else value)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError):
         raise ValueError(f"{caller}: {name}={shown(value)} must be a whole number, {allowed}") from None
     if number < low or (high is not None and number > high):

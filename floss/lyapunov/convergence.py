@@ -1,7 +1,7 @@
 """Whether the tangent vectors of a run had the time to turn to the directions whose growth is measured.
 
-The span of the first i tangent vectors turns to that of the i fastest directions as exp(-(λ_i - λ_{i+1}) t). From random
-vectors tan²θ is about n at the start, and their volume grows by so much less than Λ_i = λ_1 + … + λ_i says:
+The span of the first i tangent vectors turns to that of the i fastest directions as exp(-(λ_i - λ_{i+1}) t). From
+random vectors tan²θ is about n at the start, and their volume grows by so much less than Λ_i = λ_1 + … + λ_i says:
 
     deficit from step t on:  B_i(t) = ½ log(1 + n exp(-2 (λ_i - λ_{i+1}) t))
 
@@ -91,7 +91,8 @@ def _rates(means: Tensor) -> Tensor:
 def _trend(blocks: Tensor) -> Tensor:
     """η; 0 for constant blocks."""
     difference = blocks.diff(dim=0).square().mean(0) / 2.0
-    return blocks.var(0) / (difference + torch.finfo(blocks.dtype).tiny)
+    variance = (blocks - blocks.mean(0)).square().sum(0) / (len(blocks) - 1)  # var() warns of a state of one number
+    return variance / (difference + torch.finfo(blocks.dtype).tiny)
 
 
 def _deficit(gap: Tensor, t: float, n: int) -> Tensor:

@@ -45,7 +45,7 @@ def checked_chain(
     *,
     singular: Any = "raise",
 ) -> tuple[Chain, Watch]:
-    """The arguments of a spectrum as a chain that adds up in float64, and its watch; a one-line ValueError otherwise."""
+    """The arguments of a spectrum as a chain that adds up in float64, and its watch; or a ValueError of one line."""
     arguments.choice(caller, "singular", singular, ("raise", "-inf"))
     h0, inputs, total = checked_trajectory(caller, step, h0, inputs, steps)
     n = h0.shape[-1]

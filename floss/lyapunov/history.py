@@ -38,9 +38,9 @@ class LyapunovHistory:
     q: Float[Tensor, "*batch n k"]
     """Orthonormal tangent vectors at the end of the run; with `h` they continue it (`h0=`, `q0=`, `transient=0`)."""
     converged: Bool[Tensor, "*batch"] | None = None
-    """Whether the exponents are those of the attractor as far as the run can tell: that the tangent vectors had the time
-    to turn, within the standard errors (see `floss.lyapunov.convergence`). False for fewer than ten intervals; None for
-    a history that was put together by hand."""
+    """Whether the exponents are those of the attractor as far as the run can tell: the tangent vectors had the time to
+    turn, within the standard errors (see `floss.lyapunov.convergence`). False for fewer than ten intervals; None for a
+    history that was put together by hand."""
 
     @property
     def times(self) -> Int64[Tensor, "M"]:

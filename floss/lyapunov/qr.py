@@ -15,7 +15,7 @@ def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tenso
 
 
 def copyltu(m: Tensor) -> Tensor:
-    """The symmetric matrix with the lower triangle of m: copyltu(m)_ij = m_{max(i,j), min(i,j)}."""
+    """The symmetric matrix M_ij = m_{max(i,j), min(i,j)} with the lower triangle of m."""
     lower = torch.tril(m)
     return lower + torch.tril(m, -1).mT
 

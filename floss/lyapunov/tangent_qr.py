@@ -111,7 +111,12 @@ class _Transformed(torch.autograd.Function):
         return tangent_q, growth.diagonal(dim1=-2, dim2=-1), -inverse @ growth
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, z: Tensor, chain: TangentQR) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:  # noqa: ARG004
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any,  # noqa: ARG004
+        in_dims: Any,
+        z: Tensor,
+        chain: TangentQR,
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         z = z.movedim(in_dims[0], 0)
         output = _Transformed.apply(z.flatten(0, 1), chain)
         return tuple(value.unflatten(0, z.shape[:2]) for value in output), (0, 0, 0)  # pyright: ignore[reportOptionalIterable]

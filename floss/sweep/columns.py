@@ -93,7 +93,9 @@ def _value(network: TrainJob, name: str) -> Any:
 
 def _shown(network: TrainJob, name: str) -> Any:
     """A value as the columns show it: the length of a run that follows from the delay as it is."""
-    if name in ("flossing.steps", "flossing.transient"):
-        return network.flossing_run[name == "flossing.transient"]
+    if name == "flossing.steps":
+        return network.flossing_run.length
+    if name == "flossing.transient":
+        return network.flossing_run.transient
     value = _value(network, name)
     return f"[{','.join(value)}]" if isinstance(value, tuple) else value

@@ -240,8 +240,14 @@ def test_wrong_maps_are_refused_by_what_takes_maps(name, compute):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"inputs": [1.0, 2.0]}, "inputs=[1.0, 2.0] must be a tensor or a NumPy array, real numbers of shape [T, ...], one row per step"),
-        ({"inputs": torch.tensor(1.0)}, "inputs must be real numbers of shape [T, ...], one row per step, got torch.float32 []"),
+        (
+            {"inputs": [1.0, 2.0]},
+            "inputs=[1.0, 2.0] must be a tensor or a NumPy array, real numbers of shape [T, ...], one row per step",
+        ),
+        (
+            {"inputs": torch.tensor(1.0)},
+            "inputs must be real numbers of shape [T, ...], one row per step, got torch.float32 []",
+        ),
         ({"steps": 3.0}, "steps=3.0 must be a whole number, at least 1"),
         ({"steps": True}, "steps=True must be a whole number, at least 1"),
         ({"steps": "many"}, "steps='many' must be a whole number, at least 1"),

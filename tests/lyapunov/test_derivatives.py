@@ -1,4 +1,4 @@
-"""Derivatives of exponents of the second order, through `torch.func`, and in forward mode, against finite differences."""
+"""Second derivatives of exponents, through `torch.func` and in forward mode, against finite differences."""
 
 # Functions of torch.autograd.functional return a tensor or several.
 # pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
@@ -226,7 +226,9 @@ def test_vmap_over_states_inputs_and_weights(measure):
     wanted = torch.stack([exponents(*each) for each in zip(W, h0, x, strict=True)])
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     by_grad = torch.func.vmap(torch.func.grad(lambda *each: exponents(*each).sum()))(W, h0, x)
-    looped = torch.stack([torch.func.grad(lambda *each: exponents(*each).sum())(*each) for each in zip(W, h0, x)])
+    looped = torch.stack(
+        [torch.func.grad(lambda *each: exponents(*each).sum())(*each) for each in zip(W, h0, x, strict=True)]
+    )
     torch.testing.assert_close(by_grad, looped, rtol=1e-10, atol=1e-10)
 
 
@@ -260,7 +262,7 @@ def test_what_has_no_derivatives_says_so_under_transforms(derivative):
     def step(W):
         return lambda h, u: torch.tanh(h) @ W.mT + u
 
-    with pytest.raises(ValueError, match="^condition_number: has no derivatives.*$"):
+    with pytest.raises(ValueError, match=r"^condition_number: has no derivatives.*$"):
         derivative(lambda W: floss.condition_number(floss.one_step_jacobians(step(W), h0, x)))(W)
-    with pytest.raises(ValueError, match="^covariant_lyapunov_vectors: has no derivatives.*$"):
+    with pytest.raises(ValueError, match=r"^covariant_lyapunov_vectors: has no derivatives.*$"):
         derivative(lambda W: floss.covariant_lyapunov_vectors(step(W), h0, x).local.sum())(W)

@@ -29,7 +29,7 @@ class Product:
 
 
 def deficient() -> torch.Tensor:
-    """Eight Jacobians of four variables; that of the sixth step is of rank two, and the first two axes are invariant."""
+    """Eight Jacobians of four variables; the sixth is of rank two, and the first two axes are invariant."""
     D = gaussian(1, 8, 4, 4)
     D[:, 2:, :2], D[5, :, 2:] = 0.0, 0.0
     return D
@@ -68,7 +68,7 @@ def test_divergence_by_a_closed_form_names_the_step():
 def test_a_jacobian_that_is_not_finite_beside_states_that_are():
     D = deficient()
     D[3, 0, 0] = torch.inf
-    with pytest.raises(ValueError, match="the states are, but not the tangent vectors after step 4 of 8$"):
+    with pytest.raises(ValueError, match=r"the states are, but not the tangent vectors after step 4 of 8$"):
         floss.lyapunov_spectrum(Product(D), ZERO, STEPS, k=2)
 
 
@@ -146,7 +146,7 @@ def test_networks_of_units_that_do_not_respond():
     """A third of the LSTM's cells is cut off: its whole spectrum, where it was an error before."""
     module = torch.nn.LSTM(2, 6, dtype=DOUBLE)
     with torch.no_grad():
-        module.weight_hh_l0.zero_()
+        module.get_parameter("weight_hh_l0").zero_()
     step, n = floss.step_from_module(module)
     lam = floss.lyapunov_spectrum(step, torch.zeros(n, dtype=DOUBLE), gaussian(3, 20, 2), singular="-inf")
     assert lam[:6].isfinite().all()

@@ -365,21 +365,24 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
     draw(folder)
     table, metrics = rows(folder / "metrics.csv"), [rows(each.folder / "metrics.csv") for each in runs]
     place = METRICS.index("epoch")
-    assert tuple(table[0]) == (
-        *METRICS[:place],
-        "diagnostics",  # in which the jobs differ
-        *METRICS[place:],
-        "sv_1",
-        "sv_20",
-        "sv_40",
-        "effective_rank",
-        "grad_norm_h0",
-        "lambda_10",
-        "network",
+    assert (
+        tuple(table[0])
+        == (
+            *METRICS[:place],
+            "diagnostics",  # in which the jobs differ
+            *METRICS[place:],
+            "sv_1",
+            "sv_20",
+            "sv_40",
+            "effective_rank",
+            "grad_norm_h0",
+            "lambda_10",
+            "network",
+        )
     )
     own = [row for each in metrics for row in each]
     asked = [row.pop("diagnostics") for row in table]
-    assert list(dict.fromkeys(asked)) == ["", "svd", "grad_h0,lyapunov"]
+    assert list(dict.fromkeys(asked)) == ["[]", "[svd]", "[grad_h0,lyapunov]"]
     assert [{name: value for name, value in row.items() if value} for row in table] == [
         {name: value for name, value in row.items() if value} for row in own
     ]
