@@ -38,7 +38,6 @@ __all__ = [
     "kaplan_yorke_dimension",
     "lyapunov_history",
     "lyapunov_spectrum",
-    "memory",
     "one_step_jacobians",
     "overlap",
     "qr",
@@ -80,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

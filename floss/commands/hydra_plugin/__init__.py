@@ -70,7 +70,7 @@ class CheckedSweeper(BasicSweeper):
         if limit is not None and delay is not None and delay >= 60 * limit:
             text = f"hydra.launcher.timeout_min={limit}: must be more than the signal_delay_s={delay} s before its end"
             raise Stop(ConfigError(f"{text} at which a job stops"))
-        if str(launcher.get("_target_")).endswith("submitit_launcher.SlurmLauncher"):
+        if config.hydra.runtime.choices.get("hydra/launcher") in ("slurm", "submitit_slurm"):
             with contextlib.suppress(ImportError):  # which the launcher says itself
                 from floss.commands.accounting import watch_quietly
 
