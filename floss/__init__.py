@@ -12,7 +12,7 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floss import memory
+    from floss import memory as memory
     from floss.lyapunov.check import check_step
     from floss.lyapunov.condition import condition_from_exponents, condition_number
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
