@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from floss import memory as memory
     from floss.lyapunov.check import check_step
     from floss.lyapunov.condition import condition_from_exponents, condition_number
+    from floss.lyapunov.convergence import ConvergenceWarning
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
     from floss.lyapunov.flow import stroboscopic_map
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from floss.training.flossing import flossing_loss
 
 __all__ = [
+    "ConvergenceWarning",
     "adaptive_t_ons",
     "angles",
     "check_step",
@@ -50,6 +52,7 @@ __all__ = [
 _MODULES = {
     "lyapunov.check": ("check_step",),
     "lyapunov.condition": ("condition_from_exponents", "condition_number"),
+    "lyapunov.convergence": ("ConvergenceWarning",),
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
     "training.flossing": ("flossing_loss",),

@@ -49,6 +49,7 @@ CHECKED = (
     "floss.training.flossed_networks",
     "floss.training.flossing",
     "floss.lyapunov.orthonormalisation",
+    "floss.lyapunov.tangent_qr",
     "floss.random",
     "floss.tasks",
     "floss.training.ticks",

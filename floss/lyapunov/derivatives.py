@@ -17,9 +17,12 @@ def is_transformed(*tensors: Tensor) -> bool:
 
     What works for one order of reverse mode alone, or looks at numbers on the way, does not serve there.
     """
-    return torch._C._are_functorch_transforms_active() or any(
-        forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors
-    )
+    if torch._C._are_functorch_transforms_active():
+        return True
+    for tensor in tensors:  # noqa: SIM110 - a generator costs more than all of it, and every step asks
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            return True
+    return False
 
 
 def numbers_of(tensor: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from floss.lyapunov.step import Step
 
 @dataclass(frozen=True)
 class Watch:
-    """Looks at every orthonormalisation of a chain, and raises a ValueError at the first that an analysis cannot use.
+    """Looks at the orthonormalisations of a chain now and then, and raises a ValueError where an analysis must end.
 
-    Nothing is looked at but the sum of all log R_ii, unless it is not finite.
+    Then the run is done again with a look at every step, which tells where it failed.
     """
 
     caller: str
@@ -24,12 +24,13 @@ class Watch:
     chain: Chain
     lost_allowed: bool = False
     """Whether directions that are lost to rank deficiency may have exponents of -inf."""
+    every: int = 8
+    """Steps from one look to the next."""
 
     def __call__(self, s: int, log_r: Tensor) -> None:
         """After step s, counted from 1; columns beyond those of the chain are followed for nothing but a gap."""
-        log_r = log_r[..., : self.chain.q.shape[-1]]
-        if not math.isfinite(float(numbers_of(log_r.detach().sum()).sum())):
-            self.check(log_r, s)
+        if s % self.every == 0 and not math.isfinite(numbers_of(log_r.detach()).sum().item()):
+            self.check(log_r[..., : self.chain.q.shape[-1]], s)
 
     def check(self, exponents: Tensor, s: int | None = None) -> None:
         """Raise a ValueError for the first exponent, or log R_ii after step s, that is NaN, infinite, or lost."""
@@ -39,13 +40,13 @@ class Watch:
             bad &= ~numbers.isneginf()
         if not bad.any():
             return
+        if self.every > 1:
+            self._run_again()
         *batch, i = bad.nonzero()[0].tolist()
         place = f" at batch index {tuple(batch)}" if batch and not is_transformed(exponents) else ""
         exponent = f"{self.caller}: exponent {i}{place}"
         if numbers[(*batch, i)] != -torch.inf:
             raise ValueError(f"{exponent} is not finite{self._divergence(s)}")
-        if s is None:  # by a closed form: the chain itself knows the step
-            self._run_again()
         when = "" if s is None else f" at step {s} of {self.chain.steps}"
         raise ValueError(f"{exponent} is lost to rank deficiency{when}{self._help(int(bad[tuple(batch)].sum()))}")
 
@@ -71,4 +72,4 @@ class Watch:
 
     @torch.no_grad()
     def _run_again(self) -> None:
-        qr_chain(self.step, replace(self.chain, watch=self), total=True)
+        qr_chain(self.step, replace(self.chain, watch=replace(self, every=1)), total=True)

@@ -159,7 +159,7 @@ def lyapunov_history(
         history.exponents, history.standard_error()         what a paper reports
         plt.plot(history.times, history.convergence)
 
-    Warns (`floss.lyapunov.convergence.ConvergenceWarning`) where the tangent vectors had too little time to turn to the
+    Warns (`floss.ConvergenceWarning`) where the tangent vectors had too little time to turn to the
     directions whose growth is measured, so that the exponents are off by several of their standard errors. For the last
     gap it follows one vector more than k, where there is one and q0 is not given.
 

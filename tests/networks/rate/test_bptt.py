@@ -78,3 +78,12 @@ def test_gradcheck(arch):
         return unroll(dict(zip(names, values, strict=True)), x, activation(arch))
 
     assert torch.autograd.gradcheck(of, tuple(parameters.values()))
+
+
+def test_second_derivatives_are_refused():
+    """In one line, where the recorded backward pass is asked for, instead of a gradient without its own."""
+    parameters, x = problem(51, R=1, T=3, B=1, N=2, S=1)
+    W = parameters["W"].requires_grad_()
+    y = unroll(parameters, x, activation("vanilla"))
+    with pytest.raises(RuntimeError, match=r"^unroll: .* cannot be differentiated again \(create_graph=True\)$"):
+        torch.autograd.grad(y.sum(), W, create_graph=True)
