@@ -189,9 +189,10 @@ def test_figures_need_no_torch():
 
 
 def test_who_knows_hydra():
-    """Composing and running: nobody else."""
+    """Reading options, composing and running: nobody else."""
     knowing = {name_of(path) for path in SOURCES if any(n.split(".")[0] == "hydra" for _, n in imports(path))}
     assert knowing == {
+        "floss/jobs/options.py",
         "floss/jobs/compose.py",
         "floss/commands/hydra_app.py",
         "floss/commands/hydra_plugin/__init__.py",

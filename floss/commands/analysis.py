@@ -9,8 +9,9 @@ def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing of the analyses that the arguments mean."""
     from floss.commands.hydra_app import run_hydra
     from floss.jobs.analysis import analysis_job
-    from floss.jobs.compose import parse, sweep_jobs
+    from floss.jobs.compose import sweep_jobs
     from floss.jobs.help import COMMANDS
+    from floss.jobs.options import parse
 
     kind = COMMANDS[command].job
     options = parse(command, arguments)

@@ -7,7 +7,8 @@ from floss.jobs.keys import build, known_keys
 def run(command: str, arguments: list[str]) -> None:
     """Write the table."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import parse, refuse_files, selection
+    from floss.jobs.compose import selection
+    from floss.jobs.options import parse, refuse_files
 
     options = parse(command, arguments, groups=())
     refuse_files(options)

@@ -16,9 +16,10 @@ import hydra
 from hydra.core.plugins import Plugins
 
 from floss.errors import ConfigError, LaunchError, one_line
-from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line, parse
+from floss.jobs.compose import CONFIG_MODULE, PLUGINS, VERSION_BASE, as_config_errors, first_line
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import known_keys
+from floss.jobs.options import parse
 from floss.runtime.messages import show_messages
 
 _running = "train"

@@ -10,7 +10,8 @@ from floss.jobs.paper import ReproduceJob
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing; exit status 1 if a network failed or a figure cannot be drawn."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import defaults_of, parse, refuse_files, selection
+    from floss.jobs.compose import defaults_of, selection
+    from floss.jobs.options import parse, refuse_files
 
     # Not composed by Hydra, to which `scale` is a group of files for the keys of `floss train`.
     options = parse(command, arguments, groups=())

@@ -10,7 +10,8 @@ from floss.jobs.keys import build
 def run(command: str, arguments: list[str]) -> None:
     """Print the script."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import parse, sweep_jobs
+    from floss.jobs.compose import sweep_jobs
+    from floss.jobs.options import parse
 
     options = parse(command, arguments)
     if answered_by_hydra(command, arguments, options):

@@ -8,7 +8,8 @@ from floss.errors import ConfigError
 def jobs_of(command: str, arguments: list[str]) -> list[tuple[dict[str, Any], list[str]]]:
     """Values and explicit keys of the jobs that the arguments mean; none where Hydra answers (--help, --cfg, ...)."""
     from floss.commands.hydra_app import answered_by_hydra
-    from floss.jobs.compose import parse, sweep_jobs
+    from floss.jobs.compose import sweep_jobs
+    from floss.jobs.options import parse
 
     options = parse(command, arguments)
     if answered_by_hydra(command, arguments, options):

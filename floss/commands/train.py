@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing; exit status 1 if a network failed."""
     from floss.commands.hydra_app import run_hydra
-    from floss.jobs.compose import parse, plain
+    from floss.jobs.compose import plain
+    from floss.jobs.options import parse
     from floss.jobs.train import train_job
 
     options = parse(command, arguments)

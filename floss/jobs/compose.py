@@ -1,4 +1,4 @@
-"""Composing with Hydra: options, overrides and jobs from arguments, with every complaint turned into one line."""
+"""Composing with Hydra: values and jobs from overrides, with every complaint turned into one line."""
 
 import argparse
 import contextlib
@@ -8,13 +8,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from importlib import resources
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
@@ -30,7 +30,7 @@ from floss.errors import ConfigError
 from floss.jobs import extensions
 from floss.jobs.help import COMMANDS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
-from floss.jobs.typed import as_typed, text_keys
+from floss.jobs.options import GROUPS, store_extensions
 
 Job = TypeVar("Job")
 
@@ -63,78 +63,6 @@ for _kind, _name, _class, _more in (
 for _key in extensions.GROUPS:
     for _name in extensions.added(_key):
         ConfigStore.instance().store(_name, extensions.values(_key, _name, load=False), group=_key, provider="floss")
-
-
-_GROUPS = ("task", "arch", "flossing", "scale")
-
-
-def parse(command: str, arguments: list[str], groups: tuple[str, ...] = _GROUPS) -> argparse.Namespace:
-    """Hydra's own options and the overrides among the arguments.
-
-    Besides what Hydra has: `typed`, the overrides as they were typed, of which `overrides` is what Hydra is to read,
-    and `arguments` with these in their places.
-
-    Args:
-        command: whose arguments they are.
-        arguments: what follows the command.
-        groups: keys that take the name of a file.
-
-    Raises:
-        ConfigError: an option that Hydra does not have.
-    """
-    parser = get_args_parser()
-
-    def error(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; `floss {command} --help` lists the options")
-
-    parser.error = error
-    options = parser.parse_args(arguments)
-    texts = text_keys(COMMANDS[command].job)
-    options.typed = options.overrides
-    options.overrides = [as_typed(override, texts) for override in options.typed]
-    read = dict(zip(options.typed, options.overrides, strict=True))
-    options.arguments = [read.get(argument, argument) for argument in arguments]
-    if options.config_path:
-        raise ConfigError("--config-path: floss has files of its own; --config-dir adds a folder of further ones")
-    if options.multirun and (options.cfg or options.info or options.shell_completion):
-        raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
-    for override in options.typed:
-        name, _, value = override.partition("=")
-        if not name:
-            raise ConfigError(f"{override}: cannot be read as key=value")
-        if name in groups and value in ("", "null"):
-            raise ConfigError(f"{override}: must be a name; --help lists them")
-        if name in groups and value.startswith("["):
-            raise ConfigError(
-                f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
-            )
-    if any(override.lstrip("+").startswith("hydra.mode") for override in options.overrides):
-        raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
-    _store_extensions(options.overrides)
-    return options
-
-
-def refuse_files(options: argparse.Namespace) -> None:
-    """Raise a ConfigError for the options of files, for a command that is not composed of files."""
-    for option in ("cfg", "info"):
-        if getattr(options, option):
-            raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
-    for option in ("config_dir", "config_name"):
-        if getattr(options, option):
-            raise ConfigError(f"--{option.replace('_', '-')}: this command reads no such files; --help lists the keys")
-
-
-def _store_extensions(overrides: list[str]) -> None:
-    """Let Hydra know the own defaults of what other packages add and the overrides name.
-
-    Raises:
-        ConfigError: one of them cannot be used.
-    """
-    for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
-        for name in set(re.findall(r"\w+", value)) if key in extensions.GROUPS else ():
-            if name in extensions.added(key):
-                ConfigStore.instance().store(name, extensions.values(key, name, load=True), group=key, provider="floss")
 
 
 def selection(command: str, overrides: list[str]) -> dict[str, Any]:
@@ -181,7 +109,7 @@ def sweep_jobs(
     Raises:
         ConfigError: for the first job that is wrong.
     """
-    _store_extensions(overrides)
+    store_extensions(overrides)
     folder, name = (options.config_dir, options.config_name) if options else (None, None)
     with as_config_errors(command):
         composer = _composer(name or command, folder and os.path.abspath(folder))
@@ -225,7 +153,7 @@ class Composer:
             HydraException, OmegaConfBaseException: what Hydra would raise.
         """
         parsed = OverridesParser.create().parse_overrides(overrides)
-        choices = [o for o in parsed if o.get_key_element() in _GROUPS or not _sets_a_value(o)]
+        choices = [o for o in parsed if o.get_key_element() in GROUPS or not _sets_a_value(o)]
         key = tuple(str(o.input_line) for o in choices)
         if key not in self._composed:
             with self._hydra():

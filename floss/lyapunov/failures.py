@@ -9,7 +9,7 @@ from torch import Tensor
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.derivatives import is_transformed, numbers_of
 from floss.lyapunov.iteration import qr_chain
-from floss.lyapunov.step import Step
+from floss.lyapunov.step import Step, next_state
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Watch:
         """The first step after which the state is not finite, by running the map again."""
         h, last = self.chain.h, self.chain.steps if s is None else s
         for t in range(last):
-            h = self.step(h, *self.chain.input(t))
+            h = next_state(self.step, h, *self.chain.input(t))
             if not numbers_of(torch.isfinite(h).all()).all():
                 return f": the state is not finite after step {t + 1} of {self.chain.steps}"
         when = "" if s is None else f" after step {s} of {self.chain.steps}"

@@ -68,7 +68,7 @@ class FunctionStep:
         Integers may be numbers of words, without an axis of their own.
         """
         batch = h.shape[:-1]
-        own_axes = 0 if not (x.is_floating_point() or x.is_complex()) else 1
+        own_axes = int(x.is_floating_point() or x.is_complex())
         if x.ndim >= len(batch) + own_axes and x.shape[: len(batch)] == batch:
             return x.reshape(rows, *x.shape[len(batch) :])
         return x.expand(rows, *x.shape)

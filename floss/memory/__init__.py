@@ -12,11 +12,12 @@ story, NeurIPS 2024, arXiv 2405.21064.
 """
 
 from floss.memory.gated import gated_moments
-from floss.memory.hessian import Hessian, hessian, participation
+from floss.memory.hessian import Hessian, eigenvalue_hessian, hessian, participation
 from floss.memory.neuron import moments, sensitivity_moment, state_moment
 from floss.memory.parametrisation import PARAMETRISATIONS, Parametrisation
 from floss.memory.students import STUDENTS, Student, impulse_response
 from floss.memory.teacher_student import curvature, teacher_student_loss
+from floss.memory.teachers import authors_teacher, spread_eigenvalues, zero_student_loss
 
 __all__ = [
     "PARAMETRISATIONS",
@@ -24,13 +25,17 @@ __all__ = [
     "Hessian",
     "Parametrisation",
     "Student",
+    "authors_teacher",
     "curvature",
+    "eigenvalue_hessian",
     "gated_moments",
     "hessian",
     "impulse_response",
     "moments",
     "participation",
     "sensitivity_moment",
+    "spread_eigenvalues",
     "state_moment",
     "teacher_student_loss",
+    "zero_student_loss",
 ]

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.memory.arguments import numbers, require
 from floss.memory.neuron import sensitivity_moment, state_moment
 
 
@@ -27,13 +28,20 @@ def gated_moments(
         E h² and E (∂h/∂b)², of the shape of `bias`.
 
     Raises:
-        ValueError: variances and correlations differ in number, or a correlation is not between 0 and 1.
+        ValueError: variances and correlations differ in number, a correlation is not between 0 and 1, or a bias is not
+            finite.
 
     Source: App. C of Zucchet & Orvieto 2024 (whose notebook adds two terms that do not belong there).
     """
+    bias = numbers("bias", bias, real=True)
+    variances, correlations = (
+        numbers("variances", variances, real=True),
+        numbers("correlations", correlations, real=True),
+    )
     if variances.shape != correlations.shape or variances.ndim != 1:
         shapes = f"{list(variances.shape)} and {list(correlations.shape)}"
         raise ValueError(f"variances, correlations: must be two lists of one length, not of shapes {shapes}")
+    require(torch.isfinite(bias), "bias: must be finite", bias)
     lam = torch.sigmoid(bias)[..., None]
     remainder = torch.sigmoid(-bias)[..., None]  # 1 - λ without cancellation
     f = state_moment(lam, lam, correlations)

@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from floss.memory.neuron import sensitivity_moment
-from floss.memory.students import STUDENTS, impulse_response
+from floss.memory.students import checked, impulse_response
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def hessian(student: str, parameters: Mapping[str, Tensor], steps: int) -> Hessi
 
     Source: Sec. 4 of Zucchet & Orvieto 2024; the formula is exact where theirs is sampled.
     """
-    impulse_response(student, dict(parameters), 1)  # checks the names
-    dims = STUDENTS[student].dims
+    kind, parameters = checked(student, dict(parameters))
+    dims = kind.dims
     shapes = {name: parameters[name].shape[parameters[name].ndim - dims[name] :] for name in dims}
     rows, place = {}, 0
     for name, shape in shapes.items():

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from floss.memory.arguments import numbers, require
+from floss.memory.students import powers
+
 Number = float | complex | Tensor
 
 
@@ -84,45 +87,25 @@ def moments(
 
     Source: App. A of Zucchet & Orvieto 2024.
     """
+    eigenvalue = numbers("eigenvalue", eigenvalue)
+    autocorrelation = numbers("autocorrelation", autocorrelation, real=True)
     if autocorrelation.ndim != 1 or not len(autocorrelation):
-        raise ValueError(
-            f"autocorrelation: must be R(0), R(1), …, one number for each lag, not {autocorrelation.shape}"
-        )
+        shape = list(autocorrelation.shape)
+        raise ValueError(f"autocorrelation: must be R(0), R(1), …, one number for each lag, not of shape {shape}")
     r = eigenvalue.abs() ** 2
-    _require(bool((r < 1).all()), f"eigenvalue: must be inside the unit circle, not {_worst(eigenvalue)}")
+    require(r < 1, "eigenvalue: must be inside the unit circle", eigenvalue)
     lags = torch.arange(len(autocorrelation), device=autocorrelation.device)
-    # A cumulative product: λ^Δ from its logarithm loses the phase at long lags.
-    powers = torch.ones_like(eigenvalue)[..., None].repeat(*[1] * eigenvalue.ndim, len(lags))
-    powers[..., 1:] = eigenvalue[..., None]
-    powers = powers.cumprod(-1).real if eigenvalue.is_complex() else powers.cumprod(-1)
-    weights = torch.where(lags == 0, 1.0, 2.0) * powers * autocorrelation
+    real = powers(eigenvalue, len(lags))
+    real = real.real if real.is_complex() else real
+    weights = torch.where(lags == 0, 1.0, 2.0) * real * autocorrelation
     s1, s2 = weights.sum(-1), (lags * weights).sum(-1)
     return s1 / (1.0 - r), (1.0 + r) / (1.0 - r) ** 3 * s1 + s2 / (1.0 - r) ** 2
 
 
 def _checked(a: Number, b: Number, rho: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    left, right = (v if isinstance(v, Tensor) else torch.tensor(v, dtype=_dtype(v)) for v in (a, b))
-    correlation = torch.as_tensor(rho, dtype=torch.float64) if not isinstance(rho, Tensor) else rho
-    _require(
-        not correlation.is_complex() and bool(((correlation >= 0) & (correlation <= 1)).all()),
-        f"rho: must be between 0 and 1, not {_worst(correlation)}",
-    )
-    _require(bool(((left * right).abs() < 1).all()), f"a b: must be inside the unit circle, not {_worst(left * right)}")
-    for name, value in (("a", left), ("b", right)):
-        inside = bool(((correlation * value).abs() < 1).all())
-        _require(inside, f"rho {name}: must be inside the unit circle, not {_worst(correlation * value)}")
+    left, right, correlation = numbers("a", a), numbers("b", b), numbers("rho", rho, real=True)
+    require((correlation >= 0) & (correlation <= 1), "rho: must be between 0 and 1", correlation)
+    inside = {"a b": left * right, "rho a": correlation * left, "rho b": correlation * right}
+    for name, value in inside.items():
+        require(value.abs() < 1, f"{name}: must be inside the unit circle", value)
     return left, right, correlation
-
-
-def _dtype(value: float | complex) -> torch.dtype:
-    return torch.complex128 if isinstance(value, complex) else torch.float64
-
-
-def _worst(value: Tensor) -> str:
-    flat = value.detach().reshape(-1)
-    return f"{flat[flat.abs().argmax()].item():.6g}" if len(flat) else "nothing"
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov.arguments import check_finite_tensor, real_tensor, whole_number
+
 Parameters = dict[str, Tensor]
 
 
@@ -43,19 +45,47 @@ def impulse_response(student: str, parameters: Parameters, steps: int) -> Float[
         The impulse response [..., T], differentiable in every parameter.
 
     Raises:
-        ValueError: an unknown student, parameters that are not the student's, or T < 1.
+        ValueError: an unknown student, parameters that are not the student's, of shapes that do not fit or with a value
+            that is not finite, or T < 1.
 
     Source: Sec. 2 of Zucchet & Orvieto 2024 for the models; the convolution is exact, since all are linear.
     """
+    kind, parameters = checked(student, parameters)
+    steps = whole_number("impulse_response", "steps", steps, 1)
+    k = kind.kernel(parameters, steps)
+    return torch.cat((k[..., :1] + parameters["D"][..., None], k[..., 1:]), dim=-1)
+
+
+def checked(student: str, parameters: Parameters) -> tuple[Student, Parameters]:
+    """A student and its parameters as tensors; a ValueError where they do not belong together."""
     if student not in STUDENTS:
         raise ValueError(f"student={student}: must be one of {', '.join(STUDENTS)}")
     kind = STUDENTS[student]
     if parameters.keys() != kind.dims.keys():
         raise ValueError(f"parameters of {student}: must be {', '.join(kind.dims)}, not {', '.join(parameters)}")
-    if steps < 1:
-        raise ValueError(f"steps={steps}: must be 1 or more")
-    k = kind.kernel(parameters, steps)
-    return torch.cat((k[..., :1] + parameters["D"][..., None], k[..., 1:]), dim=-1)
+    tensors = {
+        name: real_tensor(student, name, parameters[name], f"[...{', n' * axes}]") for name, axes in kind.dims.items()
+    }
+    batch = list(tensors["D"].shape)
+    for name, axes in kind.dims.items():
+        shape = list(tensors[name].shape)
+        if len(shape) < axes or shape[: len(shape) - axes] != batch:
+            raise ValueError(
+                f"{student}: {name} must have the leading axes of D, {batch}, and {axes} more, got {shape}"
+            )
+        check_finite_tensor(student, name, tensors[name])
+    if "A" in tensors:
+        heads, rows, columns = tensors["A"].shape[-3:]
+        if rows != columns:
+            raise ValueError(f"{student}: A must have shape [..., H, m, m], got {list(tensors['A'].shape)}")
+        n = heads * rows
+    else:
+        n = tensors["B_re"].shape[-1]
+    for name, axes in kind.dims.items():
+        size = tensors[name].shape[-1] if axes == 1 else n
+        if size != n:
+            raise ValueError(f"{student}: {name} must have {n} numbers, one for each hidden unit, got {size}")
+    return kind, tensors
 
 
 def powers(lam: Tensor, steps: int) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from floss.memory.arguments import numbers, require
 from floss.memory.neuron import state_moment
 from floss.memory.parametrisation import PARAMETRISATIONS
 
@@ -31,7 +32,10 @@ def teacher_student_loss(eigenvalue: Tensor, teacher: Tensor, rho: float = 0.0, 
 
     Source: Sec. 3.2 and App. B of Zucchet & Orvieto 2024.
     """
-    student, teacher = (v if v.is_complex() else v + 0j for v in (eigenvalue, teacher))
+    given = {"eigenvalue": numbers("eigenvalue", eigenvalue), "teacher": numbers("teacher", teacher)}
+    for name, value in given.items():
+        require(value.abs() < 1, f"{name}: must be inside the unit circle", value)
+    student, teacher = (value if value.is_complex() else value + 0j for value in given.values())
     same = state_moment(student, student.conj(), rho).real
     wanted = state_moment(teacher, teacher.conj(), rho).real
     both = state_moment(student, teacher.conj(), rho).real
@@ -67,11 +71,15 @@ def curvature(
         Both curvatures, of the shape of `nu`.
 
     Raises:
-        ValueError: an unknown parametrisation.
+        ValueError: an unknown parametrisation, or a magnitude that is not between 0 and 1.
+
+    Source: Sec. 3.2 and App. B of Zucchet & Orvieto 2024.
     """
     if parametrisation not in PARAMETRISATIONS:
         raise ValueError(f"parametrisation={parametrisation}: must be one of {', '.join(PARAMETRISATIONS)}")
     p = PARAMETRISATIONS[parametrisation]
+    nu, theta = numbers("nu", nu, real=True), numbers("theta", theta, real=True)
+    require((nu > 0) & (nu < 1), "nu: must be between 0 and 1", nu)
     teacher = torch.polar(nu, theta)
     w_nu, w_theta = at if at is not None else (p.inverse_magnitude(nu), p.inverse_angle(theta, nu))
     fixed_nu = p.magnitude(w_nu).detach()

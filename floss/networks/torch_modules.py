@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from floss.lyapunov import arguments
 from floss.lyapunov.recurrent_module import layers_of_wrapping
 from floss.lyapunov.step import SizedStep, advance
 from floss.networks.torch_forward import (
@@ -149,6 +150,9 @@ def step_from_module(
     """
     *wrappers, inner = layers_of_wrapping(module)
     _check_module(wrappers, inner)
+    last = _layers(inner) - 1
+    if layer is not None:
+        layer = arguments.whole_number("step_from_module", "layer", layer, 0, last, allowed=f"None or from 0 to {last}")
     _check_place(inner, layer, direction)
     for name, p in inner.named_parameters():
         if p.dtype not in _TOLERANCE or p.is_meta:
@@ -177,12 +181,9 @@ def _check_module(wrappers: list[Any], inner: Any) -> None:
             raise ValueError(f"step_from_module: the {kind} around the {type(inner).__name__} has hooks of its own")
 
 
-def _check_place(module: nn.Module, layer: Any, direction: Any) -> None:
+def _check_place(module: nn.Module, layer: int | None, direction: Any) -> None:
     layers, bidirectional = _layers(module), bool(getattr(module, "bidirectional", False))
-    if layer is not None and (isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers):
-        raise ValueError(f"step_from_module: layer={layer!r} must be None or from 0 to {layers - 1}")
-    if direction not in _SUFFIX:
-        raise ValueError(f"step_from_module: direction={direction!r} must be 'forward' or 'reverse'")
+    arguments.choice("step_from_module", "direction", direction, tuple(_SUFFIX))
     if direction == "reverse" and not bidirectional:
         raise ValueError("step_from_module: direction='reverse' needs a module with bidirectional=True")
     if layer is None and layers > 1 and bidirectional:

@@ -5,8 +5,9 @@ import shlex
 import pytest
 from command import TINY, inside
 
-from floss.jobs.compose import parse, sweep_jobs
+from floss.jobs.compose import sweep_jobs
 from floss.jobs.extensions import shipped
+from floss.jobs.options import parse
 from floss.jobs.train import train_job
 
 OWN = "name: vanilla\nn: 6\ng: 1.5\ninit: gaussian\nmean: 0.0\nbias: 0.1\nreadout: 1.0\nrelaxation: 0\n"

@@ -10,13 +10,13 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from command import ENVIRONMENT, FLOSS, TINY, floss, inside, jobs, rows, start
+from command import ENVIRONMENT, FLOSS, TINY, floss, inside, start
+from commands.run_folders import tables_of
 
 from floss.jobs.keys import build
 from floss.jobs.slurm import SlurmConfig, sbatch_script
 
 SWEEP = (*TINY, "flossing=none,pre", "seeds=4", "train.epochs=3000", "flossing.epochs=100", "train.checkpoint_every=50")
-CLOCK = ("seconds", "floss_seconds")
 needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="needs pip install 'floss[slurm]'")
 
 ASKED = {
@@ -34,15 +34,6 @@ ASKED = {
 def program(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
-
-
-def result(folder: Path) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for each in jobs(*SWEEP):
-        summary = rows(folder / each.folder / "summary.csv")
-        metrics = (folder / each.folder / "metrics.csv").read_bytes()
-        found[each.folder.name] = metrics, [{k: v for k, v in row.items() if k not in CLOCK} for row in summary]
-    return found
 
 
 def test_the_script_asks_for_what_it_is_told():
@@ -221,7 +212,7 @@ def test_submitits_jobs_are_queued_again_by_a_signal(tmp_path):
     assert process.returncode == 0, err
     assert out.endswith("networks 8 done\n")
     assert len(told) >= 3  # the third one is a job that was queued again
-    assert result(signalled) == result(undisturbed)
+    assert tables_of(signalled, SWEEP) == tables_of(undisturbed, SWEEP)
 
 
 def owned_by(owner: Path) -> int | None:
@@ -269,4 +260,4 @@ def test_tasks_of_an_array_share_a_sweep_and_go_on(tmp_path):
         out, err = each.communicate(timeout=300)
         assert each.returncode == 0, err
         assert out.endswith("networks 8 done\n")
-    assert result(shared) == result(undisturbed)
+    assert tables_of(shared, SWEEP) == tables_of(undisturbed, SWEEP)

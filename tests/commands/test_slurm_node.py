@@ -15,14 +15,14 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from command import ENVIRONMENT, FLOSS, TINY, floss, jobs, rows, start
+from command import ENVIRONMENT, FLOSS, TINY, floss, start
+from commands.run_folders import tables_of
 
 NODE = Path(__file__).parents[2] / "scripts" / "slurm_node.sh"
 SWEEP = (*TINY, "flossing=none,pre", "seeds=4", "flossing.epochs=100", "train.checkpoint_every=50")
 SHORT = (*SWEEP, "train.epochs=3000")
 LONG = (*SWEEP, "train.epochs=5000000", "train.log_every=10000")
 """Several minutes on one core."""
-CLOCK = ("seconds", "floss_seconds")
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,17 +50,7 @@ def undisturbed(tmp_path_factory) -> dict[str, object]:
     """What the short sweep gives without SLURM."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert floss(folder, "train", "-m", *SHORT).returncode == 0
-    return result(folder, SHORT)
-
-
-def result(folder: Path, sweep: tuple[str, ...]) -> dict[str, object]:
-    """The tables of all jobs of a sweep, but for what the clock says."""
-    tables: dict[str, object] = {}
-    for job in jobs(*sweep):
-        summary = rows(folder / job.folder / "summary.csv")
-        metrics = (folder / job.folder / "metrics.csv").read_bytes()
-        tables[job.folder.name] = metrics, [{k: v for k, v in row.items() if k not in CLOCK} for row in summary]
-    return tables
+    return tables_of(folder, SHORT)
 
 
 def say(cluster: dict[str, str], folder: Path, *command: str) -> str:
@@ -124,7 +114,7 @@ def test_tasks_of_an_array_share_a_sweep(cluster, undisturbed, tmp_path):
     assert [task["JobState"] for task in ended.values()] == ["COMPLETED", "COMPLETED"], log(tmp_path, job, 0)
     for task in (0, 1):
         assert log(tmp_path, job, task).endswith("networks 8 done\n")
-    assert result(tmp_path, SHORT) == undisturbed
+    assert tables_of(tmp_path, SHORT) == undisturbed
 
 
 def test_a_task_out_of_time_is_queued_again_and_goes_on(cluster, tmp_path):
@@ -139,7 +129,7 @@ def test_a_task_out_of_time_is_queued_again_and_goes_on(cluster, tmp_path):
     assert int(ended[0]["Restarts"]) >= 1
     _, err = reference.communicate(timeout=900)
     assert reference.returncode == 0, err
-    assert result(limited, LONG) == result(free, LONG)
+    assert tables_of(limited, LONG) == tables_of(free, LONG)
 
 
 def test_a_cancelled_array_goes_on_when_it_is_submitted_again(cluster, undisturbed, tmp_path):
@@ -151,7 +141,7 @@ def test_a_cancelled_array_goes_on_when_it_is_submitted_again(cluster, undisturb
     again = submit(cluster, tmp_path, "slurm.tasks=1", "slurm.time=00:10:00", *SHORT)
     ended = wait(cluster, tmp_path, again)
     assert ended[0]["JobState"] == "COMPLETED", log(tmp_path, again, 0)
-    assert result(tmp_path, SHORT) == undisturbed
+    assert tables_of(tmp_path, SHORT) == undisturbed
 
 
 def test_the_work_of_a_killed_task_is_taken_over(cluster, undisturbed, tmp_path):
@@ -163,7 +153,7 @@ def test_the_work_of_a_killed_task_is_taken_over(cluster, undisturbed, tmp_path)
     ended = wait(cluster, tmp_path, job)
     assert ended[killed]["JobState"] == "FAILED", log(tmp_path, job, killed)
     assert ended[1 - killed]["JobState"] == "COMPLETED", log(tmp_path, job, 1 - killed)
-    assert result(tmp_path, SHORT) == undisturbed
+    assert tables_of(tmp_path, SHORT) == undisturbed
 
 
 @pytest.mark.skipif(find_spec("submitit") is None, reason="needs pip install 'floss[slurm]'")
@@ -174,4 +164,4 @@ def test_jobs_of_the_launcher(cluster, undisturbed, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("networks 8 done\n")
-    assert result(tmp_path, SHORT) == undisturbed
+    assert tables_of(tmp_path, SHORT) == undisturbed

@@ -6,9 +6,10 @@ import pytest
 from command import TINY, inside, job, jobs
 from omegaconf import OmegaConf
 
-from floss.jobs.compose import Composer, parse, selection
+from floss.jobs.compose import Composer, selection
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import known_keys
+from floss.jobs.options import parse
 from floss.jobs.train import config_yaml
 from floss.jobs.typed import text_keys
 

@@ -181,3 +181,11 @@ def test_closed_form_adds_up_in_float64():
     h0: Any = parameters["h0"][:, 0]
     lam = floss.lyapunov_spectrum(CELLS["linear"].step(parameters), h0, steps=LONG)
     torch.testing.assert_close(lam, torch.full((1, 2), math.log(0.7)), rtol=3e-7, atol=0)
+
+
+@pytest.mark.parametrize("steps", [3, 40])
+def test_a_map_that_writes_into_its_state_fails_without_touching_that_of_the_caller(steps):
+    h0 = torch.full((3,), 2.0, dtype=DOUBLE)
+    with pytest.raises(ValueError, match=r"the state is not finite after step 3 of \d+$"):
+        floss.lyapunov_spectrum(lambda h: h.mul_(1e120), h0, steps=steps, k=1)
+    assert torch.equal(h0, torch.full((3,), 2.0, dtype=DOUBLE))

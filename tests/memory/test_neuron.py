@@ -1,5 +1,8 @@
 """Moments of one linear neuron against series, finite differences, and simulation."""
 
+# Wrong arguments are a part of it.
+# pyright: reportArgumentType=false
+
 import re
 
 import pytest
@@ -105,6 +108,11 @@ def test_a_gate_tames_it():
         (lambda: state_moment(1.5, 0.1, 1.0), "rho a: must be inside the unit circle, not 1.5"),
         (lambda: moments(torch.tensor([1.0]), torch.ones(3)), "eigenvalue: must be inside the unit circle, not 1"),
         (lambda: moments(torch.tensor([0.1]), torch.ones(0)), "autocorrelation: must be R(0), R(1), …, one number"),
+        (lambda: state_moment("0.5", 0.5), "a='0.5' must be a real or complex number, or a tensor or a NumPy array"),
+        (lambda: state_moment(True, 0.5), "a=True must be a real or complex number"),
+        (lambda: state_moment(torch.tensor([0.5, torch.nan]), 0.5), "a b: must be inside the unit circle, not nan"),
+        (lambda: sensitivity_moment(0.5, 0.5, 0.5j), "rho=0.5j must be a real number"),
+        (lambda: gated_moments(torch.tensor(torch.inf), torch.ones(1), torch.ones(1)), "bias: must be finite, not inf"),
         (lambda: gated_moments(torch.zeros(1), torch.ones(2), torch.ones(1)), "variances, correlations: must be two"),
     ],
 )

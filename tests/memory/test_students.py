@@ -1,5 +1,8 @@
 """Impulse responses against stepping through time, Hessians against autodiff, teachers against published numbers."""
 
+# Wrong arguments are a part of it.
+# pyright: reportArgumentType=false
+
 import re
 
 import pytest
@@ -145,9 +148,30 @@ def test_spread_eigenvalues_lie_in_the_ring():
     [
         ("gru", ("A",), 3, "student=gru: must be one of dense, diagonal"),
         ("dense", ("A", "B"), 3, "parameters of dense: must be A, B, C, D, not A, B"),
-        ("dense", ("A", "B", "C", "D"), 0, "steps=0: must be 1 or more"),
+        ("dense", ("A", "B", "C", "D"), 0, "impulse_response: steps=0 must be at least 1"),
     ],
 )
 def test_what_cannot_be_asked(student, names, steps, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}[^\n]*$"):
         impulse_response(student, {name: draw("dense")[name] for name in names}, steps)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"B": torch.zeros(3, dtype=DOUBLE)}, "B must have 4 numbers, one for each hidden unit, got 3"),
+        ({"A": torch.zeros(2, 2, 3, dtype=DOUBLE)}, "A must have shape [..., H, m, m], got [2, 2, 3]"),
+        ({"A": torch.zeros(4, 4, dtype=DOUBLE)}, "A must have the leading axes of D, [], and 3 more, got [4, 4]"),
+        ({"C": torch.zeros(5, 4, dtype=DOUBLE)}, "C must have the leading axes of D, [], and 1 more, got [5, 4]"),
+        ({"C": torch.zeros(4, dtype=DOUBLE) * torch.nan}, "C has a value that is not finite"),
+        (
+            {"C": torch.zeros(4, dtype=torch.int64)},
+            "C must be float32 or float64 of shape [..., n], got torch.int64 [4]",
+        ),
+        ({"D": 0.5}, "D=0.5 must be a tensor or a NumPy array, float32 or float64 of shape [...]"),
+    ],
+)
+def test_parameters_that_do_not_fit(changed, message):
+    for call in (impulse_response, hessian):
+        with pytest.raises(ValueError, match=f"^dense: {re.escape(message)}$"):
+            call("dense", draw("dense") | changed, 5)

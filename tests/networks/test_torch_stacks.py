@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from problems import DOUBLE, gaussian
@@ -144,15 +145,23 @@ def test_shared_weights_of_two_layers():
     torch.testing.assert_close(step(h, x[0]), forward(module, h, x), **CLOSE)
 
 
+def test_a_layer_may_be_one_of_numpys_numbers():
+    module = stack("GRU")
+    for layer in (0, 1):
+        ours, n = floss.step_from_module(module, layer=layer)
+        theirs, m = floss.step_from_module(module, layer=np.int64(layer))  # pyright: ignore[reportArgumentType]
+        assert (ours, n) == (theirs, m)
+
+
 @pytest.mark.parametrize(
     ("options", "arguments", "message"),
     [
         ({}, {"layer": 2}, "layer=2 must be None or from 0 to 1"),
         ({}, {"layer": -1}, "layer=-1 must be None or from 0 to 1"),
-        ({}, {"layer": True}, "layer=True must be None or from 0 to 1"),
-        ({}, {"layer": 1.0}, r"layer=1\.0 must be None or from 0 to 1"),
-        ({}, {"layer": "top"}, "layer='top' must be None or from 0 to 1"),
-        ({}, {"direction": "backward"}, "direction='backward' must be 'forward' or 'reverse'"),
+        ({}, {"layer": True}, "layer=True must be a whole number, None or from 0 to 1"),
+        ({}, {"layer": 1.0}, r"layer=1\.0 must be a whole number, None or from 0 to 1"),
+        ({}, {"layer": "top"}, "layer='top' must be a whole number, None or from 0 to 1"),
+        ({}, {"direction": "backward"}, "direction='backward' must be one of 'forward', 'reverse'"),
         ({}, {"direction": "reverse"}, "direction='reverse' needs a module with bidirectional=True"),
         ({"bidirectional": True}, {}, "layer=None must be from 0 to 1 for bidirectional=True; layers whose inputs .*"),
     ],

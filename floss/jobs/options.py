@@ -1,0 +1,85 @@
+"""Hydra's own options and the overrides of a command line, apart, before anything is composed."""
+
+import argparse
+import re
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
+
+from floss.errors import ConfigError
+from floss.jobs import extensions
+from floss.jobs.help import COMMANDS
+from floss.jobs.typed import as_typed, text_keys
+
+GROUPS = ("task", "arch", "flossing", "scale")
+"""Keys that take the name of a file."""
+
+
+def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) -> argparse.Namespace:
+    """Hydra's own options and the overrides among the arguments.
+
+    Besides what Hydra has: `typed`, the overrides as they were typed, of which `overrides` is what Hydra is to read,
+    and `arguments` with these in their places.
+
+    Args:
+        command: whose arguments they are.
+        arguments: what follows the command.
+        groups: keys that take the name of a file.
+
+    Raises:
+        ConfigError: an option that Hydra does not have.
+    """
+    parser = get_args_parser()
+
+    def error(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; `floss {command} --help` lists the options")
+
+    parser.error = error
+    options = parser.parse_args(arguments)
+    texts = text_keys(COMMANDS[command].job)
+    options.typed = options.overrides
+    options.overrides = [as_typed(override, texts) for override in options.typed]
+    read = dict(zip(options.typed, options.overrides, strict=True))
+    options.arguments = [read.get(argument, argument) for argument in arguments]
+    if options.config_path:
+        raise ConfigError("--config-path: floss has files of its own; --config-dir adds a folder of further ones")
+    if options.multirun and (options.cfg or options.info or options.shell_completion):
+        raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
+    for override in options.typed:
+        name, _, value = override.partition("=")
+        if not name:
+            raise ConfigError(f"{override}: cannot be read as key=value")
+        if name in groups and value in ("", "null"):
+            raise ConfigError(f"{override}: must be a name; --help lists them")
+        if name in groups and value.startswith("["):
+            raise ConfigError(
+                f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
+            )
+    if any(override.lstrip("+").startswith("hydra.mode") for override in options.overrides):
+        raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
+    store_extensions(options.overrides)
+    return options
+
+
+def refuse_files(options: argparse.Namespace) -> None:
+    """Raise a ConfigError for the options of files, for a command that is not composed of files."""
+    for option in ("cfg", "info"):
+        if getattr(options, option):
+            raise ConfigError("--cfg and --info: there is nothing composed to show; --help lists the keys")
+    for option in ("config_dir", "config_name"):
+        if getattr(options, option):
+            raise ConfigError(f"--{option.replace('_', '-')}: this command reads no such files; --help lists the keys")
+
+
+def store_extensions(overrides: list[str]) -> None:
+    """Let Hydra know the own defaults of what other packages add and the overrides name.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        for name in set(re.findall(r"\w+", value)) if key in extensions.GROUPS else ():
+            if name in extensions.added(key):
+                ConfigStore.instance().store(name, extensions.values(key, name, load=True), group=key, provider="floss")
