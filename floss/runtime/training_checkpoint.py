@@ -1,7 +1,7 @@
 """What the checkpoint of a training holds: everything needed to resume it, and after the end the trained networks."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Unfinished:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint whole or not at all."""
-        save_checkpoint(path, asdict(self))
+        save_checkpoint(path, {field.name: getattr(self, field.name) for field in fields(self)})  # asdict would copy
 
     @classmethod
     def load(cls, path: Path, networks: list[str]) -> "Unfinished":

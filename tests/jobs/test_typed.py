@@ -1,5 +1,6 @@
 """A key that takes a text has the characters that were typed."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ def composed(command: str, override: str) -> dict:
     options = parse(command, [override], groups=())
     if command in ("collect", "reproduce"):
         return selection(command, options.overrides)
-    return Composer(command).values(options.overrides)
+    return composer(command).values(options.overrides)
+
+
+composer = functools.cache(Composer)
+"""One for each command: it reads the files once."""
 
 
 def value_of(values: dict, key: str):

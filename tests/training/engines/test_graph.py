@@ -50,11 +50,12 @@ def trained(engine: type[Engine], given: Protocol, networks: list[Network] = NET
     return training
 
 
-def ticks(engine: type[Engine], given: Protocol) -> list[tuple[Any, ...]]:
-    """What a run measures, of the epochs that have a tick of their own with every engine."""
-    return [
+def run(engine: type[Engine], given: Protocol) -> tuple[Training, list[tuple[Any, ...]]]:
+    """A training to its end, and what it measures, of the epochs that have a tick of their own with every engine."""
+    training = Training(Ensemble(NETWORKS, given), engine, every=3)
+    return training, [
         (*place(tick), *(column.tolist() for column in (tick.networks, life(tick), *measurements(tick).values())))
-        for tick in Training(Ensemble(NETWORKS, given), engine, every=3).run()
+        for tick in training.run()
         if place(tick)[1] % 3 == 0
     ]
 
@@ -154,9 +155,9 @@ def assert_same(one: Training, other: Training) -> None:
 @pytest.mark.parametrize("task", ["xor", "xor_continuous"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_replayed_epochs_are_those_of_the_torch_engine(arch, task):
-    given = protocol(arch=arch, task=task)
-    assert_same(trained(GraphEngine, given), trained(TorchEngine, given))
-    assert ticks(GraphEngine, given) == ticks(TorchEngine, given)
+    (ours, measured), (theirs, expected) = (run(e, protocol(arch=arch, task=task)) for e in (GraphEngine, TorchEngine))
+    assert_same(ours, theirs)
+    assert measured == expected
 
 
 @pytest.fixture
@@ -180,11 +181,11 @@ def alone(monkeypatch) -> list[int]:
 def test_networks_that_need_householder_reflections_are_brought_up_to_the_others(arch, spread, alone, monkeypatch):
     """With a bound so low that all networks need them in all epochs, or some in some."""
     monkeypatch.setattr(orthonormalisation, "_CHOLESKY_SPREAD", spread)
-    given = protocol(arch=arch)
-    ours = trained(GraphEngine, given)
+    ours, measured = run(GraphEngine, protocol(arch=arch))
     assert alone
-    assert_same(ours, trained(TorchEngine, given))
-    assert ticks(GraphEngine, given) == ticks(TorchEngine, given)
+    theirs, expected = run(TorchEngine, protocol(arch=arch))
+    assert_same(ours, theirs)
+    assert measured == expected
 
 
 def test_a_network_is_a_straggler_no_longer_than_it_must(alone, monkeypatch):
