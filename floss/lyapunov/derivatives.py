@@ -19,6 +19,8 @@ def is_transformed(*tensors: Tensor) -> bool:
     """
     if torch._C._are_functorch_transforms_active():
         return True
+    if forward_ad._current_level < 0:  # no forward-mode differentiation anywhere
+        return False
     for tensor in tensors:  # noqa: SIM110 - a generator costs more than all of it, and every step asks
         if forward_ad.unpack_dual(tensor).tangent is not None:
             return True

@@ -43,7 +43,7 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
             q, log_r = tangent_qr(q)
             if chain.watch is not None:
                 chain.watch(s + 1, log_r)
-            if total and chain.sums is not None:
+            if total and chain.sums not in (None, log_r.dtype):
                 log_r = log_r.to(chain.sums)
             if not counted:
                 lost = torch.where(log_r == -torch.inf, log_r.detach(), lost)
