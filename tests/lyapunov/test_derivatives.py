@@ -266,3 +266,18 @@ def test_what_has_no_derivatives_says_so_under_transforms(derivative):
         derivative(lambda W: floss.condition_number(floss.one_step_jacobians(step(W), h0, x)))(W)
     with pytest.raises(ValueError, match=r"^covariant_lyapunov_vectors: has no derivatives.*$"):
         derivative(lambda W: floss.covariant_lyapunov_vectors(step(W), h0, x).local.sum())(W)
+
+
+def test_random_numbers_are_shared_by_all_tangents_under_transforms():
+    """A factor that is drawn at every step stretches all directions alike, and the state with them."""
+
+    def exponents(w):
+        def step(h):
+            return w * (0.5 + torch.rand((), dtype=DOUBLE)) * h
+
+        return floss.lyapunov_spectrum(step, torch.ones(3, dtype=DOUBLE), steps=20)
+
+    lam, pullback = torch.func.vjp(exponents, torch.tensor(1.5, dtype=DOUBLE))
+    torch.testing.assert_close(lam, lam[:1].expand(3), rtol=0, atol=1e-14)
+    (slope,) = pullback(torch.ones(3, dtype=DOUBLE))
+    assert float(slope) == pytest.approx(3 / 1.5)
