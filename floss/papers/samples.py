@@ -22,10 +22,19 @@ def mean_of(table: pd.DataFrame, each: int = 1) -> Sample:
     return sample(table, np.mean, each)
 
 
-def share(values: Sequence[object] | pd.Series) -> Sample:
-    """The share of networks of which something is true."""
+def count(values: Sequence[bool] | np.ndarray | pd.Series, each: int = 1) -> Sample:
+    """Of how many independent units something is true: each is one network, or so many that share a seed.
+
+    Networks that share anything random (seed, initial weights) are one unit: an exact interval of units that are not
+    independent is too narrow.
+
+    Raises:
+        ValueError: a value is neither true nor false.
+    """
     rows = np.asarray(values, dtype=float)
-    return Sample(rows, np.mean, len(rows))
+    if rows.ndim != 1 or not np.isin(rows, (0.0, 1.0)).all():
+        raise ValueError("count: must be given one yes or no for each unit")
+    return Sample(rows, np.mean, each * len(rows), counted=True)
 
 
 def middle(values: Sequence[float] | pd.Series, each: int = 1) -> Sample:
@@ -42,6 +51,19 @@ def correlation(x: np.ndarray, y: np.ndarray) -> float:
     """
     x, y = x - x.mean(), y - y.mean()
     return (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's: that of their ranks. 0 where all of y are the same; NaN for fewer than two values."""
+    if len(y) < 2:
+        return np.nan
+    return 0.0 if (y == y[0]).all() else correlation(_ranks(x), _ranks(y))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Their ranks from 1; equal values share their mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
 
 
 def median(values: np.ndarray) -> float:
