@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from floss.figures.panels import CHANCE, sweep_panel
 from floss.figures.schedules import in_words
 from floss.figures.style import house_style
+from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import SOLVED, accuracies
@@ -35,7 +36,6 @@ from floss.papers.gradient_flossing.plane import (
     reach,
     solves_with_any,
 )
-from floss.papers.samples import share
 
 
 def draw(findings: Findings) -> Figure:
@@ -84,7 +84,7 @@ def edges(places: Sequence[int]) -> np.ndarray:
 
 
 def _any_solves(findings: Findings) -> Sample:
-    return share(solves_with_any(plane(findings, "pre"), HARDEST))
+    return samples.count(solves_with_any(plane(findings, "pre"), HARDEST))
 
 
 def _replaced(findings: Findings) -> Sample:
