@@ -7,9 +7,6 @@ The paper claims: flossing during training solves binary XOR over delays where n
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
-from collections.abc import Callable
-from functools import partial
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,10 +26,8 @@ from floss.figures.panels import (
     pad,
 )
 from floss.figures.style import house_style
-from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.final import ACCURACY, AT_CHANCE, accuracies, at, difference
-from floss.papers.samples import mean_of
+from floss.papers.gradient_flossing.binary_xor import Words, claims_of
 
 _RUNS = ("temporal", "spatial")
 _CONVENTIONS = (
@@ -68,95 +63,4 @@ def draw(findings: Findings) -> Figure:
 
 # --- claims ---
 
-
-def accuracy(findings: Findings, task: str, schedule: str, keep: Callable[[int], bool]) -> Sample:
-    """Mean final accuracy of one schedule over some delays."""
-    return mean_of(at(accuracies(findings[task].summary), schedule, keep))
-
-
-def better(findings: Findings, task: str, more: str, less: str, first: int = 0) -> Sample:
-    """Mean final accuracy of one schedule minus that of another, over the delays from `first` on."""
-    return difference(accuracies(findings[task].summary), more, less, first)
-
-
-def during_at_70(figure: str, place: str, networks: str, name: str = "during_at_70") -> Claim:
-    """More than 80 % on temporal XOR over 70 steps."""
-    return Claim(
-        name=f"{figure}.{name}",
-        figure=figure,
-        place=place,
-        sentence=f"Flossed before and during training, {networks} reach more than 80 % on temporal XOR over 70 steps.",
-        statistic=f"mean {ACCURACY}, temporal XOR, d = 70, during",
-        criterion=Criterion(above=0.8),
-        sample=partial(accuracy, task="temporal", schedule="during", keep=lambda d: d == 70),
-    )
-
-
-def chance_at_70(figure: str, place: str, schedule: str, networks_stay: str) -> Claim:
-    """Chance on temporal XOR over 70 steps."""
-    return Claim(
-        name=f"{figure}.{schedule}_at_70",
-        figure=figure,
-        place=place,
-        sentence=f"{networks_stay} at chance on temporal XOR over 70 steps.",
-        statistic=f"mean {ACCURACY}, temporal XOR, d = 70, {schedule}",
-        criterion=Criterion(below=AT_CHANCE),
-        sample=partial(accuracy, task="temporal", schedule=schedule, keep=lambda d: d == 70),
-    )
-
-
-def chance_from_40(figure: str, place: str) -> Claim:
-    """Without flossing, chance from 40 steps on."""
-    return Claim(
-        name=f"{figure}.none_from_40",
-        figure=figure,
-        place=place,
-        sentence="Without flossing, accuracy on temporal XOR falls to chance for delays of 40 steps and more.",
-        statistic=f"mean {ACCURACY}, temporal XOR, d ≥ 40, none",
-        criterion=Criterion(below=AT_CHANCE),
-        sample=partial(accuracy, task="temporal", schedule="none", keep=lambda d: d >= 40),
-    )
-
-
-CLAIMS = [
-    during_at_70("fig04", "Sec. 7, Fig. 4A, C", "networks"),
-    chance_at_70("fig04", "Sec. 7, Fig. 4A, C", "pre", "Networks flossed before training only stay"),
-    chance_at_70("fig04", "Fig. 4A", "none", "Networks that were never flossed stay"),
-    chance_from_40("fig04", "Sec. 7, Fig. 4C"),
-    Claim(
-        name="fig04.pre_helps",
-        figure="fig04",
-        place="Sec. 7, Fig. 4C",
-        sentence="Flossing before training improves accuracy on temporal XOR.",
-        statistic=f"mean {ACCURACY} over all delays, temporal XOR, pre minus none",
-        criterion=Criterion(above=0.0),
-        sample=partial(better, task="temporal", more="pre", less="none"),
-    ),
-    Claim(
-        name="fig04.spatial_pre_helps",
-        figure="fig04",
-        place="Sec. 7, Fig. 4D",
-        sentence="Flossing before training improves accuracy on spatial XOR.",
-        statistic=f"mean {ACCURACY} over all delays, spatial XOR, pre minus none",
-        criterion=Criterion(above=0.0),
-        sample=partial(better, task="spatial", more="pre", less="none"),
-    ),
-    Claim(
-        name="fig04.spatial_pre_fails_beyond_60",
-        figure="fig04",
-        place="Sec. 7, Fig. 4D",
-        sentence="With flossing before training only, networks begin to fail on spatial XOR for delays above 60 steps.",
-        statistic=f"mean {ACCURACY}, spatial XOR, d > 60, pre",
-        criterion=Criterion(below=0.9),
-        sample=partial(accuracy, task="spatial", schedule="pre", keep=lambda d: d > 60),
-    ),
-    Claim(
-        name="fig04.spatial_during_helps_more",
-        figure="fig04",
-        place="Sec. 7, Fig. 4D",
-        sentence="Networks that are also flossed during training solve spatial XOR over delays where the others fail.",
-        statistic=f"mean {ACCURACY}, spatial XOR, d > 60, during minus pre",
-        criterion=Criterion(above=0.0),
-        sample=partial(better, task="spatial", more="during", less="pre", first=61),
-    ),
-]
+CLAIMS = claims_of(Words("fig04", "Sec. 7", "networks", "gaussian"))

@@ -7,16 +7,14 @@ The paper claims: fig. 4 holds for orthogonal initial weights, which do slightly
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
-from functools import partial
-
+import numpy as np
 from matplotlib.figure import Figure
 
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing import fig04
-from floss.papers.gradient_flossing.fig04 import better, chance_at_70, chance_from_40, during_at_70
-from floss.papers.gradient_flossing.final import ACCURACY, accuracies
-from floss.papers.samples import mean_of
+from floss.papers.gradient_flossing.binary_xor import Words, claims_of
+from floss.papers.gradient_flossing.final import SOLVED, accuracies
 
 
 def draw(findings: Findings) -> Figure:
@@ -32,44 +30,27 @@ def _orthogonal_better(findings: Findings) -> Sample:
     accuracy, compared = (accuracies(finding.summary) for finding in (orthogonal, gaussian))
     as_long = (orthogonal.scale == "smoke") == (gaussian.scale == "smoke")  # small and paper scale train for all epochs
     columns = [column for column in accuracy if as_long and column in compared]
-    return mean_of((accuracy[columns] - compared[columns]).dropna(how="all"), each=2)
+    pairs = (accuracy[columns], compared[columns])
+    whole = (pairs[0] - pairs[1]).dropna().index
+    rows = np.subtract(*((each.loc[whole] > SOLVED).to_numpy(dtype=float) for each in pairs))
+    return Sample(rows[: len(rows) if rows.size else 0], np.mean, 2 * rows.size)
 
 
 CLAIMS = [
-    during_at_70("fig14", "App. G, Fig. 14A, C", "orthogonal networks"),
-    chance_at_70(
-        "fig14", "App. G, Fig. 14A, C", "pre", "Orthogonal networks flossed before training only stay close to"
-    ),
-    chance_from_40("fig14", "App. G, Fig. 14C"),
-    Claim(
-        name="fig14.pre_helps",
-        figure="fig14",
-        place="App. G, Fig. 14C",
-        sentence="Flossing before training improves the accuracy of orthogonal networks on temporal XOR.",
-        statistic=f"mean {ACCURACY} over all delays, temporal XOR, pre minus none",
-        criterion=Criterion(above=0.0),
-        sample=partial(better, task="temporal", more="pre", less="none"),
-    ),
-    Claim(
-        name="fig14.spatial_during_helps_more",
-        figure="fig14",
-        place="App. G, Fig. 14D",
-        sentence="Flossing during training improves orthogonal networks further on spatial XOR.",
-        statistic=f"mean {ACCURACY} over delays above 60, spatial XOR, during minus pre",
-        criterion=Criterion(above=0.0),
-        sample=partial(better, task="spatial", more="during", less="pre", first=61),
-    ),
+    *claims_of(Words("fig14", "App. G", "orthogonal networks", "orthogonal")),
     Claim(
         name="fig14.orthogonal_slightly_better",
         figure="fig14",
         place="App. G, Fig. 14",
         sentence="Orthogonal initial weights do slightly better than Gaussian ones.",
-        statistic=f"mean {ACCURACY} on temporal XOR over the schedules, delays and seeds that both have, orthogonal"
-        " minus Gaussian",
+        statistic=f"share of networks with a final accuracy above {SOLVED:.0%}, temporal XOR, over the schedules,"
+        " delays and seeds that both have, orthogonal minus Gaussian",
         criterion=Criterion(above=0.0),
         sample=_orthogonal_better,
+        changed="Was the mean final accuracy of the same networks.",
         tried="On spatial XOR orthogonal networks are trained half as long and not compared; at the longest delay"
-        " they do better than those of Fig. 4D nevertheless.",
+        " they do better than those of Fig. 4D nevertheless. About 32 seeds of 48 networks would decide it, if the"
+        " difference stays what it is.",
         further=("fig04",),
     ),
 ]

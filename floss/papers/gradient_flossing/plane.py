@@ -134,7 +134,19 @@ def of(findings: Findings, run: str, measure: Callable[..., Sample], **how: Any)
     return measure(plane(findings, run), **how)
 
 
-def needs_more(name: str, run: str, place: str, when: str) -> Claim:
+def of_exchanged(findings: Findings, run: str, measure: Callable[..., Sample]) -> Sample:
+    """The same of its control."""
+    return measure(exchanged(plane(findings, run)))
+
+
+EXCHANGED = "the same accuracies, each seed's k moved on by its place among the seeds"
+_MORE = (
+    "Was the smallest k with a mean accuracy above 95 %, at the longest delay minus at the shortest, above 0: a delay"
+    " that no k solves counted as one that needs 90, so that any run that fails at the longest delay passed."
+)
+
+
+def needs_more(name: str, run: str, place: str, when: str, *, changed: str = "", after_data: str = "") -> Claim:
     """The longer the delay, the more exponents."""
     return Claim(
         name=name,
@@ -146,6 +158,10 @@ def needs_more(name: str, run: str, place: str, when: str) -> Claim:
         " one; 0 if all need the same",
         criterion=Criterion(above=TREND),
         sample=partial(of, run=run, measure=more_needed),
+        control=partial(of_exchanged, run=run, measure=more_needed),
+        control_says=EXCHANGED,
+        changed=changed,
+        after_data=after_data,
     )
 
 
@@ -153,7 +169,7 @@ def claims(figure: str, run: str, place: str, when: str) -> list[Claim]:
     """The claims that Figs 5 and 7 share, each for its schedule."""
     longest = "the longest delay that some k solves (for more than 90% of the networks)"
     return [
-        needs_more(f"{figure}.more_exponents_needed", run, place, when),
+        needs_more(f"{figure}.more_exponents_needed", run, place, when, changed=_MORE),
         Claim(
             name=f"{figure}.few_fail",
             figure=figure,
@@ -163,6 +179,9 @@ def claims(figure: str, run: str, place: str, when: str) -> list[Claim]:
             f" minus at {longest}",
             criterion=Criterion(above=0.05),
             sample=partial(of, run=run, measure=falls, column=0),
+            control=partial(of, run=run, measure=falls, column=-1),
+            control_says="the same networks with the most flossed exponents",
+            changed="Was up to the longest delay of all, where every network fails with any k.",
         ),
         Claim(
             name=f"{figure}.many_help",
@@ -173,5 +192,9 @@ def claims(figure: str, run: str, place: str, when: str) -> list[Claim]:
             " exponents minus with the fewest",
             criterion=Criterion(above=0.0),
             sample=partial(of, run=run, measure=gain),
+            control=partial(of_exchanged, run=run, measure=gain),
+            control_says=EXCHANGED,
+            changed="Was the mean accuracy at the longest delay of all, where every network fails with any k, above"
+            " 0.05.",
         ),
     ]
