@@ -299,13 +299,18 @@ def make_fig13(pick: Pick) -> World:
 
 
 def make_fig16(pick: Pick) -> World:
-    rows = []
-    for state, i in itertools.product(range(10), (1, 20, 60, 80)):
+    shown, rows, several = (1, 20, 60, 80), [], []
+    for state, i in itertools.product(range(10), shown):
         off = pick.random.normal()
         for step in range(1, 101):
             value = -i / 100 + off * pick(1 / step, 1 if step > 5 else 0.1)
             rows.append({"seed": 0, "state": state, "step": step, "i": i, "lambda": value})
-    return {"convergence": {"convergence": analysed(rows)}}
+    for seed, i in itertools.product(SEEDS, shown):
+        off = pick.random.normal()
+        for step in range(1, 101):
+            drift = 1 + 2 / step if step < 20 else 1 + pick(0.0, step / 200)
+            several.append({"seed": seed, "step": step, "i": i, "lambda": -(1 + i / 100 + 0.1 * off) * drift})
+    return {"convergence": {"convergence": analysed(rows)}, "networks": {"convergence": analysed(several)}}
 
 
 def make_overlap(pick: Pick) -> World:
@@ -336,7 +341,7 @@ def make_table1(pick: Pick) -> World:
                 sizes = BASE | {size: value}
                 ms = cost(loop, **sizes) * (value / BASE[size]) ** power / 1e6
                 bench.append({"engine": engine, "loop": loop, **sizes, "ms_per_network_epoch": ms, "spread": 0.1})
-    rows = networks("none pre during", (20, 70))
+    rows = networks("none pre", (10, 20, 30), task="copy")
     for row in rows:
         row["floss_seconds"] = pick(1.0, 50.0)
         row["seconds"] = 100 + row["floss_seconds"]

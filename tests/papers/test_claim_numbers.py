@@ -349,17 +349,21 @@ def twin_fig13(t: Any) -> dict[str, float]:
     def off(column: str) -> float:
         return median(abs(row[column] / (-0.2 * math.exp(-0.03 * d)) - 1) for d, row in during)
 
-    def typical(rows: list[Row]) -> float:
-        return median(last[r["network"]]["lambda_1"] for r in rows)
-
     failed = select(done, final_accuracy=lambda x: x < 0.55)
+
+    def smaller(column: str) -> float:
+        both = {r["d"] for r in solved} & {r["d"] for r in failed}
+        typical = lambda rows, d: median(last[r["network"]][column] for r in select(rows, d=d))  # noqa: E731
+        return median(typical(solved, d) - typical(failed, d) for d in both)
+
     return {
         "lambda1_follows_fit": off("lambda_1"),
         "lambda10_follows_fit": off("lambda_10"),
         "lambda1_rises_with_delay": statistics.correlation(
             ranks([d for d, _ in during]), ranks([row["lambda_1"] for _, row in during])
         ),
-        "unsuccessful_are_smaller": typical(solved) - typical(failed),
+        "unsuccessful_are_smaller": smaller("lambda_1"),
+        "unsuccessful_lambda10_smaller": smaller("lambda_10"),
     }
 
 
@@ -372,12 +376,19 @@ def twin_fig15(t: Any) -> dict[str, float]:
 
 
 def twin_fig16(t: Any) -> dict[str, float]:
-    rows = t["convergence"]["convergence"]
+    rows, several = (t[run]["convergence"] for run in ("convergence", "networks"))
 
     def spread(i: int, step: int) -> float:
         return statistics.stdev(r["lambda"] for r in select(rows, i=i, step=step))
 
-    return {"converges": max(spread(i, 100) / spread(i, 10) for i in (1, 20, 60, 80))}
+    def change(own: list[Row]) -> float:
+        at = {(r["i"], r["step"]): r["lambda"] for r in own}
+        return max(abs(at[i, 100] / at[i, 50] - 1) for i in (1, 20, 60, 80))
+
+    return {
+        "converges": max(spread(i, 100) / spread(i, 10) for i in (1, 20, 60, 80)),
+        "settles": median(map(change, groups(several, "seed").values())),
+    }
 
 
 def twin_overlap(t: Any) -> dict[str, float]:
@@ -399,16 +410,21 @@ def twin_table1(t: Any) -> dict[str, float]:
         "floss": lambda r: (r["n"] ** 2 * r["k"] + r["n"] * r["k"] ** 2) * r["t"],
     }
 
-    def slope(rows: list[Row], size: str, measure: Callable[[Row], float]) -> float:
-        x, y = [math.log(r[size]) for r in rows], [math.log(measure(r)) for r in rows]
-        return statistics.linear_regression(x, y).slope
-
     def excess(loop: str, sizes: tuple[str, ...]) -> float:
         found = []
-        for engine, size in itertools.product(("torch", "native"), sizes):
+        for size in sizes:
             others = {name: value for name, value in BASE.items() if name != size}
-            rows = select(t["cost"]["bench"], engine=engine, loop=loop, **others)
-            found.append(slope(rows, size, lambda r: r["ms_per_network_epoch"]) - slope(rows, size, orders[loop]))
+            rows = select(t["cost"]["bench"], engine="native", loop=loop, **others)
+            rows = [own[-1] for _, own in sorted(groups(rows, size).items())]
+            local = [
+                (
+                    math.log(b["ms_per_network_epoch"] / a["ms_per_network_epoch"])
+                    - math.log(orders[loop](b) / orders[loop](a))
+                )
+                / math.log(b[size] / a[size])
+                for a, b in itertools.pairwise(rows)
+            ]
+            found += [abs(x) for x in local[len(local) // 2 :]]
         return max(found)
 
     rows = t["share"]["summary"]
@@ -418,7 +434,7 @@ def twin_table1(t: Any) -> dict[str, float]:
     return {
         "training_order": excess("train", ("n", "t", "batch")),
         "flossing_order": excess("floss", ("n", "t", "k")),
-        "share_of_flossing": 2 * f / (2 * f + rest),
+        "share_of_flossing": f / (f + rest),
     }
 
 

@@ -98,7 +98,7 @@ def test_figures_share_networks(tmp_path):
     assert keys("fig07", "pre") & keys("fig04", "temporal")
     assert keys("fig09", "gradient") & keys("fig08", "gradient")
     assert keys("fig08", "gradient") <= keys("fig12", "gradient")
-    assert keys("table1", "share") == keys("fig04", "temporal")
+    assert keys("table1", "share") < keys("fig03", "copy")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_the_paper_calls_them():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fig=17"], "fig=17: must be all, 1 to 16, table1, overlap, or a list of them"),
+        (["fig=17"], "fig=17: must be all, 1 to 16, table1,"),
         (["fig=tabel1"], "did you mean table1?"),
         (["fig=[]"], "fig=[]: must name a figure"),
         (["fig=1.5"], "fig=1.5: must be all, 1 to 16"),

@@ -7,6 +7,7 @@ The paper claims: the orders of the costs, and that flossing takes a small share
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from floss.figures.growth import ORDERS, SIZES, Growth, growth
+from floss.figures.growth import ORDERS, SIZES, Growth, cost, growth
 from floss.figures.panels import episodes
 from floss.figures.schedules import in_words
 from floss.figures.style import COLOURS, MARKERS, house_style, look
@@ -63,7 +64,7 @@ def draw(findings: Findings) -> Figure:
     fits = [fit for fit in growth(findings["cost"].tables["bench"]) if fit.loop in _LOOPS and fit.size in _NAMES]
     with house_style():
         figure, axes = plt.subplot_mosaic(
-            [["A", "numbers"], ["B", "B"]], figsize=(7.6, 5.2), height_ratios=(3, 1), width_ratios=(1.3, 1)
+            [["A", "numbers"], ["B", "B"]], figsize=(8.4, 5.2), height_ratios=(3, 1), width_ratios=(1.1, 1)
         )
         _exponents(axes["A"], axes["numbers"], fits)
         _shares(axes["B"], findings["share"].summary)
@@ -139,53 +140,84 @@ def _shares(axes: Axes, summary: pd.DataFrame) -> None:
 # --- claims ---
 
 
-def _excess(findings: Findings, loop: str) -> Sample:
-    """Fitted exponents beside those of the orders over the same sizes, of both engines and all sizes."""
-    fits = [fit for fit in growth(findings["cost"].tables["bench"]) if fit.loop == loop and fit.size in _SIZES[loop]]
-    return Sample(np.array([fit.exponent - fit.orders for fit in fits]), np.max, 0)
+def _excess(findings: Findings, loop: str, orders: Callable[[dict[str, int]], float] | None = None) -> Sample:
+    """Exponents between neighbouring sizes minus those of the orders, over the upper half of each scan.
+
+    The orders hold for large sizes, where what does not grow is small; of the native engine, which has less of that.
+
+    Args:
+        findings: of the table.
+        loop: train or floss.
+        orders: cost of an epoch by its sizes; that of Table 1 if None.
+    """
+    expected = orders or (lambda sizes: cost(loop, **sizes))
+    excess = []
+    for fit in growth(findings["cost"].tables["bench"]):
+        if fit.loop != loop or fit.engine != "native" or fit.size not in _SIZES[loop]:
+            continue
+        timed = dict(zip(fit.values, fit.ms, strict=True))  # a size may have been timed in several scans
+        size, ms = np.log(list(timed)), np.log(list(timed.values()))
+        by_orders = np.log([expected({**fit.fixed, fit.size: value}) for value in timed])
+        upper = slice((len(size) - 1) // 2, None)
+        excess += ((np.diff(ms) - np.diff(by_orders)) / np.diff(size))[upper].tolist()
+    return Sample(np.array(excess), lambda rows: np.abs(rows).max(), 0)
 
 
-def _share_of_flossing(findings: Findings) -> Sample:
-    """Share of flossing in a training with the schedule `during`."""
-    summary = findings["share"].summary
-    rows, number = costs(summary), len(episodes("during", int(summary["epochs"].max())))
+def _share_of_flossing(findings: Findings, number: int = 1) -> Sample:
+    """Share of flossing in a training with so many episodes."""
+    rows = costs(findings["share"].summary)
     return Sample(rows, partial(flossing_share, number=number), len(rows))
 
 
 _SIZES = {"train": ("n", "t", "batch"), "floss": ("n", "t", "k")}
-_FASTER = "Overheads that do not grow make an exponent smaller than its order, which is no contradiction."
+_ONE_SIDED = (
+    "Was the largest excess over both engines below 0.25, which data with overheads cannot miss; half of the scans, of"
+    " small sizes, say nothing of an order."
+)
+_WITHIN = "between neighbouring sizes, in the upper half of each scan over"
+_TORCH = "The engine torch has overheads at these sizes: its exponents are smaller, by up to 0.8."
 
 CLAIMS = [
     Claim(
         name="table1.training_order",
         figure="table1",
         place="Table 1",
-        sentence="A step of training costs no more than the order N² b.",
-        statistic="fitted exponent of an epoch's time minus that of N² B T, the largest over engines and over N, T, B",
+        sentence="A step of training costs of the order N² b.",
+        statistic=f"|exponent of an epoch's time minus that of N² B T| {_WITHIN} N, T, B, native engine, the largest",
         criterion=Criterion(below=0.25),
         sample=partial(_excess, loop="train"),
-        tried=_FASTER,
+        control=partial(_excess, loop="train", orders=lambda sizes: sizes["n"] * sizes["batch"] * sizes["t"]),
+        control_says="beside the order N b",
+        changed=_ONE_SIDED,
+        tried=_TORCH,
     ),
     Claim(
         name="table1.flossing_order",
         figure="table1",
         place="Table 1",
-        sentence="A step of flossing costs no more than the orders N² k and N k².",
-        statistic="fitted exponent of an epoch's time minus that of (N² k + N k²) T_f, the largest over engines and"
-        " over N, T_f, k",
+        sentence="A step of flossing costs of the orders N² k and N k².",
+        statistic=f"|exponent of an epoch's time minus that of (N² k + N k²) T_f| {_WITHIN} N, T_f, k, native engine,"
+        " the largest",
         criterion=Criterion(below=0.25),
         sample=partial(_excess, loop="floss"),
-        tried=_FASTER,
+        control=partial(_excess, loop="floss", orders=lambda sizes: sizes["n"] * sizes["k"] ** 2 * sizes["t"]),
+        control_says="beside the order N k² alone",
+        changed=_ONE_SIDED,
+        tried=_TORCH,
     ),
     Claim(
         name="table1.share_of_flossing",
         figure="table1",
         place="App. F",
-        sentence="Flossing takes a small share of the time of training, about 2 %.",
-        statistic="2 f / (2 f + t), f: all flossing seconds over all episodes, t: mean seconds of training without"
-        " flossing, temporal XOR, all schedules",
-        criterion=Criterion(below=0.05),
+        sentence="One episode of flossing takes about 2.2 % of the time of a training (37 s beside 1680 s).",
+        statistic="f / (f + t), f: all flossing seconds over all episodes, t: mean seconds of training without"
+        " flossing, delayed copy, T_f = 55, all schedules",
+        criterion=Criterion(above=PAPERS_SHARE / 2, below=2 * PAPERS_SHARE),
         sample=_share_of_flossing,
-        tried="Both loops are faster here than in the paper (37 s and 1680 s), training by more; T_f is d + 20.",
+        control=partial(_share_of_flossing, number=8),
+        control_says="eight episodes",
+        changed="Was the share of two episodes on temporal XOR with T_f up to 100 below 0.05; the paper's number is of"
+        " one episode of Fig. 3 (copy, T_f = 55).",
+        tried="Both loops are faster here than in the paper (37 s and 1680 s), training by more.",
     ),
 ]
