@@ -202,11 +202,24 @@ def spearman(pairs: list[tuple[float, float]]) -> float:
     return 0.0 if len(set(y)) == 1 else statistics.correlation(ranks(x), ranks(y))
 
 
+def typical(rows: list[Row], d: int, k: int) -> float:
+    return median(r["final_accuracy"] for r in select(rows, d=d, k=k))
+
+
+def reach(rows: list[Row]) -> float:
+    """Trend with k of the longest delay up to which the median network solves every one."""
+
+    def far(k: int) -> int:
+        solved = list(itertools.takewhile(lambda d: typical(rows, d, k) > 0.95, DELAYS))
+        return solved[-1] if solved else 0
+
+    return spearman([(k, far(k)) for k in NUMBERS])
+
+
 def twin_by_k(rows: list[Row]) -> dict[str, float]:
-    needed = fewest(rows)
-    longest = max(needed)
+    longest = max(fewest(rows))
     return {
-        "more_exponents_needed": spearman(list(needed.items())),
+        "more_exponents_needed": reach(rows),
         "few_fail": accuracy(rows, d=10, k=10) - accuracy(rows, d=longest, k=10),
         "many_help": solving(rows, longest, 80) - solving(rows, longest, 10),
     }
@@ -218,16 +231,15 @@ def twin_fig05(t: Any) -> dict[str, float]:
 
 def twin_fig07(t: Any) -> dict[str, float]:
     early, pre = (t[run]["summary"] for run in ("early", "pre"))
-
-    def far(k: int) -> int:
-        typical = lambda d: median(r["final_accuracy"] for r in select(early, d=d, k=k))  # noqa: E731
-        return max(itertools.takewhile(lambda d: typical(d) > 0.95, DELAYS), default=0)
-
+    pairs = [
+        (typical(early, d, b), typical(early, d, a)) for d in DELAYS for a, b in itertools.combinations(NUMBERS, 2)
+    ]
+    signs = [1 if more > less else -1 for more, less in pairs if abs(more - less) > 0.05]
     hardest = groups(select(pre, d=80), "seed").values()
     longest = max(d for d in DELAYS if solving(early, d, 80) > 0.9)
     return twin_by_k(early) | {
-        "plane": spearman([(k, far(k)) for k in NUMBERS]),
-        "pre_more_exponents_needed": spearman(list(fewest(pre).items())),
+        "plane": mean(signs),
+        "pre_more_exponents_needed": reach(pre),
         "pre_never_solves": mean(any(r["final_accuracy"] > 0.95 for r in own) for own in hardest),
         "pre_no_substitute": solving(early, longest, 80) - solving(pre, longest, 80),
     }

@@ -12,7 +12,6 @@ from made_up_data import Row, World, findings, made, world
 from floss.papers import intervals
 from floss.papers.claim import COLUMNS, NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result, claims_csv
 from floss.papers.gradient_flossing import PAPER
-from floss.papers.gradient_flossing.plane import exchanged, gain, more_needed, plane, reach
 from floss.papers.intervals import bootstrap
 from floss.papers.judge import judge
 
@@ -214,14 +213,3 @@ def test_words_are_whole():
         for words in (one.sentence, one.statistic, one.place, one.tried, one.control_says, one.changed, one.after_data):
             assert words == " ".join(words.split())
         assert np.isfinite([one.criterion.above, one.criterion.below]).any()
-
-
-def test_what_depends_on_the_number_of_exponents_is_gone_where_the_numbers_are_exchanged():
-    """The control of Figs 5 and 7: the same accuracies, with each seed's numbers k moved on by its place."""
-    data = made("fig07", "true")
-    for measure, claim in ((more_needed, "more_exponents_needed"), (gain, "many_help"), (reach, "plane")):
-        criterion = CLAIMS[f"fig07.{claim}"].criterion
-        whole = plane(data, "early")
-        of_whole, of_exchanged = (bootstrap(measure(own), claim) for own in (whole, exchanged(whole)))
-        assert criterion.met(*of_whole)
-        assert not criterion.met(*of_exchanged), claim

@@ -25,6 +25,8 @@ HARDEST = 80
 """The longest delay of the paper's grid (Figs 5 and 7), in steps."""
 TREND = 0.5
 """A rank correlation above this is a trend."""
+_DIFFERENT = 0.05
+"""Difference of two accuracies that counts."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,6 @@ def hardest_solved(rows: np.ndarray, numbers: np.ndarray) -> int | None:
     return int(solved[-1]) if len(solved) else None
 
 
-def more_needed(whole: Plane) -> Sample:
-    """Rank correlation of the fewest k with the delay, over the delays that some k solves; 0 where all need the same.
-
-    NaN for fewer than two such delays.
-    """
-
-    def statistic(rows: np.ndarray) -> float:
-        needed = fewest(rows, whole.numbers)
-        known = np.isfinite(needed)
-        return rank_correlation(whole.delays[known], needed[known])
-
-    return whole.sample(statistic)
-
-
 def falls(whole: Plane, column: int) -> Sample:
     """Mean accuracy with one of the numbers k, at the shortest delay minus at the longest that some k solves."""
 
@@ -106,7 +94,11 @@ def gain(whole: Plane) -> Sample:
 
 
 def reach(whole: Plane) -> Sample:
-    """Rank correlation with k of the longest delay up to which the median network solves every one (0: none)."""
+    """Rank correlation with k of the longest delay up to which the median network solves every one (0: none).
+
+    Asked the other way round, which k a delay needs, chance alone makes a trend: the fewer networks solve a delay, the
+    more of the k it takes until one is met with which they seem to be enough.
+    """
 
     def statistic(rows: np.ndarray) -> float:
         if np.isnan(rows).any():
@@ -114,6 +106,24 @@ def reach(whole: Plane) -> Sample:
         solved = np.median(rows, axis=0) > SOLVED
         far = np.append(0, whole.delays)[np.logical_and.accumulate(solved).sum(axis=0)]
         return rank_correlation(whole.numbers, far)
+
+    return whole.sample(statistic)
+
+
+def ordered(whole: Plane) -> Sample:
+    """Pairs of cells of equal delay whose medians differ by more than 5 %: how often more k is better, minus worse.
+
+    From -1 to 1; 0 where no medians differ.
+    """
+
+    def statistic(rows: np.ndarray) -> float:
+        if np.isnan(rows).any():
+            return np.nan
+        medians = np.median(rows, axis=0)
+        more, less = np.triu_indices(medians.shape[1], 1)[::-1]
+        gains = medians[:, more] - medians[:, less]
+        signs = np.sign(gains[np.abs(gains) > _DIFFERENT])
+        return float(signs.mean()) if len(signs) else 0.0
 
     return whole.sample(statistic)
 
@@ -142,7 +152,9 @@ def of_exchanged(findings: Findings, run: str, measure: Callable[..., Sample]) -
 EXCHANGED = "the same accuracies, each seed's k moved on by its place among the seeds"
 _MORE = (
     "Was the smallest k with a mean accuracy above 95 %, at the longest delay minus at the shortest, above 0: a delay"
-    " that no k solves counted as one that needs 90, so that any run that fails at the longest delay passed."
+    " that no k solves counted as one that needs 90, so that any run that fails at the longest delay passed. Then the"
+    " rank correlation of the smallest k with the delay, which its control met (0.78): a hard delay needs more k by"
+    " chance alone."
 )
 
 
@@ -153,12 +165,11 @@ def needs_more(name: str, run: str, place: str, when: str, *, changed: str = "",
         figure=name.partition(".")[0],
         place=place,
         sentence=f"The longer the delay, the more exponents must be flossed to solve temporal XOR ({when}).",
-        statistic="Spearman's rank correlation with the delay of the smallest k with which more than"
-        f" {MOST:.0%} of the networks have a final accuracy above {SOLVED:.0%}, over the delays for which there is"
-        " one; 0 if all need the same",
+        statistic="Spearman's rank correlation with k of the longest delay up to which the median network has a final"
+        f" accuracy above {SOLVED:.0%} for every one; 0 if it is the same for all k",
         criterion=Criterion(above=TREND),
-        sample=partial(of, run=run, measure=more_needed),
-        control=partial(of_exchanged, run=run, measure=more_needed),
+        sample=partial(of, run=run, measure=reach),
+        control=partial(of_exchanged, run=run, measure=reach),
         control_says=EXCHANGED,
         changed=changed,
         after_data=after_data,
@@ -190,7 +201,7 @@ def claims(figure: str, run: str, place: str, when: str) -> list[Claim]:
             sentence=f"Where some number of flossed exponents is enough, flossing more of them helps ({when}).",
             statistic=f"share of networks with a final accuracy above {SOLVED:.0%} at {longest}, with the most flossed"
             " exponents minus with the fewest",
-            criterion=Criterion(above=0.0),
+            criterion=Criterion(above=0.5),
             sample=partial(of, run=run, measure=gain),
             control=partial(of_exchanged, run=run, measure=gain),
             control_says=EXCHANGED,
