@@ -12,7 +12,6 @@ from made_up_data import Row, World, findings, made, world
 from floss.papers import intervals
 from floss.papers.claim import COLUMNS, NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result, claims_csv
 from floss.papers.gradient_flossing import PAPER
-from floss.papers.intervals import bootstrap
 from floss.papers.judge import judge
 
 all_claims, experiment, figures = PAPER.claims, PAPER.experiment, PAPER.figures

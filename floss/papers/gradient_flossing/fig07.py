@@ -33,8 +33,8 @@ from floss.papers.gradient_flossing.plane import (
     needs_more,
     of,
     of_exchanged,
-    plane,
     ordered,
+    plane,
     solves_with_any,
 )
 
