@@ -313,6 +313,29 @@ def make_fig16(pick: Pick) -> World:
     return {"convergence": {"convergence": analysed(rows)}, "networks": {"convergence": analysed(several)}}
 
 
+def make_qr(pick: Pick) -> World:
+    def timed(k: int, true: float, false: float) -> list[Row]:
+        rows = []
+        for number, n in itertools.product(range(10), (55, 28, 19, 11)):
+            wave = pick(0.0, 3.0 * (n == 28) - 2.0 * (n == 55))
+            rows.append({"k": k, "round": number, "decompositions": n, "ms": 1 + n * pick(true, false) / 55 + wave})
+        return rows
+
+    intervals, basis = [], []
+    for seed, t_ons in itertools.product(SEEDS, (1, 2, 4, 6, 8)):
+        exact, error = 2.5 * t_ons, 10 ** pick(-8, -1) if t_ons < 6 else 0.5
+        estimate = exact * pick(0.99, 0.7) if t_ons < 6 else 18.0
+        intervals.append({"seed": seed, "t_ons": t_ons, "log10_exact": exact, "log10_estimate": estimate})
+        intervals[-1]["error"] = 0.0 if t_ons == 1 else error
+    for seed, step, i in itertools.product(SEEDS, (10, 1000, 2000), (1, 20, 60, 80)):
+        basis.append({"seed": seed, "step": step, "i": i, "angle": 1.0 if step == 10 else pick(1e-4, 1.0)})
+    return {
+        "many": {"cost": timed(75, 9.0, 0.1)},
+        "few": {"cost": timed(8, 0.2, 0.1)},
+        "interval": {"intervals": intervals, "basis": basis},
+    }
+
+
 def make_overlap(pick: Pick) -> World:
     world: World = {}
     for run, schedule in (("flossed", "early"), ("unflossed", "none")):

@@ -48,7 +48,10 @@ def pictures(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "results/paper/figures").iterdir()}
 
 
-FURTHER = ("fig14_more",)
+FURTHER = (
+    "fig14_more",
+    "qr",
+)
 """Experiments that are no figure of the paper."""
 
 

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from floss.papers.gradient_flossing.one_step import ONE_STEP
+from floss.papers.gradient_flossing.qr_jobs import QR_COST, QR_INTERVAL
 from floss.papers.kinds import KINDS
 from floss.papers.paper import Paper
 
@@ -30,5 +31,5 @@ PAPER = Paper(
     ),
     results="results/paper",
     report="results",
-    kinds=(*KINDS, ONE_STEP),
+    kinds=(*KINDS, ONE_STEP, QR_COST, QR_INTERVAL),
 )
