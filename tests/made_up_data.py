@@ -336,6 +336,24 @@ def make_qr(pick: Pick) -> World:
     }
 
 
+def _two_kinds(pick: Pick, measure: str, *, flossed: tuple[float, float], never: float, **more: Any) -> World:
+    rows = networks("none pre", (40,), seeds=range(20), **more)
+    for row in rows:
+        row[measure] = pick(*flossed) if row["flossing"] == "pre" else pick(never, never)
+    return {"summary": rows}
+
+
+def make_linear(pick: Pick) -> World:
+    copy = _two_kinds(pick, "final_loss", flossed=(0.001, 0.09), never=0.05, task="copy")
+    xor = _two_kinds(pick, "final_accuracy", flossed=(0.5, 0.9), never=0.5)
+    fig04 = make_fig04(Pick("true"))["temporal"]
+    return {"copy": copy, "xor": xor, "fig04/temporal": fig04}
+
+
+def make_gated(pick: Pick) -> World:
+    return {run: _two_kinds(pick, "final_accuracy", flossed=(0.99, 0.5), never=0.6) for run in ("lstm", "gru")}
+
+
 def make_overlap(pick: Pick) -> World:
     world: World = {}
     for run, schedule in (("flossed", "early"), ("unflossed", "none")):

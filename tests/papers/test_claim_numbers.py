@@ -442,6 +442,27 @@ def twin_qr(t: Any) -> dict[str, float]:
     }
 
 
+def both_kinds(rows: list[Row]) -> list[tuple[Row, Row]]:
+    """The networks of each seed: flossed, and never."""
+    return [tuple(select(own, flossing=s)[0] for s in ("pre", "none")) for own in groups(rows, "seed").values()]
+
+
+def twin_linear(t: Any) -> dict[str, float]:
+    loss = lambda r: math.inf if r["status"] == "diverged" else r["final_loss"]  # noqa: E731
+    return {
+        "copy_is_helped": mean(loss(pre) < loss(none) / 2 for pre, none in both_kinds(t["copy"]["summary"])),
+        "xor_is_not_learnt": above(t["xor"]["summary"], 0.55, flossing="pre"),
+    }
+
+
+def twin_gated(t: Any) -> dict[str, float]:
+    score = lambda r: 0.5 if r["status"] == "diverged" else r["final_accuracy"]  # noqa: E731
+    return {
+        f"{run}_is_helped": mean(score(pre) > score(none) + 0.02 for pre, none in both_kinds(t[run]["summary"]))
+        for run in ("lstm", "gru")
+    }
+
+
 def twin_overlap(t: Any) -> dict[str, float]:
     def change(run: str, first: int, last: int, since: int, until: int) -> float:
         return median(
