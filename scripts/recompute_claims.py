@@ -78,6 +78,12 @@ def accuracy(group: list[Network], schedule: str, first: int = 0, last: int = 99
     return mean(network.accuracy for network in chosen if first <= network.d <= last)
 
 
+def above(group: list[Network], schedule: str, d: int, bound: float) -> float:
+    """Share of a schedule's networks with 75 flossed exponents whose accuracy over a delay is above a bound."""
+    chosen = [network for network in group if (network.flossing, network.d, network.k) == (schedule, d, 75)]
+    return mean(network.accuracy > bound for network in chosen)
+
+
 def of_delays(everyone: list[Network]) -> dict[str, float]:
     """Figs 3, 4 and 14."""
     copy, continuous, temporal = (of(everyone, task) for task in ("copy", "xor_continuous", "xor"))
@@ -89,16 +95,17 @@ def of_delays(everyone: list[Network]) -> dict[str, float]:
         "fig03.copy_unflossed_up_to_20": learned(copy, "none", 1 / 12, 0, 20),
         "fig03.xor_flossed_learns_40": learned(continuous, "pre", 1 / 18, 40, 40),
         "fig03.xor_unflossed_fails_40": learned(continuous, "none", 1 / 18, 40, 40),
-        "fig04.none_at_70": accuracy(temporal, "none", 70, 70),
-        "fig04.spatial_pre_helps": accuracy(spatial, "pre") - accuracy(spatial, "none"),
-        "fig04.spatial_pre_fails_beyond_60": accuracy(spatial, "pre", 61),
-        "fig04.spatial_during_helps_more": accuracy(spatial, "during", 61) - accuracy(spatial, "pre", 61),
     }
     for figure, group in (("fig04", temporal), ("fig14", orthogonal)):
-        out[f"{figure}.during_at_70"] = accuracy(group, "during", 70, 70)
-        out[f"{figure}.pre_at_70"] = accuracy(group, "pre", 70, 70)
-        out[f"{figure}.none_from_40"] = accuracy(group, "none", 40)
-        out[f"{figure}.pre_helps"] = accuracy(group, "pre") - accuracy(group, "none")
+        late = [network for network in group if network.flossing == "none" and network.k == 75 and network.d >= 40]
+        seeds = {network.seed for network in group if network.flossing == "pre" and network.d == 40}
+        leave = {network.seed for network in late if network.seed in seeds and network.accuracy > 0.55}
+        out[f"{figure}.none_from_40"] = len(leave) / len(seeds)
+    for schedule, bound in (("during", 0.8), ("none", 0.55)):
+        out[f"fig04.spatial_{schedule}_at_70"] = above(spatial, schedule, 70, bound)
+    pre = [above(spatial, "pre", d, 0.95) for d in (60, 70)]
+    out["fig04.spatial_pre_fails_beyond_60"] = pre[0] - pre[1]
+    out["fig04.spatial_during_helps_more"] = above(spatial, "during", 70, 0.95) - pre[1]
     return out
 
 

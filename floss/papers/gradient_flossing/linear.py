@@ -82,7 +82,8 @@ CLAIMS = [
         figure="linear",
         place="App. E",
         sentence="Gradient flossing helps to train linear networks on the copy task.",
-        statistic="seeds whose final test loss with pre is below half of that with none, delayed copy, d = 40, linear networks",
+        statistic="seeds whose final test loss with pre is below half of that with none, delayed copy, d = 40,"
+        " linear networks",
         criterion=Criterion(above=0.5),
         sample=_lower,
         control=partial(_lower, moved=1),
