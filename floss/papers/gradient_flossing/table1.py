@@ -134,7 +134,7 @@ def _shares(axes: Axes, summary: pd.DataFrame) -> None:
     axes.set_ylim(len(_FLOSSED) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_xlabel("share of the time that goes into flossing")
-    axes.set_title(f"B  Trainings of {epochs} epochs (n = {len(summary)} networks)", pad=18)
+    axes.set_title(f"B  Delayed copy, T_f = 55, {epochs} epochs of training (n = {len(summary)} networks)", pad=18)
 
 
 # --- claims ---
