@@ -143,7 +143,7 @@ SOLVES = {
 """The longest delay that networks of each schedule solve where the claims of Figs 4 and 14 are true."""
 
 
-def _by_delay(pick: Pick, task: str, delays: Iterable[int], seeds: Iterable[int], **more: Any) -> World:
+def _by_delay(pick: Pick, task: str, delays: Iterable[int], seeds: Iterable[int], **more: Any) -> dict[str, list[Row]]:
     rows = networks("none pre during", delays, seeds=seeds, task=f"{task}_xor".removeprefix("temporal_"), **more)
     for row in rows:
         true = 0.99 if row["d"] <= SOLVES[task][row["flossing"]] else 0.5
@@ -336,7 +336,9 @@ def make_qr(pick: Pick) -> World:
     }
 
 
-def _two_kinds(pick: Pick, measure: str, *, flossed: tuple[float, float], never: float, **more: Any) -> World:
+def _two_kinds(
+    pick: Pick, measure: str, *, flossed: tuple[float, float], never: float, **more: Any
+) -> dict[str, list[Row]]:
     rows = networks("none pre", (40,), seeds=range(20), **more)
     for row in rows:
         row[measure] = pick(*flossed) if row["flossing"] == "pre" else pick(never, never)

@@ -444,7 +444,8 @@ def twin_qr(t: Any) -> dict[str, float]:
 
 def both_kinds(rows: list[Row]) -> list[tuple[Row, Row]]:
     """The networks of each seed: flossed, and never."""
-    return [tuple(select(own, flossing=s)[0] for s in ("pre", "none")) for own in groups(rows, "seed").values()]
+    of_seeds = groups(rows, "seed").values()
+    return [(select(own, flossing="pre")[0], select(own, flossing="none")[0]) for own in of_seeds]
 
 
 def twin_linear(t: Any) -> dict[str, float]:
