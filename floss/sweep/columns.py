@@ -19,7 +19,7 @@ METRICS = (*IDENTITY, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_l
 
 SUMMARY = (
     *IDENTITY,
-    *("final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds"),
+    *("final_loss", "final_accuracy", "diverged_at", "epochs", "floss_epochs", "seconds", "floss_seconds"),
     *("status", "reason", "network", "sha256"),
 )
 
