@@ -44,6 +44,19 @@ def correlation(x: np.ndarray, y: np.ndarray) -> float:
     return (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())
 
 
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's: that of their ranks. 0 where all of y are the same; NaN for fewer than two values."""
+    if len(y) < 2:
+        return np.nan
+    return 0.0 if (y == y[0]).all() else correlation(_ranks(x), _ranks(y))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Their ranks from 1; equal values share their mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count - 1) / 2)[place]
+
+
 def median(values: np.ndarray) -> float:
     """The median of those values that are numbers; NaN where none is."""
     numbers = values[~np.isnan(values)]

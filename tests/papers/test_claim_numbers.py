@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean as mean
 from statistics import median
 from typing import Any
@@ -158,14 +158,32 @@ def twin_fig14(t: Any) -> dict[str, float]:
     return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
 
 
-def twin_by_k(rows: list[Row]) -> dict[str, float]:
-    def needed(d: int) -> float:
-        return min((k for k in (10, 40, 80) if accuracy(rows, d=d, k=k) > 0.95), default=90)
+DELAYS, NUMBERS = (10, 20, 40, 70, 80), (10, 40, 80)
 
+
+def solving(rows: list[Row], d: int, k: int) -> float:
+    """Share of networks that solve a delay."""
+    return mean(r["final_accuracy"] > 0.95 for r in select(rows, d=d, k=k))
+
+
+def fewest(rows: list[Row]) -> dict[int, int]:
+    """The smallest k that is enough for a delay, of those delays for which there is one."""
+    enough = {d: [k for k in NUMBERS if solving(rows, d, k) > 0.9] for d in DELAYS}
+    return {d: numbers[0] for d, numbers in enough.items() if numbers}
+
+
+def spearman(pairs: list[tuple[float, float]]) -> float:
+    x, y = zip(*pairs, strict=True)
+    return 0.0 if len(set(y)) == 1 else statistics.correlation(ranks(x), ranks(y))
+
+
+def twin_by_k(rows: list[Row]) -> dict[str, float]:
+    needed = fewest(rows)
+    longest = max(needed)
     return {
-        "more_exponents_needed": needed(70) - needed(20),
-        "few_fail": accuracy(rows, d=20, k=10) - accuracy(rows, d=70, k=10),
-        "many_help": accuracy(rows, d=70, k=80) - accuracy(rows, d=70, k=10),
+        "more_exponents_needed": spearman(list(needed.items())),
+        "few_fail": accuracy(rows, d=10, k=10) - accuracy(rows, d=longest, k=10),
+        "many_help": solving(rows, longest, 80) - solving(rows, longest, 10),
     }
 
 
@@ -174,8 +192,20 @@ def twin_fig05(t: Any) -> dict[str, float]:
 
 
 def twin_fig07(t: Any) -> dict[str, float]:
-    never = accuracy(t["pre"]["summary"], d=70, k=80)
-    return twin_by_k(t["early"]["summary"]) | {"pre_never_solves": never}
+    early, pre = (t[run]["summary"] for run in ("early", "pre"))
+
+    def far(k: int) -> int:
+        typical = lambda d: median(r["final_accuracy"] for r in select(early, d=d, k=k))  # noqa: E731
+        return max(itertools.takewhile(lambda d: typical(d) > 0.95, DELAYS), default=0)
+
+    hardest = groups(select(pre, d=80), "seed").values()
+    longest = max(d for d in DELAYS if solving(early, d, 80) > 0.9)
+    return twin_by_k(early) | {
+        "plane": spearman([(k, far(k)) for k in NUMBERS]),
+        "pre_more_exponents_needed": spearman(list(fewest(pre).items())),
+        "pre_never_solves": mean(any(r["final_accuracy"] > 0.95 for r in own) for own in hardest),
+        "pre_no_substitute": solving(early, longest, 80) - solving(pre, longest, 80),
+    }
 
 
 def twin_fig06(t: Any) -> dict[str, float]:
@@ -308,7 +338,7 @@ def twin_fig13(t: Any) -> dict[str, float]:
     }
 
 
-def ranks(values: list[float]) -> list[float]:
+def ranks(values: Sequence[float]) -> list[float]:
     return [sum(y < x for y in values) + (sum(y == x for y in values) + 1) / 2 for x in values]
 
 

@@ -13,6 +13,7 @@ from made_up_data import Row, World, findings, made, world
 from floss.papers import judge as judging
 from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result, claims_csv
 from floss.papers.gradient_flossing import PAPER
+from floss.papers.gradient_flossing.plane import exchanged, gain, more_needed, plane, reach
 from floss.papers.judge import bootstrap, judge
 
 all_claims, experiment, figures = PAPER.claims, PAPER.experiment, PAPER.figures
@@ -194,3 +195,14 @@ def test_words_are_whole():
             assert words
             assert words == " ".join(words.split())
         assert np.isfinite([one.criterion.above, one.criterion.below]).any()
+
+
+def test_what_depends_on_the_number_of_exponents_is_gone_where_the_numbers_are_exchanged():
+    """The control of Figs 5 and 7: the same accuracies, with each seed's numbers k moved on by its place."""
+    data = made("fig07", "true")
+    for measure, claim in ((more_needed, "more_exponents_needed"), (gain, "many_help"), (reach, "plane")):
+        criterion = CLAIMS[f"fig07.{claim}"].criterion
+        whole = plane(data, "early")
+        intervals = [bootstrap(measure(own), claim) for own in (whole, exchanged(whole))]
+        assert criterion.met(*intervals[0])
+        assert not criterion.met(*intervals[1]), claim

@@ -24,7 +24,7 @@ from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import AT_CHANCE, SOLVED
-from floss.papers.samples import correlation, median
+from floss.papers.samples import median, rank_correlation
 
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
@@ -144,15 +144,9 @@ def _rises(findings: Findings) -> Sample:
     rows = _by_seed(_solved(findings), "d", "lambda_1")
 
     def statistic(rows: np.ndarray) -> float:
-        return correlation(*(_ranks(column[~np.isnan(column)]) for column in (rows[:, 0], rows[:, 1])))
+        return rank_correlation(*(column[~np.isnan(column)] for column in (rows[:, 0], rows[:, 1])))
 
     return Sample(rows, statistic, _count(rows))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Their ranks from 1; equal values share their mean rank."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (count.cumsum() - (count - 1) / 2)[place]
 
 
 CLAIMS = [
