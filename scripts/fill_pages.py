@@ -23,7 +23,7 @@ from floss.papers.claim import REPRODUCED, Result
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.judge import judged
-from floss.papers.report.tables import VERDICTS, claims_markdown, counts, figures_markdown
+from floss.papers.report.tables import VERDICTS, changes_markdown, claims_markdown, counts, figures_markdown
 from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
 from floss.training.schedule import FlossingRun
 
@@ -48,8 +48,8 @@ def headline() -> str:
     by_name = {result.claim.name: result for result in results()}
     tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results()).items())
     lines = [
-        f"{drawn()} Of {len(results())} claims of the paper, each judged by a criterion, **{tally}**. The main one,"
-        " temporal XOR over d = 70 steps:",
+        f"{drawn()} Of {sum(counts(results()).values())} claims of the paper, each judged by a criterion, **{tally}**."
+        " The main one, temporal XOR over d = 70 steps:",
         "",
         "| flossing | networks | mean final accuracy [95 % interval] |",
         "|---|---|---|",
@@ -74,6 +74,16 @@ def drawn() -> str:
 def claims() -> str:
     """All claims as one table."""
     return claims_markdown(results(), PAPER)
+
+
+def questions() -> str:
+    """The claims that are ours as one table."""
+    return claims_markdown(results(), PAPER, ours=True)
+
+
+def changes() -> str:
+    """The claims whose statistic or criterion was changed, or that were added when data were known."""
+    return changes_markdown(results(), PAPER)
 
 
 def figure_list() -> str:
@@ -202,6 +212,8 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "results/README.md": {
         "figures": figure_list,
         "claims": claims,
+        "questions": questions,
+        "changes": changes,
         "tried": tried,
         "flossing lengths": flossing_lengths,
     },

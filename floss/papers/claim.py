@@ -1,8 +1,9 @@
-"""A claim of the paper as code: what is measured, what would make it true, and what the data say.
+"""A claim as code: what is measured, what would make it true, what must not meet the criterion, and what the data say.
 
-The criterion is a number chosen from the words of the paper, before the data. The measured value comes with the
-interval in which 95 % of its bootstrap replicates lie, and that alone decides: all of it meets the criterion
-(reproduced), none of it does (not reproduced), or it lies on both sides (not yet enough data).
+The criterion is a number chosen from the words of the paper, before the data. The measured value comes with its 95 %
+interval, and that alone decides: all of it meets the criterion (reproduced), none of it does (not reproduced), or it
+lies on both sides (not yet enough data). How many of some networks do something has an exact interval, everything else
+that of its bootstrap replicates.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,13 @@ import numpy as np
 from floss.papers.finding import Findings
 from floss.runtime.files import csv_text
 
-COLUMNS = ("claim", "figure", "statistic", "criterion", "value", "low", "high", "networks", "verdict")
+COLUMNS = (
+    *("claim", "figure", "of", "statistic", "criterion", "value", "low", "high", "interval", "networks", "verdict"),
+    *("control", "control_value", "control_low", "control_high", "control_misses", "changed", "after_data"),
+)
 """Columns of claims.csv."""
+BOOTSTRAP, EXACT = "bootstrap", "exact"
+"""Kinds of intervals: percentiles of bootstrap replicates, or Clopper and Pearson's."""
 REPRODUCED, NOT_REPRODUCED, NOT_ENOUGH = "reproduced", "not reproduced", "not yet enough data"
 FEWEST = 5
 """Rows of a sample (networks, in most claims) below which there is no verdict."""
@@ -52,6 +58,8 @@ class Sample:
     """Of some of the units, with repetitions; NaN where they do not determine it."""
     networks: int
     """How many networks the rows are of."""
+    counted: bool = False
+    """Whether the rows are yes or no, and the statistic is how often yes: the interval is exact then."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,21 @@ class Claim:
     """What else was tried, where the claim did not reproduce."""
     further: tuple[str, ...] = ()
     """Figures whose runs it needs as well; theirs are found under `figure/run`."""
+    control: Callable[[Findings], Sample] | None = None
+    """The same statistic of data of which the sentence does not hold: the criterion must be missed there."""
+    control_says: str = ""
+    """What the control is, in words."""
+    changed: str = ""
+    """What statistic or criterion the claim had before, and why it was changed; empty where it never was."""
+    after_data: str = ""
+    """Which of the data were known when the claim was added; empty where none were."""
+    ours: bool = False
+    """Whether the sentence is ours: a question that the paper does not ask, and that counts for itself."""
+
+    def __post_init__(self) -> None:
+        """A control has words."""
+        if (self.control is None) != (not self.control_says):
+            raise ValueError(f"{self.name}: a control needs control_says, and control_says a control")
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,22 @@ class Result:
     """Command lines of the runs behind it."""
     units: int = 0
     """Rows of the sample."""
+    counted: int | None = None
+    """How many of the units are a yes, where the statistic is their share and the interval exact."""
+    control: "Result | None" = None
+    """The control beside the same data, where the claim has one."""
+
+    @property
+    def interval(self) -> str:
+        """Of which kind the interval is; empty where there is none."""
+        if np.isnan([self.low, self.high]).any():
+            return ""
+        return BOOTSTRAP if self.counted is None else EXACT
+
+    @property
+    def misses(self) -> bool:
+        """Whether the value does not meet the criterion, as that of a control must not."""
+        return self.claim.criterion.missed(self.value, self.value)
 
     @property
     def verdict(self) -> str:
@@ -102,11 +141,18 @@ class Result:
 
 def claims_csv(results: list[Result]) -> str:
     """claims.csv: one row for each claim."""
-    rows = []
-    for r in results:
-        claim, numbers = r.claim, map(_digits, (r.value, r.low, r.high))
-        rows.append([claim.name, claim.figure, claim.statistic, claim.criterion, *numbers, r.networks, r.verdict])
-    return csv_text(COLUMNS, rows)
+    return csv_text(COLUMNS, [_row(result) for result in results])
+
+
+def _row(r: Result) -> list[object]:
+    claim, numbers = r.claim, map(_digits, (r.value, r.low, r.high))
+    row = [claim.name, claim.figure, "ours" if claim.ours else "paper", claim.statistic, claim.criterion]
+    row += [*numbers, r.interval, r.networks, r.verdict, claim.control_says]
+    if r.control is None:
+        row += [""] * 4
+    else:
+        row += [*map(_digits, (r.control.value, r.control.low, r.control.high)), "yes" if r.control.misses else "no"]
+    return [*row, claim.changed, claim.after_data]
 
 
 def _digits(value: float) -> str:

@@ -1,15 +1,13 @@
-"""What the data say of a paper's claims: the value of each statistic, with its bootstrap interval."""
+"""What the data say of a paper's claims: the value of each statistic with its interval, and that of its control."""
 
-import hashlib
+from dataclasses import replace
 
 import numpy as np
 
-from floss.papers.claim import Claim, Result, Sample
+from floss.papers.claim import Claim, Result
 from floss.papers.finding import Findings
 from floss.papers.findings import Reproduction
-
-REPLICATES = 2000
-"""Bootstrap replicates behind an interval."""
+from floss.papers.intervals import interval
 
 
 def judged(reproduction: Reproduction) -> list[Result]:
@@ -27,7 +25,7 @@ def judge(claim: Claim, findings: Findings | None) -> Result:
         sample = claim.sample(findings)
         if len(sample.rows):
             value = float(sample.statistic(sample.rows))
-            low, high = bootstrap(sample, claim.name)
+            low, high = interval(sample, claim.name)
     return Result(
         claim,
         value=value,
@@ -37,21 +35,14 @@ def judge(claim: Claim, findings: Findings | None) -> Result:
         scales=tuple(dict.fromkeys(finding.scale for finding in findings.values())),
         commands=tuple(dict.fromkeys(finding.command for finding in findings.values())),
         units=len(sample.rows),
+        counted=int(sample.rows.sum()) if sample.counted else None,
+        control=_control(claim, findings),
     )
 
 
-def bootstrap(sample: Sample, name: str, replicates: int = REPLICATES) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of a statistic over samples of the rows with replacement.
-
-    Percentile bootstrap (Efron 1979); the random numbers depend on the name alone. Replicates that are not a number
-    (no network of a kind was drawn) are left out, and there is no interval where they are more than half of them.
-    """
-    random = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:16], 16))
-    draws = random.integers(len(sample.rows), size=(replicates, len(sample.rows)))
-    values = np.array([sample.statistic(sample.rows[draw]) for draw in draws], dtype=float)
-    values = values[~np.isnan(values)]
-    if len(values) < replicates / 2:
-        return np.nan, np.nan
-    with np.errstate(invalid="ignore"):  # between two infinite replicates
-        low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+def _control(claim: Claim, findings: Findings) -> Result | None:
+    """The same statistic and criterion of the data that must miss it."""
+    if claim.control is None:
+        return None
+    name = f"{claim.name}.control"  # its random numbers are its own
+    return judge(replace(claim, name=name, sample=claim.control, control=None, control_says=""), findings)

@@ -22,10 +22,19 @@ def mean_of(table: pd.DataFrame, each: int = 1) -> Sample:
     return sample(table, np.mean, each)
 
 
-def share(values: Sequence[object] | pd.Series) -> Sample:
-    """The share of networks of which something is true."""
+def count(values: Sequence[bool] | np.ndarray | pd.Series, each: int = 1) -> Sample:
+    """Of how many independent units something is true: each is one network, or so many that share a seed.
+
+    Networks that share anything random (seed, initial weights) are one unit: an exact interval of units that are not
+    independent is too narrow.
+
+    Raises:
+        ValueError: a value is neither true nor false.
+    """
     rows = np.asarray(values, dtype=float)
-    return Sample(rows, np.mean, len(rows))
+    if rows.ndim != 1 or not np.isin(rows, (0.0, 1.0)).all():
+        raise ValueError("count: must be given one yes or no for each unit")
+    return Sample(rows, np.mean, each * len(rows), counted=True)
 
 
 def middle(values: Sequence[float] | pd.Series, each: int = 1) -> Sample:

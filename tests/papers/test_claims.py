@@ -1,7 +1,6 @@
 """The paper's claims: each true and each false on made-up data, and on data that is not as one would like it."""
 
 import csv
-import functools
 import io
 import re
 from collections.abc import Callable
@@ -10,11 +9,12 @@ import numpy as np
 import pytest
 from made_up_data import Row, World, findings, made, world
 
-from floss.papers import judge as judging
-from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result, claims_csv
+from floss.papers import intervals
+from floss.papers.claim import COLUMNS, NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, Result, claims_csv
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.plane import exchanged, gain, more_needed, plane, reach
-from floss.papers.judge import bootstrap, judge
+from floss.papers.intervals import bootstrap
+from floss.papers.judge import judge
 
 all_claims, experiment, figures = PAPER.claims, PAPER.experiment, PAPER.figures
 CLAIMS = {each.name: each for each in all_claims()}
@@ -24,7 +24,7 @@ NAMES = sorted(CLAIMS)
 @pytest.fixture
 def quick(monkeypatch):
     """Few bootstrap replicates."""
-    monkeypatch.setattr(judging, "bootstrap", functools.partial(bootstrap, replicates=100))
+    monkeypatch.setattr(intervals, "REPLICATES", 100)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,6 +37,16 @@ def test_a_claim_that_is_true_is_reproduced(name, quick):
 def test_a_claim_that_is_false_is_not_reproduced(name, quick):
     result = judge(CLAIMS[name], made(CLAIMS[name].figure, "false"))
     assert result.verdict == NOT_REPRODUCED, (result.value, result.low, result.high)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CLAIMS[name].control])
+@pytest.mark.parametrize("mode", ["true", "false", "random"])
+def test_a_control_misses_the_criterion(name, mode, quick):
+    """Whatever becomes of the claim: a criterion that data without the effect meet says nothing."""
+    control = judge(CLAIMS[name], made(CLAIMS[name].figure, mode)).control
+    assert control is not None
+    assert control.misses, (control.value, control.low, control.high)
+    assert control.verdict != REPRODUCED
 
 
 def test_every_figure_has_claims_of_its_own_name():
@@ -175,7 +185,7 @@ def test_claims_csv():
     content = claims_csv(results)
     assert content == claims_csv(results)
     rows = list(csv.DictReader(io.StringIO(content)))
-    assert content.splitlines()[0] == "claim,figure,statistic,criterion,value,low,high,networks,verdict"
+    assert content.splitlines()[0] == ",".join(COLUMNS)
     assert len(rows) == len(results)
     for row, result in zip(rows, results, strict=True):
         assert row["claim"] == result.claim.name
@@ -184,6 +194,13 @@ def test_claims_csv():
         assert row["criterion"] == str(result.claim.criterion)
         assert row["verdict"] == result.verdict
         assert int(row["networks"]) == result.networks
+        assert row["interval"] == (
+            "" if np.isnan(result.low) else "exact" if result.counted is not None else "bootstrap"
+        )
+        assert row["of"] == ("ours" if result.claim.ours else "paper")
+        assert (row["changed"], row["after_data"]) == (result.claim.changed, result.claim.after_data)
+        assert row["control"] == result.claim.control_says
+        assert row["control_misses"] == ("" if result.control is None else "yes" if result.control.misses else "no")
         for name in ("value", "low", "high"):
             expected = getattr(result, name)
             assert float(row[name] or "nan") == pytest.approx(expected, rel=1e-5, nan_ok=True)
@@ -191,8 +208,8 @@ def test_claims_csv():
 
 def test_words_are_whole():
     for one in CLAIMS.values():
-        for words in (one.sentence, one.statistic, one.place):
-            assert words
+        assert all((one.sentence, one.statistic, one.place))
+        for words in (one.sentence, one.statistic, one.place, one.tried, one.control_says, one.changed, one.after_data):
             assert words == " ".join(words.split())
         assert np.isfinite([one.criterion.above, one.criterion.below]).any()
 
@@ -203,6 +220,6 @@ def test_what_depends_on_the_number_of_exponents_is_gone_where_the_numbers_are_e
     for measure, claim in ((more_needed, "more_exponents_needed"), (gain, "many_help"), (reach, "plane")):
         criterion = CLAIMS[f"fig07.{claim}"].criterion
         whole = plane(data, "early")
-        intervals = [bootstrap(measure(own), claim) for own in (whole, exchanged(whole))]
-        assert criterion.met(*intervals[0])
-        assert not criterion.met(*intervals[1]), claim
+        of_whole, of_exchanged = (bootstrap(measure(own), claim) for own in (whole, exchanged(whole)))
+        assert criterion.met(*of_whole)
+        assert not criterion.met(*of_exchanged), claim

@@ -51,6 +51,12 @@ def test_claims_are_those_of_the_data(results):
     assert (ROOT / "results/claims.csv").read_text() == claims_csv(results)
 
 
+def test_controls_miss_their_criteria(results):
+    """Where they do not, the criterion says nothing about the claim."""
+    controls = [result.control for result in results if result.control is not None and result.units]
+    assert [c.claim.name for c in controls if not c.misses] == []
+
+
 def test_a_script_without_floss_finds_the_same_values():
     script = [sys.executable, str(ROOT / "scripts/recompute_claims.py")]
     done = subprocess.run(script, capture_output=True, text=True, timeout=100, check=False)

@@ -1,13 +1,18 @@
-"""From the rows of a claim to its verdict: bootstrap intervals, criteria, and what is too few."""
+"""From the rows of a claim to its verdict: intervals, criteria, controls, and what is too few."""
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import comb
 from statistics import fmean as mean
+from typing import Any
 
 import numpy as np
 import pytest
 from made_up_data import made
 
+from floss.papers import samples
 from floss.papers.claim import (
+    EXACT,
     FEWEST,
     NOT_ENOUGH,
     NOT_REPRODUCED,
@@ -18,7 +23,8 @@ from floss.papers.claim import (
     Sample,
 )
 from floss.papers.gradient_flossing import PAPER
-from floss.papers.judge import bootstrap, judge
+from floss.papers.intervals import bootstrap, clopper_pearson
+from floss.papers.judge import judge
 
 CLAIMS = {each.name: each for each in PAPER.claims()}
 
@@ -117,3 +123,91 @@ def test_replicates_without_a_number_are_left_out():
 def test_infinite_replicates_give_no_finite_interval():
     low, high = bootstrap(Sample(np.full(9, -np.inf), np.median, 9), "a")
     assert not np.isfinite([low, high]).any()
+
+
+@pytest.mark.parametrize(
+    ("true", "units", "low", "high"),
+    [
+        (5, 5, 0.4782, 1),
+        (10, 10, 0.6915, 1),
+        (0, 10, 0, 0.3085),
+        (13, 20, 0.4078, 0.8461),
+        (9, 10, 0.5550, 0.9975),
+        (3, 5, 0.1466, 0.9473),
+        (1, 5, 0.0051, 0.7164),
+        (0, 1, 0, 0.975),
+    ],
+)
+def test_exact_intervals_are_the_tabulated_ones(true, units, low, high):
+    assert clopper_pearson(true, units) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("units", [1, 4, 9, 20, 36])
+def test_exact_intervals_solve_their_equations(units):
+    """P(X ≥ n) = 2.5 % at the lower end, P(X ≤ n) = 2.5 % at the upper one, in exact fractions."""
+    for true in range(units + 1):
+        low, high = map(Fraction, clopper_pearson(true, units))
+
+        def chance(p: Fraction, numbers: range) -> float:
+            return float(sum(comb(units, i) * p**i * (1 - p) ** (units - i) for i in numbers))
+
+        assert (chance(low, range(true, units + 1)) if true else low) == pytest.approx(0.025 * (true > 0), abs=1e-9)
+        assert (chance(high, range(true + 1)) if true < units else high) == pytest.approx(
+            0.025 if true < units else 1, abs=1e-9
+        )
+        # Mirrored, the same, and wider than nothing.
+        mirrored = clopper_pearson(units - true, units)
+        assert mirrored == (1 - float(high), pytest.approx(1 - float(low), abs=1e-11))
+        assert low <= Fraction(true, units) <= high
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.5, 0.9])
+def test_exact_intervals_cover_at_least_as_often_as_they_say(p):
+    for units in (5, 10, 20):
+        chances = [comb(units, n) * p**n * (1 - p) ** (units - n) for n in range(units + 1)]
+        ends = [clopper_pearson(n, units) for n in range(units + 1)]
+        assert sum(c for c, (low, high) in zip(chances, ends, strict=True) if low <= p <= high) >= 0.95
+
+
+@pytest.mark.parametrize(("true", "units"), [(-1, 5), (6, 5)])
+def test_a_count_beyond_its_units_is_refused(true, units):
+    with pytest.raises(ValueError, match=f"{true} of {units} is no count"):
+        clopper_pearson(true, units)
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.0], [[True], [False]], [True, np.nan]])
+def test_what_is_counted_is_yes_or_no(values):
+    with pytest.raises(ValueError, match="one yes or no for each unit"):
+        samples.count(values)
+
+
+def claim(sample: Any, **different: Any) -> Claim:
+    return Claim("a.b", "fig01", "Sec. 1", "So it is.", "a share", Criterion(above=0.8), lambda _: sample, **different)
+
+
+def test_counts_have_exact_intervals():
+    result = judge(claim(samples.count([True] * 5)), made("fig01", "true"))
+    assert (result.low, result.high) == clopper_pearson(5, 5)
+    assert (result.value, result.counted, result.units, result.networks) == (1, 5, 5, 5)
+    assert (result.interval, result.verdict) == (EXACT, NOT_ENOUGH)  # a bootstrap interval has no width here
+    assert judge(claim(samples.count([True] * 17)), made("fig01", "true")).verdict == REPRODUCED
+    assert judge(claim(samples.count([False] * 10, each=3)), made("fig01", "true")).networks == 30
+    assert judge(claim(samples.count([])), made("fig01", "true")).verdict == NOT_ENOUGH
+
+
+def test_a_control_is_judged_like_the_claim():
+    other = samples.count([True, False] * 10)
+    one = claim(samples.count([True] * 20), control=lambda _: other, control_says="half of them")
+    result = judge(one, made("fig01", "true"))
+    assert result.verdict == REPRODUCED
+    assert result.control is not None
+    assert (result.control.value, result.control.misses) == (0.5, True)
+    assert (result.control.low, result.control.high) == clopper_pearson(10, 20)
+    assert result.control.claim.criterion == one.criterion
+    assert judge(claim(other), made("fig01", "true")).control is None
+
+
+@pytest.mark.parametrize("words", [{"control": lambda _: None}, {"control_says": "nothing"}])
+def test_a_control_has_words(words):
+    with pytest.raises(ValueError, match="a control needs control_says"):
+        claim(None, **words)

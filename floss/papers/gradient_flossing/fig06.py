@@ -20,10 +20,11 @@ from matplotlib.figure import Figure, SubFigure
 from floss.figures.analysed import count, with_variant
 from floss.figures.spread import HALO, curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
+from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.fig01 import reaches
-from floss.papers.samples import middle, share
+from floss.papers.samples import middle
 
 _LSTM = {"lstm": "learning rate 0.001", "lstm_faster": "learning rate 0.003"}
 _RELU = {
@@ -91,7 +92,7 @@ def _arrive(findings: Findings, run: str) -> Sample:
     tables = findings[run].tables
     reached = reaches(tables["flossing"]).droplevel("target")
     # A network that diverges in its first epoch has no row there, and does not arrive.
-    return share(reached.reindex(tables["spectrum"]["seed"].unique(), fill_value=False))
+    return samples.count(reached.reindex(tables["spectrum"]["seed"].unique(), fill_value=False))
 
 
 def _first_and_last(findings: Findings, run: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from floss.figures.panels import CHANCE, sweep_panel
 from floss.figures.style import house_style
+from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import SOLVED, accuracies
@@ -33,7 +34,6 @@ from floss.papers.gradient_flossing.plane import (
     reach,
     solves_with_any,
 )
-from floss.papers.samples import share
 
 
 def draw(findings: Findings) -> Figure:
@@ -73,7 +73,7 @@ def _plane(axes: Axes, summary: pd.DataFrame) -> ScalarMappable:
 
 
 def _any_solves(findings: Findings) -> Sample:
-    return share(solves_with_any(plane(findings, "pre"), HARDEST))
+    return samples.count(solves_with_any(plane(findings, "pre"), HARDEST))
 
 
 def _replaced(findings: Findings) -> Sample:

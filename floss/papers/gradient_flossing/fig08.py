@@ -32,9 +32,10 @@ from floss.figures.panels import (
     thin,
 )
 from floss.figures.style import house_style
+from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.samples import middle, share
+from floss.papers.samples import middle
 
 _CONVENTIONS = (
     "A, B: the first seed thick, the others thin; C, D: every flossed network by itself, "
@@ -131,7 +132,7 @@ def _coincide(findings: Findings) -> Sample:
     departure = leaves_chance(rows[rows["flossing"] == "early"]).dropna()
     table = gradient_norms(findings, "early")
     around = [table.loc[(table.index >= e - 200) & (table.index <= e + 200), key].max() for key, e in departure.items()]
-    return share([value > LARGE for value in around])
+    return samples.count([value > LARGE for value in around])
 
 
 def _before(findings: Findings) -> Sample:

@@ -9,11 +9,11 @@ The paper claims: fig. 10 is no single case.
 
 from matplotlib.figure import Figure
 
+from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing import fig10
 from floss.papers.gradient_flossing.fig10 import peaks
-from floss.papers.samples import share
 
 
 def draw(findings: Findings) -> Figure:
@@ -25,7 +25,7 @@ def draw(findings: Findings) -> Figure:
 
 
 def _others(findings: Findings) -> Sample:
-    return share(peaks(findings, 20) > 0.5)
+    return samples.count(peaks(findings, 20) > 0.5)
 
 
 CLAIMS = [

@@ -20,7 +20,7 @@ from floss.papers.claim import FEWEST, NOT_REPRODUCED, REPRODUCED, Result
 from floss.papers.experiments import SCALES, Experiment
 from floss.papers.finding import Finding, Findings
 from floss.papers.findings import Reproduction
-from floss.papers.judge import REPLICATES
+from floss.papers.intervals import REPLICATES
 from floss.papers.report.embedding import embedded
 from floss.papers.report.provenance import commits, dates, lost, machines, relative, software
 from floss.papers.report.ruler import drawn_ruler
@@ -88,6 +88,25 @@ class ShownClaim:
         return drawn_ruler(self.result.value, self.result.low, self.result.high, criterion.above, criterion.below)
 
     @property
+    def control(self) -> "ShownClaim | None":
+        """The control, where the claim has one."""
+        return None if self.result.control is None else ShownClaim(self.result.control)
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """What must be known of the claim's history and of what else was tried, each with a name."""
+        claim = self.result.claim
+        return [
+            (name, text)
+            for name, text in (
+                ("Changed.", claim.changed),
+                ("Added when data were known.", claim.after_data),
+                ("What else was tried.", claim.tried),
+            )
+            if text
+        ]
+
+    @property
     def size(self) -> str:
         """How many networks, in how many samples where these are not the networks, and at which scale."""
         result = self.result
@@ -131,8 +150,9 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
         paper=paper,
         style=Markup(style),
         sections=sections,
-        claims=plural(len(results), "claim"),
+        claims=plural(sum(not result.claim.ours for result in results), "claim"),
         tally=counts(results),
+        questions=counts(results, ours=True) if any(result.claim.ours for result in results) else None,
         verdicts=VERDICTS,
         data=_data(sections),
         example=drawn_ruler(0.92, 0.87, 0.96, 0.8, np.inf, example=True),

@@ -44,17 +44,25 @@ def table(results: Sequence[Result], paper: Paper) -> str:
     return "\n".join(lines) + "\n"
 
 
-def claims_markdown(results: Sequence[Result], paper: Paper) -> str:
-    """The claims of a paper in Markdown: how many have each verdict, and a table."""
-    tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results).items())
-    lines = [f"**{plural(len(results), 'claim')}: {tally}.**", ""]
+def claims_markdown(results: Sequence[Result], paper: Paper, *, ours: bool = False) -> str:
+    """The claims of a paper in Markdown: how many have each verdict, and a table.
+
+    Args:
+        results: all claims, judged.
+        paper: whose claims they are.
+        ours: those that the paper does not make, instead of its own.
+    """
+    results = [r for r in results if r.claim.ours == ours]
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results, ours=ours).items())
+    whose = " of ours" if ours else ""
+    lines = [f"**{plural(len(results), 'claim')}{whose}: {tally}.**", ""]
     lines += ["| figure | claim (our words) | measured | criterion | networks | verdict |", "|---|---|---|---|---|---|"]
     for r in results:
         claim = f"{r.claim.sentence} ({r.claim.place})" if r.claim.place else r.claim.sentence
         cells = [
             paper.label(r.claim.figure),
             claim,
-            f"{r.claim.statistic}: {typeset(measured(r))}",
+            f"{r.claim.statistic}: {typeset(measured(r))}{beside(r)}",
             typeset(str(r.claim.criterion)),
             str(r.networks or NONE),
             f"{VERDICTS[r.verdict][0]} {r.verdict}",
@@ -86,7 +94,26 @@ def figures_markdown(reproduction: Reproduction, pictures: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def counts(results: Sequence[Result]) -> dict[str, int]:
-    """How many claims have each verdict."""
-    counter = Counter(r.verdict for r in results)
+def beside(result: Result) -> str:
+    """The control of a claim, in words, to be set after its value; empty where it has none."""
+    if result.control is None:
+        return ""
+    verdict = "misses the criterion" if result.control.misses else "does not miss the criterion"
+    return f"; control, {result.claim.control_says}: {typeset(measured(result.control))}, {verdict}"
+
+
+def changes_markdown(results: Sequence[Result], paper: Paper) -> str:
+    """The claims whose statistic or criterion was changed, or that were added when data were known, as a list."""
+    lines = []
+    for r in results:
+        notes = [r.claim.changed] if r.claim.changed else []
+        notes += [f"Added after data: {r.claim.after_data}"] if r.claim.after_data else []
+        if notes:
+            lines.append(f"- `{r.claim.name}` ({paper.label(r.claim.figure)}): {plain_in_markdown(' '.join(notes))}")
+    return "\n".join(lines or ["None."]) + "\n"
+
+
+def counts(results: Sequence[Result], *, ours: bool = False) -> dict[str, int]:
+    """How many claims have each verdict: of the paper's, or of ours."""
+    counter = Counter(r.verdict for r in results if r.claim.ours == ours)
     return {verdict: counter[verdict] for verdict in VERDICTS}

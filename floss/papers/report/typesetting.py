@@ -70,8 +70,10 @@ def criterion(result: Result) -> str:
 
 
 def measured(result: Result) -> str:
-    """Value [low, high], as a terminal shows it."""
+    """Value [low, high], or n of N [low, high], as a terminal shows it."""
     value, low, high = _numbers(result)
+    if result.counted is not None:
+        value = f"{result.counted} of {result.units}"
     return f"{value} [{low}, {high}]" if not np.isnan([result.low, result.high]).any() else value
 
 
