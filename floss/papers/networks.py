@@ -69,8 +69,10 @@ class TrainedNetworks(Kind):
             return None
         columns, texts = store.rows(whole)
         keys = differing(networks.values())
-        several = zip(whole, networks.values(), strict=True)
-        rows = [[record.row.get(column) for column in SUMMARY] + values_of(network, keys) for record, network in several]
+        rows = [
+            [record.row.get(column) for column in SUMMARY] + values_of(network, keys)
+            for record, network in zip(whole, networks.values(), strict=True)
+        ]
         text = csv_text((*SUMMARY, *keys), rows)
         folders = tuple(dict.fromkeys(record.folder for record in whole))
         return Finding(

@@ -60,8 +60,8 @@ def network_bytes(network: TrainJob, *, native: bool) -> float:
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
     (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
-    times k. The native engine works in a few megabytes per thread. Singular values of one-step Jacobians are torch's with every
-    engine: about seven matrices of double precision for each Jacobian.
+    times k. The native engine works in a few megabytes per thread. Singular values of one-step Jacobians are torch's
+    with every engine: about seven matrices of double precision for each Jacobian.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch

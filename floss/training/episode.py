@@ -17,8 +17,7 @@ FlossEpochs = Callable[[Selection, Tensor, int, int], FlossingMeasurement]
 
 
 class Episode:
-    """One flossing episode, and how far it has come. It is over early where all of its networks rest or have diverged.
-    """
+    """One flossing episode, and how far it has come; over early where all of its networks rest or have diverged."""
 
     def __init__(
         self,

@@ -120,8 +120,7 @@ class Training:
         return epoch % self.every == 0 or epoch == end - 1
 
     def _stretch(self, epoch: int, end: int, most: int) -> int:
-        """Epochs from `epoch` on that may go together: up to the next whose measurements are wanted, to `end`, and `most`.
-        """
+        """Epochs from `epoch` on that go together: up to the next whose measurements are wanted, `end`, and `most`."""
         if self._has_own_tick(epoch, end):
             return 1
         wanted = min(epoch - epoch % self.every + self.every, end - 1)

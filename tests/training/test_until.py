@@ -71,7 +71,9 @@ def test_each_network_stops_where_it_would_alone(engine):
             torch.testing.assert_close(ours, value[0], rtol=1e-7, atol=1e-9, msg=f"{name} of network {r}")
     last: dict[tuple[int, int], tuple[float, bool]] = {}
     for tick in flossing_ticks(ticks):
-        for network, life, loss, ended in zip(*(c.tolist() for c in (tick.networks, tick.life, tick.loss, tick.ended))):
+        for network, life, loss, ended in zip(
+            *(c.tolist() for c in (tick.networks, tick.life, tick.loss, tick.ended)), strict=True
+        ):
             place = (network, life // PROTOCOL.flossing_epochs)
             assert place not in last or not last[place][1], "nothing comes after the end"
             last[place] = loss, ended
@@ -119,13 +121,11 @@ def test_an_episode_that_all_networks_have_left_is_over():
 def test_a_network_that_diverges_while_others_rest():
     training, healthy = made(), made_and_run()
     ticks = training.run()
-    for tick in ticks:
-        if training.ensemble.flossed.resting.any():
-            break
+    while not bool(training.ensemble.flossed.resting.any()):
+        next(ticks)
     training.ensemble.parameters["W"][2] = torch.nan
     list(ticks)
     assert training.ensemble.diverged_at.tolist() == [-1, -1, 0, -1]
     for name, value in tensors(healthy).items():
         if name != "diverged_at":
             assert torch.equal(tensors(training)[name][[0, 1, 3]], value[[0, 1, 3]]), name
-    assert tick is not None

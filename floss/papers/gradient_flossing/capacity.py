@@ -66,7 +66,7 @@ CLAIMS = [
         name="capacity.larger_solves",
         figure="capacity",
         place="Sec. 7.1",
-        sentence="With 112 units, networks with five early episodes bridge the 80 steps that they do not with 80 units.",
+        sentence="With 112 units, networks with five early episodes bridge 80 steps, which they do not with 80 units.",
         statistic=f"networks with a {SOLVES}, temporal XOR, d = {D}, early, N = {LARGE}",
         criterion=Criterion(above=0.5),
         sample=partial(_solve, n=LARGE, schedule="early"),

@@ -25,7 +25,7 @@ D = 70
 
 
 def draw(findings: Findings) -> Figure:
-    """Accuracy against the epoch (A), at the end (B), and against the flossing loss that was reached (C) or epochs (D)."""
+    """Accuracy against the epoch (A), at the end (B), and against flossing loss (C) and epochs (D)."""
     with house_style():
         figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(8.2, 6))
         styles = [(COLOURS[i], MARKERS[i], DASHES[i]) for i in range(len(RUNS))]

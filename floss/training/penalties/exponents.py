@@ -1,4 +1,4 @@
-"""`flossing.penalty=exponents`: gradient flossing, mean_i (λ_i - target)² over the first k Lyapunov exponents (Eq. 4)."""
+"""`flossing.penalty=exponents`: gradient flossing, the mean of (λ_i - target)² over the first k exponents (Eq. 4)."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,8 +1,8 @@
 """`flossing.penalty=one_step`: each one-step Jacobian by itself, a control that does not see how the steps multiply.
 
 The loss is the mean over counted steps s and i ≤ k of (log σ_i(D_s) - target)², with the singular values σ_1 ≥ σ_2 ≥ …
-of D_s = ∂h[s+1]/∂h[s] along the run. With target = 0 and k = N it asks for orthogonal one-step Jacobians, with which all
-exponents would be zero as well; but exponents can be zero without it.
+of D_s = ∂h[s+1]/∂h[s] along the run. With target = 0 and k = N it asks for orthogonal one-step Jacobians, with which
+all exponents would be zero as well; but exponents can be zero without it.
 """
 
 import torch
@@ -56,7 +56,7 @@ def _jacobians(
 
 
 def log_singular_values(D: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n"]:
-    """log σ_i, descending, differentiable; -inf for those below n ε σ_1, NaN for a matrix that is not finite.
+    """Log σ_i, descending, differentiable; -inf for those below n ε σ_1, NaN for a matrix that is not finite.
 
     Alone they have no trouble with equal singular values: ∂L/∂D = U diag(∂L/∂σ) Vᵀ.
     """

@@ -36,7 +36,7 @@ class SpectralRadius(Penalty):
 
 
 def log_spectral_radius(W: Float[Tensor, "m N N"]) -> Float[Tensor, "m"]:
-    """log ρ(W), differentiable where one eigenvalue, or one complex pair, has the largest modulus.
+    """Log ρ(W), differentiable where one eigenvalue, or one complex pair, has the largest modulus.
 
     An eigenvalue is w W v / w v with its left and right eigenvectors w and v, and to first order in a change of W these
     may stay as they are (Magnus 1985): ∂λ/∂W_ij = w_i v_j / w v. So they are constants here. Of eigenvalues of the same
