@@ -397,6 +397,53 @@ def twin_table1(t: Any) -> dict[str, float]:
     }
 
 
+def solved(rows: list[Row]) -> dict[float, bool]:
+    """Whether the network of each seed has a final accuracy above 95 %."""
+    return {r["seed"]: r["final_accuracy"] > 0.95 for r in rows}
+
+
+def more_solve(more: list[Row], less: list[Row]) -> float:
+    first, second = solved(more), solved(less)
+    return mean(first[seed] - second[seed] for seed in first.keys() & second.keys())
+
+
+def twin_control(t: Any) -> dict[str, float]:
+    return {
+        f"{penalty}_{schedule}_{d}": mean(solved(select(t[penalty]["summary"], flossing=schedule, d=d)).values())
+        for penalty in ("spectral_radius", "one_step")
+        for schedule, d in (("early", 70), ("during", 40))
+    }
+
+
+def twin_budget(t: Any) -> dict[str, float]:
+    def rows(schedule: str, epochs: int) -> list[Row]:
+        return select(t[schedule]["summary"], **{"flossing.epochs": epochs})
+
+    return {
+        "cannot_be_replaced": mean(solved(rows("pre", 2500)).values()),
+        "more_before_helps": more_solve(rows("pre", 2500), rows("pre", 500)),
+        "early_beats_pre": more_solve(rows("early", 500), rows("pre", 2500)),
+        "early_beats_pre_with_500": more_solve(rows("early", 100), rows("pre", 500)),
+    }
+
+
+def twin_until(t: Any) -> dict[str, float]:
+    return {
+        "more_solve": more_solve(t["until"]["summary"], t["fixed"]["summary"]),
+        "costs_no_more": median(r["floss_epochs"] for r in t["until"]["summary"]),
+    }
+
+
+def twin_capacity(t: Any) -> dict[str, float]:
+    def rows(schedule: str, n: int) -> list[Row]:
+        return select(t["sizes"]["summary"], flossing=schedule, **{"arch.n": n})
+
+    return {
+        "larger_solves": mean(solved(rows("early", 112)).values()),
+        "larger_helps_during": more_solve(rows("during", 112), rows("during", 80)),
+    }
+
+
 def spoilt(world: World) -> World:
     """With the flossed networks of seed 0 diverged after 300 epochs; those of an analysis before the first."""
 

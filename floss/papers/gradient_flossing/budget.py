@@ -10,6 +10,7 @@ In the paper's protocols flossing before training has 500 epochs, early episodes
 from functools import partial
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -42,8 +43,9 @@ def draw(findings: Findings) -> Figure:
 
 
 def with_budget(summary: pd.DataFrame, schedule: str) -> pd.DataFrame:
-    """The same with the column `budget`, flossing epochs in all."""
-    return summary.assign(budget=summary["flossing.epochs"] * EPISODES[schedule])
+    """The same with the column `budget`, flossing epochs in all; NaN where they are not told apart."""
+    epochs = summary["flossing.epochs"] if "flossing.epochs" in summary else np.nan
+    return summary.assign(budget=epochs * EPISODES[schedule])
 
 
 # --- claims ---

@@ -47,8 +47,8 @@ def draw(findings: Findings) -> Figure:
             for axes, schedule in zip(row, ("during", "early"), strict=True):
                 title = f"{next(letters)}  {WHEN[schedule]}, d = {d}"
                 outcomes(axes, _groups(summaries, schedule, d), title)
-        for row in panels:
-            row[0].set_ylabel("test accuracy" if row is panels[0] else "final test accuracy")
+        for place, axes in enumerate(panels[:, 0]):
+            axes.set_ylabel("final test accuracy" if place else "test accuracy")
         title = (
             "what is regularised  (above: single networks thin, their mean thick;"
             " below: every network, and how many exceed 95 %)"

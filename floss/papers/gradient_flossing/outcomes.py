@@ -5,6 +5,7 @@
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,7 @@ def outcomes(axes: Axes, groups: Sequence[Group], title: str) -> None:
         beside = place + np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.array([float(place)])
         axes.plot(beside, values, group.marker, color=group.colour, markersize=3.5, alpha=0.8, label=group.label)
         axes.text(place, 1.045, f"{(values > SOLVED).sum()} of {len(values)}", ha="center", fontsize=8)
-    axes.set_xticks(range(len(groups)), [group.label.replace(", ", ",\n") for group in groups], fontsize=7)
+    axes.set_xticks(range(len(groups)), [fill(group.label, 48 // len(groups)) for group in groups], fontsize=7)
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.axhline(SOLVED, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     accuracy_axis(axes)
