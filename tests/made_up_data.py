@@ -319,13 +319,18 @@ def make_control(pick: Pick) -> World:
     return world
 
 
+def _key(name: str, value: float) -> dict[str, Any]:
+    """A column that tells networks apart besides the identity."""
+    return {name: value}
+
+
 def make_budget(pick: Pick) -> World:
     """A quarter of those that are flossed at once for longest solve the task, which is less than half, and not none."""
     world: World = {}
     for schedule, each in (("pre", (500, 1000, 2500)), ("during", (250, 500, 1250)), ("early", (100, 200, 500))):
         rows = []
         for epochs in each:
-            own = networks(schedule, seeds=range(40), **{"flossing.epochs": epochs})
+            own = networks(schedule, seeds=range(40), **_key("flossing.epochs", epochs))
             for row in own:
                 solves = schedule == "early" or (epochs == 2500 and row["seed"] % 4 == 0)
                 lasting = schedule == "early" and epochs == 500
@@ -347,7 +352,7 @@ def make_until(pick: Pick) -> World:
 
 
 def make_capacity(pick: Pick) -> World:
-    rows = [row for n in (80, 112) for row in networks("during early", (80,), **{"arch.n": n})]
+    rows = [row for n in (80, 112) for row in networks("during early", (80,), **_key("arch.n", n))]
     for row in rows:
         row["final_accuracy"] = pick(0.99, 0.5) if row["arch.n"] == 112 else 0.5
     return {"sizes": {"summary": rows}}

@@ -10,15 +10,15 @@ In the paper's protocols flossing before training has 500 epochs, early episodes
 from functools import partial
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from floss.figures.panels import Group
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style, look
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.outcomes import SOLVES, WHEN, more_solve, outcomes, solved, solvers
+from floss.papers.gradient_flossing.outcomes import SOLVES, more_solve, outcomes, solved, solvers
 
 EPISODES = {"pre": 1, "during": 2, "early": 5}
 """Episodes of each schedule, in the order of the panels."""
@@ -33,7 +33,7 @@ def draw(findings: Findings) -> Figure:
         figure, panels = plt.subplots(1, len(totals[0]), figsize=(8.2, 3.4), sharey=True, squeeze=False)
         for place, axes in enumerate(panels[0]):
             groups = [
-                Group(WHEN[name], table[table["budget"] == budgets[place]], *look(name, list(EPISODES)))
+                Group(in_words(name), table[table["budget"] == budgets[place]], *look(name, list(EPISODES)))
                 for (name, table), budgets in zip(spent.items(), totals, strict=True)
             ]
             outcomes(axes, groups, f"{'ABC'[place]}  {totals[0][place]} flossing epochs in all")
@@ -44,8 +44,7 @@ def draw(findings: Findings) -> Figure:
 
 def with_budget(summary: pd.DataFrame, schedule: str) -> pd.DataFrame:
     """The same with the column `budget`, flossing epochs in all; NaN where they are not told apart."""
-    epochs = summary["flossing.epochs"] if "flossing.epochs" in summary else np.nan
-    return summary.assign(budget=epochs * EPISODES[schedule])
+    return summary.assign(budget=summary.reindex(columns=["flossing.epochs"]).iloc[:, 0] * EPISODES[schedule])
 
 
 # --- claims ---

@@ -16,7 +16,7 @@ from floss.figures.panels import Group, accuracy_axis, courses, epoch_axis, lege
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.outcomes import SOLVES, WHEN, more_solve, outcomes, solved, solvers
+from floss.papers.gradient_flossing.outcomes import SOLVES, more_solve, outcomes, solved, solvers, when
 
 SMALL, LARGE = 80, 112
 D = 80
@@ -41,7 +41,7 @@ def draw(findings: Findings) -> Figure:
             outcomes(lower, groups, f"{'CD'[column]}  at the end, and how many exceed 95 %")
             epoch_axis(upper, training)
             accuracy_axis(upper)
-            upper.set_title(f"{'AB'[column]}  {WHEN[schedule]}, d = {summary['d'].iloc[0]}")
+            upper.set_title(f"{'AB'[column]}  {when(schedule)}, d = {summary['d'].iloc[0]}")
         panels[0, 0].set_ylabel("test accuracy")
         panels[1, 0].set_ylabel("final test accuracy")
         legend_below(figure, panels[0], title="units  (A, B: single networks thin, their mean thick)", ncols=3)

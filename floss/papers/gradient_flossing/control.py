@@ -17,7 +17,7 @@ from floss.figures.panels import Group, accuracy_axis, at_delay, courses, epoch_
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.outcomes import SOLVES, WHEN, outcomes, solvers
+from floss.papers.gradient_flossing.outcomes import SOLVES, outcomes, solvers, when
 
 PENALTIES = {
     "none": "nothing",
@@ -42,10 +42,10 @@ def draw(findings: Findings) -> Figure:
                 courses(axes, group, "accuracy")
             epoch_axis(axes, groups[0].rows)
             accuracy_axis(axes)
-            axes.set_title(f"{next(letters)}  {WHEN[schedule]}, d = {d}")
+            axes.set_title(f"{next(letters)}  {when(schedule)}, d = {d}")
         for row, d in zip(panels[1:], delays, strict=True):
             for axes, schedule in zip(row, ("during", "early"), strict=True):
-                title = f"{next(letters)}  {WHEN[schedule]}, d = {d}"
+                title = f"{next(letters)}  {when(schedule)}, d = {d}"
                 outcomes(axes, _groups(summaries, schedule, d), title)
         for place, axes in enumerate(panels[:, 0]):
             axes.set_ylabel("final test accuracy" if place else "test accuracy")
@@ -80,7 +80,7 @@ def _no_help(penalty: str, instead: str, schedule: str, d: int) -> Claim:
         figure="control",
         place="Sec. 7",
         sentence=f"Regularising {instead} instead of the exponents does not improve training as much: temporal XOR over"
-        f" {d} steps, {WHEN[schedule]}.",
+        f" {d} steps, {when(schedule)}.",
         statistic=f"networks with a {SOLVES}, temporal XOR, d = {d}, {schedule}, penalty {penalty}",
         criterion=Criterion(below=0.5),
         sample=partial(_solve, penalty=penalty, schedule=schedule, d=d),

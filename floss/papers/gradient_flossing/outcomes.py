@@ -12,19 +12,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from floss.figures.panels import CHANCE, Group, accuracy_axis
+from floss.figures.schedules import in_words
 from floss.papers.claim import Sample
 from floss.papers.gradient_flossing.final import SOLVED
 from floss.papers.samples import count
 
 SOLVES = f"final accuracy above {SOLVED:.0%}"
 """What counts as solved, in words."""
-WHEN = {
-    "none": "never flossed",
-    "pre": "flossed before training",
-    "during": "before and during training",
-    "early": "five early episodes",
-}
-"""The schedules, in words."""
+
+
+def when(schedule: str) -> str:
+    """When a schedule has its episodes, in words."""
+    return in_words(schedule).removeprefix("flossed ")
 
 
 def solved(summary: pd.DataFrame, **kind: object) -> pd.Series:
