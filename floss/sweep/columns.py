@@ -22,6 +22,8 @@ SUMMARY = (
     *("final_loss", "final_accuracy", "diverged_at", "epochs", "floss_epochs", "seconds", "floss_seconds"),
     *("status", "reason", "network", "sha256"),
 )
+LATER = ("floss_epochs",)
+"""Those of them that rows of earlier versions do not have."""
 
 _BY_IDENTITY = {
     *("task.name", "task.delay", "d", "arch.name", "arch.init", "arch.g", "seed", "seeds"),

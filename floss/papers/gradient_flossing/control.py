@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from floss.figures.panels import Group, accuracy_axis, at_delay, courses, epoch_axis, legend_below
+from floss.figures.schedules import SCHEDULES
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
@@ -29,13 +30,15 @@ PENALTIES = {
 
 
 def draw(findings: Findings) -> Figure:
-    """Accuracy against the epoch (A, B) and at the end (C, D, and below at the other delay), by what is regularised."""
+    """Accuracy against the epoch (above) and at the end (below, for each delay), a column for each schedule."""
     summaries = {name: findings[name].summary for name in PENALTIES}
     delays = sorted({d for summary in summaries.values() for d in summary["d"]}, reverse=True)
+    schedules = [name for name in SCHEDULES if (summaries["exponents"]["flossing"] == name).any()]
     letters = iter("ABCDEFGH")
     with house_style():
-        figure, panels = plt.subplots(1 + len(delays), 2, figsize=(8.2, 2.9 * (1 + len(delays))), sharey="row")
-        for axes, schedule in zip(panels[0], ("during", "early"), strict=True):
+        size = (4.1 * max(len(schedules), 1.4), 2.9 * (1 + len(delays)))
+        figure, panels = plt.subplots(1 + len(delays), len(schedules), figsize=size, sharey="row", squeeze=False)
+        for axes, schedule in zip(panels[0], schedules, strict=True):
             d = at_delay(summaries["none"])[0]
             groups = _groups({name: findings[name].training for name in PENALTIES}, schedule, d)
             for group in groups:
@@ -44,14 +47,14 @@ def draw(findings: Findings) -> Figure:
             accuracy_axis(axes)
             axes.set_title(f"{next(letters)}  {when(schedule)}, d = {d}")
         for row, d in zip(panels[1:], delays, strict=True):
-            for axes, schedule in zip(row, ("during", "early"), strict=True):
+            for axes, schedule in zip(row, schedules, strict=True):
                 title = f"{next(letters)}  {when(schedule)}, d = {d}"
                 outcomes(axes, _groups(summaries, schedule, d), title)
         for place, axes in enumerate(panels[:, 0]):
             axes.set_ylabel("final test accuracy" if place else "test accuracy")
         title = (
-            "what is regularised  (above: single networks thin, their mean thick;"
-            " below: every network, and how many exceed 95 %)"
+            "what is regularised  (above: single networks thin, their mean thick;\n"
+            "below: every network, and how many exceed 95 %)"
         )
         legend_below(figure, panels[0], title=title, ncols=5)
         return figure
