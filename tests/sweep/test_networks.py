@@ -222,17 +222,16 @@ def test_a_stack_is_named_by_its_networks_whatever_their_order():
 
 MEASURE = """
 import io, sys, torch
-from command import job
+from command import expand, job
 from floss.bench.memory import peak_kilobytes
 from floss.sweep.placement import place_of
-from floss.sweep.ensemble_run import train_ensemble
+from floss.sweep.assembly import training_of
 from floss.sweep.stacking import Stack
 from floss.sweep.columns import identity
-from floss.sweep.networks import expand
 
 def run(*overrides):
     stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))
-    training = train_ensemble(stack, *place_of(next(iter(stack.networks.values()))))
+    training = training_of(stack, *place_of(next(iter(stack.networks.values()))))
     for _ in training.run():
         pass
     training.evaluate()
@@ -259,7 +258,9 @@ print(1024 * (peak_kilobytes() - before))
         ("lru", "torch"),
     ],
 )
-@pytest.mark.parametrize("sizes", [(), ("train.batch=4", "train.steps=100"), ("arch.n=32", "flossing.k=30")])
+@pytest.mark.parametrize(
+    "sizes", [(), ("train.batch=4", "train.steps=100"), ("arch.n=32", "flossing.k=30"), ("flossing.penalty=one_step",)]
+)
 def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
     overrides = (f"arch={arch}", f"engine={engine}", *sizes)
 
