@@ -79,7 +79,7 @@ CLAIMS = [
         name="capacity.larger_helps_during",
         figure="capacity",
         place="Sec. 7.1",
-        sentence="So do networks flossed before and during training.",
+        sentence="With 112 units, more networks flossed before and during training bridge 80 steps than with 80 units.",
         statistic=f"share of networks with a {SOLVES}, temporal XOR, d = {D}, during, N = {LARGE} minus N = {SMALL}",
         criterion=Criterion(above=0.0),
         sample=partial(_more, schedule="during"),
