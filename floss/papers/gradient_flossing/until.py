@@ -97,7 +97,7 @@ CLAIMS = [
         name="until.costs_no_more",
         figure="until",
         place="Sec. 7",
-        sentence="Flossing until the loss is below 0.001 takes most networks no more epochs than two episodes of 500 do.",
+        sentence="Flossing until the loss is below 0.001 takes most networks no more epochs than 500 each time.",
         statistic=f"flossing epochs in all, median over networks, temporal XOR, d = {D}, during, until",
         criterion=Criterion(below=1000.0),
         sample=_cost,
