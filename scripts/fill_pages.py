@@ -57,10 +57,10 @@ def headline() -> str:
         "| flossing | networks above 80 % accuracy | share [exact 95 % interval] |",
         "|---|---|---|",
     ]
-    table = pd.concat([found["temporal"].summary for found in [reproduction().findings("fig04")] if found])
-    if fresh := reproduction().findings("fig14_more"):
-        table = pd.concat([table, fresh["gaussian"].summary])
-    table = table[(table["d"] == 70) & (table["seed"] >= 10)].drop_duplicates("network")
+    findings = {"fig04": "temporal", "fig14_more": "gaussian"}
+    tables = [found[run].summary for figure, run in findings.items() if (found := reproduction().findings(figure))]
+    table: Any = pd.concat(tables)
+    table = table[(table["d"] == 70) & (table["seed"] >= 10)]
     for schedule, words in SCHEDULES.items():
         rows = table[table["flossing"] == schedule]
         if len(rows):
@@ -102,13 +102,14 @@ def figure_list() -> str:
 
 
 def gallery() -> str:
-    """Every figure with its title."""
+    """Every figure with its title; of one that was never drawn, the command that computes it."""
     parts = []
     for figure in PAPER.figures():
-        if reproduction().findings(figure) is None:
-            continue
         title, name = PAPER.experiment(figure).title, PAPER.label(figure)
-        parts.append(f"## {name}\n\n{title}.\n\n![{name}: {title}](../results/paper/figures/{figure}.png)\n")
+        shown = f"![{name}: {title}](../results/paper/figures/{figure}.png)"
+        if not (reproduction().results / "figures" / f"{figure}.png").exists():
+            shown = f"Not computed yet: `floss reproduce fig={figure} scale=small`"
+        parts.append(f"## {name}\n\n{title}.\n\n{shown}\n")
     return "\n".join(parts)
 
 

@@ -36,8 +36,11 @@ def test_no_row_is_damaged_and_no_table(reproduction):
     assert all(map(sealed, analyses))
 
 
-NOT_COMPUTED = {"fig14_more", "gated", "linear"}
-"""Experiments whose criteria are written down, and whose data are not yet computed."""
+NOT_COMPUTED = {
+    *("fig08", "fig09", "fig12", "fig14_more", "gated", "linear", "qr"),
+    *("budget", "capacity", "control", "until"),
+}
+"""Figures whose criteria are written down, and whose data are not yet computed."""
 
 
 @pytest.mark.parametrize("figure", PAPER.figures())
