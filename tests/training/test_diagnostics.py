@@ -137,12 +137,13 @@ def test_the_whole_spectrum_is_that_along_the_same_inputs(arch, n):
         own = {name: p[r] for name, p in parameters.items()}
         step, h0 = functools.partial(step_twin, arch, own), own["h0"][0]
         q0 = initial_tangent(training.ensemble.seeds[r : r + 1], size, size)[0]
-        lam = lyapunov_spectrum(step, h0, x[r, :, 0], transient=12, q0=q0)
+        lam = lyapunov_spectrum(step, h0, x[r, :, 0], transient=12, q0=q0, singular="-inf")
         if arch == "lru":
             lam = (-own["nu"].exp()).sort(descending=True).values.repeat_interleave(2)
         near = int((lam.abs() < 1 / d).sum())
         assert watched["near_zero"][r].item() == near
-        assert 0 < near < size
+        if arch == "vanilla":
+            assert 0 < near < size, "or the test tells nothing"
         if size >= 20:
             assert watched["lambda_20"][r].item() == pytest.approx(lam[19].item())
 
