@@ -33,5 +33,5 @@ def draw_accuracy_vs_delay(runs: Runs, stem: Path) -> list[Path]:
             axes.set_yscale("log")
             axes.set_ylabel("final test loss")
         axes.set_xticks(sorted(summary["d"].unique()))
-        legend_inside(axes, title="flossing" if set(names) <= set(summary["flossing"]) else None)
+        legend_inside(axes)
         return save(figure, stem)

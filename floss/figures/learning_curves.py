@@ -42,8 +42,7 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
             axes[0, 0].plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if handles:
-            title = "flossing" if set(runs.groups) <= set(runs.summary["flossing"]) else None
-            legend_outside(figure, handles, labels, title=title, ncols=2 if len(delays) == 1 else 6)
+            legend_outside(figure, handles, labels, ncols=2 if len(delays) == 1 else 6)
         return save(figure, stem)
 
 

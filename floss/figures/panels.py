@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
 from omegaconf import OmegaConf
 
-from floss.figures.style import COLOURS, MARKERS, SCHEDULES, legend_outside, look
+from floss.figures.schedules import SCHEDULES, in_words
+from floss.figures.style import COLOURS, MARKERS, legend_outside, look
 from floss.training.schedule import episode_starts
 
 CHANCE = 0.5
@@ -62,11 +63,11 @@ def count(rows: pd.DataFrame, by: str | list[str], measure: str) -> str:
 
 
 def by_schedule(table: pd.DataFrame, counted: str = "") -> list[Group]:
-    """The networks of each schedule, in the order of their colours; `counted` is what the legend says of how many."""
+    """The networks of each schedule, called by its words, in the order of their colours; `counted` says how many."""
     present = set(table["flossing"])
     names = [name for name in SCHEDULES if name in present] + sorted(present - set(SCHEDULES))
     end = f" ({counted})" if counted else ""
-    return [Group(f"{name}{end}", table[table["flossing"] == name], *look(name, names)) for name in names]
+    return [Group(f"{in_words(name)}{end}", table[table["flossing"] == name], *look(name, names)) for name in names]
 
 
 def by_value(table: pd.DataFrame, column: str) -> list[Group]:
@@ -231,7 +232,8 @@ def mark_schedules(axes: Axes, training: pd.DataFrame) -> int:
     first, last = int(training["epoch"].min()), int(training["epoch"].max())
     flossed = []
     for group in by_schedule(training):
-        if starts := [start for start in episodes(group.label, last + 1) if start >= first]:
+        schedule = group.rows["flossing"].iloc[0]
+        if starts := [start for start in episodes(schedule, last + 1) if start >= first]:
             flossed.append((group, starts))
     for place, (group, starts) in enumerate(reversed(flossed)):
         mark_episodes(axes, starts, place, group.colour)

@@ -15,14 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.transforms import Bbox
 
+from floss.figures.schedules import place
 from floss.runtime.files import write_whole
 
 # Okabe & Ito 2008, without yellow and black; markers and line styles repeat the distinction.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
-SCHEDULES = ("none", "pre", "during", "early", "throughout")
-"""Schedules in the order of their colours, so that a schedule looks the same in every figure."""
 
 
 @contextlib.contextmanager
@@ -55,8 +54,9 @@ def house_style() -> Iterator[None]:
 
 
 def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, tuple[int, ...]]]:
-    """Colour, marker and line style of one of several labelled groups."""
-    i = SCHEDULES.index(label) if label in SCHEDULES else sorted(labels).index(label)
+    """Colour, marker and line style of one of several labelled groups; a schedule's own wherever it is named alone."""
+    own = place(label)
+    i = sorted(labels).index(label) if own is None else own
     return COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
 
 

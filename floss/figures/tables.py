@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
+from floss.figures.schedules import in_words
 from floss.runtime.files import AS_TEXT
 from floss.training.schedule import episode_starts
 
@@ -92,9 +93,10 @@ def _labels(configs: list[dict[str, Any]]) -> list[str]:
 
     def label(config: dict[str, Any]) -> str:
         own = [name for name in varying if _applies(config, name)]
-        return ", ".join(_NAMES.get(name, name + " = {}").format(shown(config.get(name))) for name in own)
+        texts = [_NAMES.get(name, name + " = {}").format(shown(config.get(name))) for name in own]
+        return ", ".join(in_words(text) if name == "flossing" else text for name, text in zip(own, texts, strict=True))
 
-    return [label(config) or str(config["flossing"]) for config in configs]
+    return [label(config) or in_words(str(config["flossing"])) for config in configs]
 
 
 def _applies(config: dict[str, Any], name: str) -> bool:

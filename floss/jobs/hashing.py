@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from floss.jobs import extensions
@@ -30,10 +31,17 @@ def hashed_values(job: Any) -> dict[str, Any]:
             if dataclasses.is_dataclass(value):
                 out[field.name] = hashed(value)
             elif field.metadata["hashed"] and value != field.metadata["added"]:
-                out[field.name] = value
+                out[field.name] = _renewed(value, field.metadata["renewed"])
         return out
 
     return {"schema": SCHEMA, **hashed(job), **packages(job)}
+
+
+def _renewed(value: Any, words: Mapping[str, str]) -> Any:
+    """A value, or each of a list, with what stands for the words that do not mean what they once did."""
+    if isinstance(value, tuple):
+        return tuple(_renewed(each, words) for each in value)
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def packages(job: Any) -> dict[str, Any]:

@@ -136,13 +136,18 @@ def text() -> Check:
     return Check(convert, "a text that is not empty", text=True)
 
 
-def key(check: Check, meaning: str, *, hashed: bool = True, added: Any = _NEVER) -> Any:
+def key(
+    check: Check, meaning: str, *, hashed: bool = True, added: Any = _NEVER, renewed: Mapping[str, str] | None = None
+) -> Any:
     """A field with its check and meaning.
 
     `hashed=False` for what does not change the numbers. A key that came later has in `added` the value that stands for
     how it was before: with it a configuration keeps the hash that it had without the key, and finds its old results.
+    `renewed` has the words whose meaning has changed, and what stands for each in the hash instead of the word: what
+    was computed when it meant something else is not found under it any more.
     """
-    return dataclasses.field(metadata={"check": check, "meaning": meaning, "hashed": hashed, "added": added})
+    metadata = {"check": check, "meaning": meaning, "hashed": hashed, "added": added, "renewed": renewed or {}}
+    return dataclasses.field(metadata=metadata)
 
 
 def known_keys(config: type, prefix: str = "") -> dict[str, dataclasses.Field[Any]]:

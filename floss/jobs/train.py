@@ -128,9 +128,10 @@ class TrainJob:
         hashed=False,
     )
     diagnostics: tuple[str, ...] = key(
-        list_of(one_of("grad_h0", "lyapunov", "overlap", "svd")),
+        list_of(one_of("grad_h0", "lyapunov", "neutral", "overlap", "svd")),
         "what to watch at the logged training epochs",
         added=(),
+        renewed={"grad_h0": "grad_h0 of the whole loss"},  # it was that of the last step's loss alone
     )
     scale: str = key(one_of("paper", "small", "smoke"), "one word that shrinks the job", hashed=False)
     memory_limit: float | None = key(

@@ -40,15 +40,26 @@ class Adam:
         for name, g in gradient.items():
             old = [each[name] if everyone else each[name][index] for each in (parameters, self.mean, self.square)]
             p, mean, square = old
-            per_network = (-1,) + (1,) * (g.ndim - 1)
-            rate = (self.lr / (1.0 - 0.9**t)).to(g.dtype).reshape(per_network)
-            correction = (1.0 - 0.999**t).rsqrt().to(g.dtype).reshape(per_network)
             m = mean.lerp(g, 0.1)
             v = (square * 0.999).addcmul_(g, g, value=0.001)
-            change = m / v.sqrt().mul_(correction).add_(1e-8)
-            _write(parameters[name], rows, p - change.mul_(rate), p, active)
+            _write(parameters[name], rows, p - self._change(m, v, t), p, active)
             _write(self.mean[name], rows, m, mean, active)
             _write(self.square[name], rows, v, square, active)
+
+    def last_step(self, name: str) -> Float[Tensor, "R *rest"]:
+        """What the last step of each network has subtracted from one of its parameters, lr m̂ / (√v̂ + ε).
+
+        Computed from the moments, whichever engine took the step. In the dtype of the parameters, so it is far more
+        precise than a difference of parameters; NaN for a network that has taken no step.
+        """
+        return self._change(self.mean[name], self.square[name], self.steps.double())
+
+    def _change(self, mean: Tensor, square: Tensor, t: Float[Tensor, "m"]) -> Tensor:
+        """Lr m̂ / (√v̂ + ε) of step number t of each network, with m̂ = m / (1 - 0.9ᵗ) and v̂ = v / (1 - 0.999ᵗ)."""
+        per_network = (-1,) + (1,) * (mean.ndim - 1)
+        rate = (self.lr / (1.0 - 0.9**t)).to(mean.dtype).reshape(per_network)
+        correction = (1.0 - 0.999**t).rsqrt().to(mean.dtype).reshape(per_network)
+        return (mean / square.sqrt().mul_(correction).add_(1e-8)).mul_(rate)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, as flat named tensors."""

@@ -1,7 +1,7 @@
 """What can be watched while networks train: how far gradients reach, how many dimensions they have, and the exponents.
 
 Each diagnostic is a value of `diagnostics=` and adds columns to metrics.csv, measured at the logged training epochs on
-the epoch's own data, before the update.
+the epoch's own data, before the update; the step that follows is measured beside the gradient that it follows from.
 """
 
 from collections.abc import Collection
@@ -11,68 +11,80 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.lyapunov.iteration import run_exponents
+from floss.lyapunov.iteration import qr_chain, run_exponents
 from floss.lyapunov.step import advance
 from floss.networks import Cell, Parameters
-from floss.networks.workspace import Workspace
 from floss.tasks import Task
+from floss.training.adam import Adam
+from floss.training.engine import Engine
 from floss.training.schedule import transient_steps
 
 DIAGNOSTICS: dict[str, tuple[str, ...]] = {
-    "grad_h0": ("grad_norm_h0",),
+    "grad_h0": ("grad_norm_h0", "grad_norm_h0_last", "adam_step_h0"),
     "svd": ("sv_1", "sv_20", "sv_40", "effective_rank"),
     "lyapunov": ("lambda_1", "lambda_10"),
     "overlap": ("clv_overlap",),
+    "neutral": ("neutral_share", "neutral_vectors"),
 }
 """The columns of each diagnostic."""
 EXPONENTS = 10
 """Number of exponents behind `lambda_1` and `lambda_10`."""
+_INTERVAL = 10
+"""Steps between orthonormalisations of `neutral`: exponents near zero leave tangent vectors well apart for longer."""
+_STATES = 4
+"""Of so many sequences of a batch is `neutral` measured, which costs as much as many epochs: the first ones."""
 
 
 def diagnose(
     names: Collection[str],
-    cell: Cell,
-    task: Task,
+    engine: Engine,
     parameters: Parameters,
     gradient: Parameters,
     x: Float[Tensor, "R T B S"],
     d: Int64[Tensor, "R"],
     q0: Float[Tensor, "R n k"],
-    *,
-    workspace: Workspace | None = None,
 ) -> dict[str, Float[Tensor, "R"]]:
-    """The columns of some diagnostics, for each network.
+    """The columns of some diagnostics that are measured before the step, for each network.
 
     Args:
         names: from `DIAGNOSTICS`.
-        cell: the architecture.
-        task: the task.
+        engine: of networks of the same architecture and task.
         parameters: of the networks, stacked; finite.
-        gradient: of the task loss, not clipped; finite.
+        gradient: of the whole task loss (the mean over the batch and over the steps t ≥ d), not clipped; finite.
         x: the epoch's inputs.
         d: delay of each network.
-        q0: initial tangent vectors of `lyapunov`.
-        workspace: buffers to reuse.
+        q0: initial tangent vectors: all n of them for `neutral`, at least min(n, 10) for the others.
 
     Returns:
         One tensor [R] for each column; a column that a small network does not have (σ₂₀ of a 10×10 matrix) is left out.
     """
+    cell, task = engine.ensemble.cell, engine.ensemble.task
     columns: dict[str, Tensor] = {}
     if "grad_h0" in names:
-        columns["grad_norm_h0"] = last_step_gradient_norm(cell, task, parameters, x, d, workspace=workspace)
+        columns["grad_norm_h0"] = norm_of_states(gradient["h0"])
+        columns["grad_norm_h0_last"] = last_step_gradient_norm(engine, parameters, x, d)
     if "svd" in names:
         values = torch.linalg.svdvals(gradient["W"])
         columns |= {f"sv_{i}": values[:, i - 1] for i in (1, 20, 40) if i <= values.shape[-1]}
         columns["effective_rank"] = effective_rank(values)
     if "lyapunov" in names:
         steps = x.shape[1]
-        chain = Chain(parameters["h0"][:, 0], q0, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
+        few = q0[..., :EXPONENTS].contiguous()
+        chain = Chain(parameters["h0"][:, 0], few, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
         with torch.no_grad():
             exponents = run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
         columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (1, EXPONENTS) if i <= exponents.shape[-1]}
     if "overlap" in names:
         columns["clv_overlap"] = covariant_overlap(cell, task, parameters, x, d, q0[..., :1])
+    if "neutral" in names:
+        share, vectors = neutral_share(cell, task, parameters, x, d, q0)
+        columns |= {"neutral_share": share, "neutral_vectors": vectors}
     return columns
+
+
+def measured_after(names: Collection[str], adam: Adam) -> dict[str, Float[Tensor, "R"]]:
+    """The columns of some diagnostics that the step itself has: of all networks, NaN for one that has taken none."""
+    return {"adam_step_h0": norm_of_states(adam.last_step("h0"))} if "grad_h0" in names else {}
 
 
 def _transient(steps: int) -> int:
@@ -80,26 +92,22 @@ def _transient(steps: int) -> int:
     return min(transient_steps(steps), steps // 2)
 
 
+def norm_of_states(values: Float[Tensor, "R B n"]) -> Float[Tensor, "R"]:
+    """2-norm of something that all B initial states have, in float64, where the squares are not too small."""
+    return torch.linalg.vector_norm(values.double(), dim=(-2, -1))
+
+
 def last_step_gradient_norm(
-    cell: Cell,
-    task: Task,
-    parameters: Parameters,
-    x: Float[Tensor, "R T B S"],
-    d: Int64[Tensor, "R"],
-    *,
-    workspace: Workspace | None = None,
+    engine: Engine, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
 ) -> Float[Tensor, "R"]:
-    """‖∂L_T/∂h0‖: how much the loss of the last step alone tells the initial states, T steps earlier (Appendix D).
+    """‖∂L_T/∂h0‖: how much the loss of the last step alone tells the initial states, T steps earlier (Eq. 18).
 
     L_T is the mean over the batch of the loss at step T; the norm is that of the gradient of all B initial states
-    together [B, n].
+    together [B, n]. Computed in float64, where the gradient of a vanishing network is small but not zero.
     """
-    h0 = parameters["h0"].detach().requires_grad_()
-    y = cell.unroll({**parameters, "h0": h0}, x, workspace=workspace)
-    last = torch.full_like(d, x.shape[1] - 1)
-    loss, _ = task.loss(y, x, d, first=last)
-    (gradient,) = torch.autograd.grad(loss.sum(), h0)
-    return torch.linalg.vector_norm(gradient, dim=(-2, -1))
+    precise = {name: value.double() for name, value in parameters.items()}
+    _, _, gradient = engine.task_gradient(precise, x.double(), d, torch.full_like(d, x.shape[1] - 1))
+    return norm_of_states(gradient["h0"])
 
 
 def covariant_overlap(
@@ -137,13 +145,75 @@ def covariant_overlap(
         for s in range(middle):
             h, v = advance(step, h, v, x[:, s])
             v = v / torch.linalg.vector_norm(v, dim=-2, keepdim=True)
-    h = h.requires_grad_()
-    y = cell.unroll({**precise, "h0": h}, x[:, middle:])
+    gradient = _gradient_from(cell, task, precise, x, d, h, middle)
+    return (gradient * v[..., 0]).sum(-1).abs().mean(-1).to(parameters["h0"].dtype)
+
+
+def neutral_share(
+    cell: Cell,
+    task: Task,
+    parameters: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    q0: Float[Tensor, "R n n"],
+) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
+    """Share of ‖∂L_T/∂h_τ‖² in the span of the covariant vectors that outlast the delay, at τ = ⌊T/2⌋ (Appendix D).
+
+    Those are the first m, whose exponents are above -1/d: along them a perturbation keeps more than 1/e of its size
+    over d steps. Where flossing has made many exponents nearly equal, no single covariant vector is apart from the
+    others at τ, but their span is: the first m vectors of the QR iteration span the same space as the first m covariant
+    vectors (Ginelli et al. 2013), and the last orthonormalisation is at τ. Computed in float64.
+
+    Args:
+        cell: the architecture.
+        task: the task.
+        parameters: of the networks, stacked.
+        x: the epoch's inputs.
+        d: delay of each network; of d = 0 as of 1.
+        q0: the tangent vectors at h_0.
+
+    Returns:
+        The mean over the first few sequences of the batch of the share, for a random direction m / n on average; and m,
+        from exponents that are means over the same. The share is 0 where m is 0, and NaN where a gradient is zero.
+    """
+    precise = {name: value.detach().double() for name, value in parameters.items()}
+    x, middle = x[:, :, :_STATES].double(), x.shape[1] // 2
+    h0 = precise["h0"][:, :_STATES]
+    q = q0.double()[:, None].expand(*h0.shape, -1)
+    transient = _transient(middle)
+    with torch.no_grad():
+        past = Chain(h0, q, x[:, :middle].transpose(0, 1), middle, _INTERVAL, transient)
+        growth, h, q = qr_chain(cell.step(precise), past, total=True)
+    exponents = growth[0].mean(1) / (middle - transient)
+    outlasts = (exponents > -1.0 / d.clamp(min=1)[:, None]).to(h.dtype)
+    vectors = outlasts.cumprod(-1).sum(-1)  # the exponents come out sorted but for noise: up to the first that is not
+    gradient = _gradient_from(cell, task, precise, x, d, h, middle)
+    along = (q.mT @ gradient[..., None])[..., 0].square()
+    first = torch.arange(along.shape[-1], device=d.device) < vectors[:, None]
+    share = torch.where(first[:, None], along, 0.0).sum(-1).mean(-1)
+    dtype = parameters["h0"].dtype
+    return share.to(dtype), vectors.to(dtype)
+
+
+def _gradient_from(
+    cell: Cell,
+    task: Task,
+    parameters: Parameters,
+    x: Float[Tensor, "R T B S"],
+    d: Int64[Tensor, "R"],
+    h: Float[Tensor, "R B n"],
+    middle: int,
+) -> Float[Tensor, "R B n"]:
+    """Direction of ∂L_T/∂h_τ with τ = `middle` and L_T the loss of the last step: unit vectors.
+
+    NaN where the gradient is zero.
+    """
+    h = h.detach().requires_grad_()
+    y = cell.unroll({**parameters, "h0": h}, x[:, middle:])
     before = y.new_zeros(len(y), middle, y.shape[-1])
     loss, _ = task.loss(torch.cat((before, y), 1), x, d, first=torch.full_like(d, x.shape[1] - 1))
     (gradient,) = torch.autograd.grad(loss.sum(), h)
-    size = torch.linalg.vector_norm(gradient, dim=-1)
-    return ((gradient * v[..., 0]).sum(-1).abs() / size).mean(-1).to(parameters["h0"].dtype)
+    return gradient / torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
 
 
 def effective_rank(singular_values: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:

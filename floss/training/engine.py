@@ -52,7 +52,11 @@ class Engine(ABC):
 
     @abstractmethod
     def task_gradient(
-        self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "R T B S"],
+        d: Int64[Tensor, "R"],
+        first: Int64[Tensor, "R"] | None = None,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
         """Task loss, accuracy and gradient of one epoch for each network.
 
@@ -60,6 +64,7 @@ class Engine(ABC):
             parameters: of the networks, stacked.
             x: inputs.
             d: delay of each network.
+            first: steps t ≥ `first` ≥ d have a part in the loss; None: all from d on.
 
         Returns:
             Loss, accuracy (None where the task has none), and the gradient of every parameter.

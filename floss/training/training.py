@@ -11,9 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from floss.lyapunov.chain import initial_tangent
-from floss.networks.workspace import Workspace
 from floss.random import Stream
-from floss.training.diagnostics import EXPONENTS, diagnose
+from floss.training.diagnostics import EXPONENTS, diagnose, measured_after
 from floss.training.engine import Engine
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Ensemble
@@ -47,9 +46,9 @@ class Training:
         self.diagnostics, self.every = tuple(diagnostics), every
         cell, protocol = ensemble.cell, ensemble.protocol
         size = cell.state_size(protocol.n)
-        self._watched = initial_tangent(ensemble.seeds, size, min(EXPONENTS, size), protocol.dtype)
-        """Initial tangent vectors of the diagnostic `lyapunov`."""
-        self._workspace = Workspace()
+        watched = size if "neutral" in self.diagnostics else min(EXPONENTS, size)
+        self._tangent = initial_tangent(ensemble.seeds, size, watched, protocol.dtype)
+        """Initial tangent vectors of diagnostics."""
         self.epoch = 0
         """The next training epoch."""
         self.flossing_epoch = 0
@@ -84,10 +83,19 @@ class Training:
         self.epoch, self.flossing_epoch = int(state["epoch"]), int(state["flossing_epoch"])
 
     def train_epochs(self, count: int) -> TrainingTick:
-        """The next training epochs of all networks; diagnostics, if any, are of the first of them."""
+        """The next training epochs of all networks.
+
+        Raises:
+            ValueError: several, of which the first has diagnostics; it goes alone.
+        """
         first, last, end = self.epoch, self.epoch + count - 1, self.ensemble.protocol.epochs
         watched = self._diagnose() if self.diagnostics and self._has_own_tick(first, end) else None
+        if watched is not None and count > 1:
+            raise ValueError(f"count={count}: epoch {first} has diagnostics, and goes alone")
         active, loss, accuracy = self.engine.train(first, count)
+        if watched:
+            after = measured_after(self.diagnostics, self.ensemble.task_adam)
+            watched |= {name: column[active] for name, column in after.items()}
         self.epoch, self.flossing_epoch = last + 1, 0
         accuracy = None if accuracy is None else accuracy[active]
         return TrainingTick(last, active.nonzero()[:, 0], loss[active], accuracy, watched, count)
@@ -146,12 +154,10 @@ class Training:
 
         return diagnose(
             self.diagnostics,
-            e.cell,
-            e.task,
+            self.engine,
             of(e.parameters),
             of(gradient),
             x[active],
             e.d[active],
-            self._watched[active],
-            workspace=self._workspace if everyone else None,
+            self._tangent[active],
         )

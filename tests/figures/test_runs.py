@@ -11,6 +11,7 @@ from figures.made_up_runs import CURVES, network, write
 from figures.pictures import drawn_twice, texts
 
 from floss.figures import draw
+from floss.figures.schedules import in_words
 from floss.figures.tables import read_runs
 from floss.sweep.networks import network_ids
 
@@ -86,12 +87,12 @@ def test_axes_and_groups_are_named(tmp_path):
         "test accuracy",
         "test loss",
         "training epoch",
-        "none (n = 4)",
+        "never flossed (n = 4)",
         "flossing episode",
     ):
         assert f"<!-- {text} -->" in curves
     delays = texts(tmp_path / "accuracy_vs_delay.svg")
-    for text in ("final test accuracy", "delay d (steps)", "pre (n = 4)"):
+    for text in ("final test accuracy", "delay d (steps)", "flossed before training (n = 4)"):
         assert f"<!-- {text} -->" in delays
 
 
@@ -164,7 +165,7 @@ def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
     assert len(named) == len(set(named.values())) == 6
     for each in jobs(*sweep):
         (network_key,) = network_ids(each)
-        assert named[network_key].startswith(f"{each.flossing.label}, ")
+        assert named[network_key].startswith(f"{in_words(each.flossing.label)}, ")
         assert f"train.lr = {each.train.lr:g}" in named[network_key]
         assert ("flossing.lr" in named[network_key]) == (each.flossing.label != "none")
         assert each.flossing.label == "none" or f"flossing.lr = {each.flossing.lr:g}" in named[network_key]
@@ -174,7 +175,7 @@ def test_networks_that_are_not_done_are_counted_nowhere(tmp_path):
     networks = [network(s, d=d, status="done" if s else "failed") for d in (10, 20) for s in range(3)]
     draw(write(tmp_path, *networks))
     for name in ("learning_curves.svg", "accuracy_vs_delay.svg"):
-        assert "<!-- during (n = 2) -->" in texts(tmp_path / name)
+        assert "<!-- flossed before and during training (n = 2) -->" in texts(tmp_path / name)
 
 
 def test_a_gain_of_more_digits_than_the_tables_hold(tmp_path):

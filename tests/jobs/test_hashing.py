@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 
 from floss.jobs.analysis import ConditionJob, SpectrumJob, analysis_job
 from floss.jobs.hashing import config_hash
-from floss.jobs.keys import key, known_keys, whole
+from floss.jobs.keys import key, known_keys, list_of, one_of, whole
 from floss.jobs.train import TrainJob, config_yaml, train_job
 from floss.papers.gradient_flossing.one_step import ONE_STEP, OneStepJob
+from floss.sweep.networks import network_ids
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -146,3 +147,45 @@ def test_config_yaml_makes_the_same_analysis_again(command):
     one = analysis(command, "flossing.k=[3,1]", "flossing.target=[-1,0]", "arch=lstm", "random_g=true")
     assert analysis_job(type(one), yaml.safe_load(config_yaml(one))) == one
     assert (one.flossing.k, one.flossing.target) == ((1, 3), (-1.0, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    a: int = key(whole(0), "what there always was")
+    words: tuple[str, ...] = key(list_of(one_of("x", "y", "z")), "what changed", added=(), renewed={"x": "x, anew"})
+    word: str = key(one_of("x", "y"), "one of them", added="y", renewed={"x": "x, anew"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRenewed:
+    a: int = key(whole(0), "what there always was")
+    words: tuple[str, ...] = key(list_of(one_of("x", "y", "z")), "before", added=())
+    word: str = key(one_of("x", "y"), "before", added="y")
+
+
+@pytest.mark.parametrize("words", [(), ("y",), ("x",), ("x", "y"), ("y", "z")])
+@pytest.mark.parametrize("word", ["x", "y"])
+def test_what_was_computed_when_a_word_meant_something_else_is_not_found_under_it(words, word):
+    same = config_hash(Renewed(a=1, words=words, word=word)) == config_hash(NotRenewed(a=1, words=words, word=word))
+    assert same == ("x" not in (*words, word))
+
+
+OLD = {
+    "[grad_h0]": ["nb2f0be4f8789"],
+    "[svd]": ["n906e8f09f0dc"],
+    "[overlap]": ["n131c0ecfbb89"],
+    "[]": ["n01c4081ca37a"],
+}
+"""Ids that networks of the first version have."""
+
+
+def test_networks_watched_for_their_last_steps_gradient_are_others():
+    """Their `grad_norm_h0` was that of the last step's loss alone. The others are found again."""
+    watched = {
+        which: network_ids(job("task=xor", "d=70", "flossing=early", f"diagnostics={which}", "train.log_every=10"))
+        for which in ("[grad_h0]", "[svd]", "[overlap]", "[]")
+    }
+    assert watched["[grad_h0]"] != OLD["[grad_h0]"]
+    assert {which: ids for which, ids in watched.items() if which != "[grad_h0]"} == {
+        which: ids for which, ids in OLD.items() if which != "[grad_h0]"
+    }

@@ -26,14 +26,16 @@ from floss.runtime.checkpoint import load_checkpoint
 from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.folders import write_sweep
 from floss.sweep.request import Request
-from floss.training.diagnostics import DIAGNOSTICS, effective_rank
+from floss.training.diagnostics import DIAGNOSTICS, effective_rank, neutral_share
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.ticks import TrainingTick
 from floss.training.training import Training
 
-EVERYTHING = ("grad_h0", "lyapunov", "overlap", "svd")
-COLUMNS = ("grad_norm_h0", "lambda_10", "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
-ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap]"
+EVERYTHING = ("grad_h0", "lyapunov", "neutral", "overlap", "svd")
+NORMS = ("grad_norm_h0", "grad_norm_h0_last", "adam_step_h0")
+NEUTRAL = ("neutral_share", "neutral_vectors")
+COLUMNS = (*NORMS, "lambda_10", *NEUTRAL, "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
+ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap,neutral]"
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")
 
 
@@ -73,31 +75,6 @@ def network(parameters: Parameters, r: int) -> Parameters:
 def xor(x: Tensor, d: int) -> Tensor:
     """Targets of steps t ≥ d, for bits x [T, B]: those of d and d/2 steps ago."""
     return (x[: len(x) - d] != x[d // 2 : len(x) - d // 2]).to(x.dtype)
-
-
-@pytest.mark.parametrize("arch", CELLS)
-def test_the_gradient_norm_is_that_of_the_last_steps_loss(arch):
-    training = ensemble(arch, 4, ("grad_h0",))
-    for _ in range(2):
-        parameters, x, watched = epoch_of(training)
-        assert list(watched) == ["grad_norm_h0"]
-        for r, d in enumerate((2, 4)):
-            leaves = network(parameters, r)
-            y = unroll_twin(arch, leaves, x[r : r + 1])[0]
-            loss = functional.binary_cross_entropy_with_logits(y[-1], xor(x[r, :, :, 0], d)[-1])
-            (gradient,) = torch.autograd.grad(loss, leaves["h0"])
-            assert watched["grad_norm_h0"][r].item() == pytest.approx(gradient.norm().item(), rel=1e-9)
-
-
-def test_the_gradient_norm_of_a_task_without_accuracy():
-    training = ensemble("vanilla", 4, ("grad_h0",), task="copy")
-    parameters, x, watched = epoch_of(training)
-    for r, d in enumerate((2, 4)):
-        leaves = network(parameters, r)
-        y = unroll_twin("vanilla", leaves, x[r : r + 1])[0]
-        loss = ((y[-1] - x[r, -1 - d, :, 0]) ** 2).mean()
-        (gradient,) = torch.autograd.grad(loss, leaves["h0"])
-        assert watched["grad_norm_h0"][r].item() == pytest.approx(gradient.norm().item(), rel=1e-9)
 
 
 @pytest.mark.parametrize(("arch", "n"), [("vanilla", 42), ("lstm", 41), ("gru", 21), ("vanilla", 5)])
@@ -172,6 +149,50 @@ def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch
         assert float(watched["clv_overlap"][r]) == pytest.approx(np.mean(cosines), rel=1e-9)
 
 
+@pytest.mark.parametrize("arch", CELLS)
+def test_the_share_is_that_of_the_span_of_what_outlasts_the_delay(arch):
+    training = ensemble(arch, 6, ("neutral",))
+    before, x, watched = epoch_of(training)
+    half, size, seen = x.shape[1] // 2, before["h0"].shape[-1], set()
+    for r, d in enumerate((2, 4)):
+        one = {name: p[r] for name, p in before.items()}
+        q0 = initial_tangent(training.ensemble.seeds, size, size)[r]
+        growth, images = np.zeros(size), []
+        for b in range(3):
+            h, q, image = one["h0"][b], q0.numpy(), q0.numpy()
+            for s, past in enumerate(x[r, :half, b]):
+                jacobian = torch.autograd.functional.jacobian(functools.partial(twin, arch, one, past), h)
+                assert isinstance(jacobian, Tensor)
+                h, image = step_twin(arch, one, h, past).detach(), jacobian.numpy() @ image
+                q, triangle = np.linalg.qr(jacobian.numpy() @ q)
+                growth += np.log(np.abs(np.diag(triangle))) * (s >= half // 2) / (half - half // 2) / 3
+            images.append((h, image))
+        outlasting = [i for i in range(size) if (growth[: i + 1] > -1 / d).all()]
+        shares = []
+        for b, (h, image) in enumerate(images):
+            middle = h = h.requires_grad_()
+            for to_come in x[r, half:, b]:
+                h = step_twin(arch, one, h, to_come)
+            y, target = readout_twin(arch, one, h, x[r, -1, b]), xor(x[r, :, :, 0], d)[-1, b]
+            (gradient,) = torch.autograd.grad(functional.binary_cross_entropy_with_logits(y, target), middle)
+            g, span = gradient.numpy() / gradient.norm().item(), image[:, outlasting]
+            shares.append(1 - np.square(g - span @ np.linalg.lstsq(span, g)[0]).sum() if outlasting else 0.0)
+        assert watched["neutral_vectors"][r].item() == len(outlasting)
+        assert watched["neutral_share"][r].item() == pytest.approx(np.mean(shares), rel=1e-6, abs=1e-9)
+        seen.add(len(outlasting))
+    assert arch in ("lru", "lstm") or seen & set(range(1, size)), seen  # or else the test would say little
+
+
+def test_the_share_is_of_the_first_sequences_of_a_batch():
+    protocol = Protocol(n=6, epochs=9, steps=24, batch=7, dtype=DOUBLE)
+    large = Training(Ensemble([Network(seed=4, d=4)], protocol), diagnostics=["neutral"])
+    before, x, watched = epoch_of(large)
+    q0 = initial_tangent(large.ensemble.seeds, 6, 6)
+    few = {**before, "h0": before["h0"][:, :4]}
+    share, _ = neutral_share(large.ensemble.cell, large.ensemble.task, few, x[:, :, :4], large.ensemble.d, q0)
+    assert watched["neutral_share"].item() == pytest.approx(share.item(), rel=1e-12)
+
+
 def test_a_long_run_leaves_out_as_many_steps_as_flossing():
     training = Training(
         Ensemble([Network(seed=0, d=2)], Protocol(n=4, steps=60, batch=1, dtype=DOUBLE)), diagnostics=["lyapunov"]
@@ -216,7 +237,7 @@ def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, ar
     metrics = [rows(each.folder / "metrics.csv") for each in (plain, ours)]
     trained = [[row for row in table if row["phase"] == "train"] for table in metrics]
     flossed = [[row for row in table if row["phase"] == "floss"] for table in metrics]
-    extra = [column for column in COLUMNS if "sv" not in watched and column in ("grad_norm_h0", "lambda_10")] or COLUMNS
+    extra = (*NORMS, "lambda_10") if "sv" not in watched else COLUMNS
     assert tuple(metrics[0][0]) == (*METRICS, "network")
     assert tuple(metrics[1][0]) == (*METRICS, *extra, "network")
     assert same_but(trained[1], "lambda_1", "network", *extra) == same_but(trained[0], "lambda_1", "network")
@@ -235,9 +256,9 @@ def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, ar
 
 def test_columns_that_a_small_network_does_not_have_are_empty(tmp_path):
     for overrides, filled in (
-        ([], {"grad_norm_h0", "clv_overlap", "sv_1", "effective_rank"}),
-        (["arch.n=21"], {"grad_norm_h0", "clv_overlap", "lambda_10", "sv_1", "sv_20", "effective_rank"}),
-        (["arch=lstm"], {"grad_norm_h0", "clv_overlap", "lambda_10", "sv_1", "effective_rank"}),
+        ([], {*NORMS, *NEUTRAL, "clv_overlap", "sv_1", "effective_rank"}),
+        (["arch.n=21"], {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", "sv_1", "sv_20", "effective_rank"}),
+        (["arch=lstm"], {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", "sv_1", "effective_rank"}),
     ):
         one = small(tmp_path, "flossing.at=[]", "train.epochs=2", ALL, *overrides)
         table = rows(computed(one) / "metrics.csv")
@@ -261,7 +282,7 @@ def test_it_is_measured_at_the_logged_epochs_alone(tmp_path, monkeypatch):
     assert all(row["grad_norm_h0"] and row["effective_rank"] and row["lambda_1"] for row in trained)
 
 
-@pytest.mark.parametrize("order", ["[svd,overlap,lyapunov,grad_h0]", "[overlap,grad_h0,lyapunov,svd]"])
+@pytest.mark.parametrize("order", ["[svd,overlap,lyapunov,neutral,grad_h0]", "[overlap,grad_h0,neutral,lyapunov,svd]"])
 def test_the_order_of_the_names_does_not_matter(order):
     assert job(f"diagnostics={order}") == job(ALL)
     assert job(f"diagnostics={order}").diagnostics == EVERYTHING
@@ -318,7 +339,7 @@ def test_values_that_are_not_finite(tmp_path):
     one = small(tmp_path, "arch=relu", "arch.mean=-9", "arch.g=0", "flossing.at=[]", ALL, "arch.n=11")
     table = rows(computed(one) / "metrics.csv")
     assert {row["lambda_10"] for row in table} == {"-inf"}
-    assert {row["grad_norm_h0"] for row in table} == {"0"}
+    assert {row[column] for row in table for column in NORMS} == {"0"}
     assert all(float(row["sv_1"]) >= 0 for row in table)
     assert all(0 <= float(row["effective_rank"]) <= 11 for row in table)
 
@@ -375,7 +396,7 @@ def test_a_sweep_over_diagnostics_has_the_columns_of_all(tmp_path):
             "sv_20",
             "sv_40",
             "effective_rank",
-            "grad_norm_h0",
+            *NORMS,
             "lambda_10",
             "network",
         )

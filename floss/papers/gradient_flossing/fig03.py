@@ -37,8 +37,8 @@ GUESSING = {"copy": 1 / 12, "xor": 1 / 18}
 """Loss of the best constant, the mean of the target, x ~ U(0, 1) or |x - x'|: the variance of the target."""
 _DELAY = 40
 _CONVENTIONS = (
-    "flossing  (A, B: single networks thin, their median thick; "
-    "C, D: single networks as dots, their mean, 20th to 80th percentile shaded)"
+    "A, B: single networks thin, their median thick; "
+    "C, D: single networks as dots, their mean, 20th to 80th percentile shaded"
 )
 
 

@@ -36,8 +36,8 @@ from floss.papers.samples import mean_of
 
 _RUNS = ("temporal", "spatial")
 _CONVENTIONS = (
-    "flossing  (A, B: single networks thin, their mean thick; "
-    "C, D: single networks as dots, their mean, 20th to 80th percentile shaded)"
+    "A, B: single networks thin, their mean thick; "
+    "C, D: single networks as dots, their mean, 20th to 80th percentile shaded"
 )
 
 

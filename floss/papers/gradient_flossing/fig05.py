@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from floss.figures.panels import sweep_panel
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.plane import claims
@@ -17,7 +18,7 @@ def draw(findings: Findings) -> Figure:
     summary = findings["during"].summary
     with house_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 4.2), sharey=True)
-        sweep_panel(left, summary, "d", 'A  flossing "during", against the delay')
+        sweep_panel(left, summary, "d", f"A  {in_words('during')}")
         sweep_panel(right, summary, "k", "B  the same networks, against k")
         right.set_ylabel("")
         return figure

@@ -7,6 +7,7 @@ The paper claims: as Fig. 5, and flossing before training alone is never enough.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
+from collections.abc import Sequence
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -17,6 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from floss.figures.panels import CHANCE, sweep_panel
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
@@ -41,32 +43,41 @@ def draw(findings: Findings) -> Figure:
     early, pre = findings["early"].summary, findings["pre"].summary
     with house_style():
         figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(8.4, 8))
-        sweep_panel(a, early, "d", 'A  flossing "early", against the delay')
+        sweep_panel(a, early, "d", f"A  {in_words('early')}")
         sweep_panel(b, early, "k", "B  the same networks, against k")
         cells = _plane(c, early)
         below = c.inset_axes((0, -0.28, 1, 0.05))
         figure.colorbar(cells, cax=below, orientation="horizontal", label="median final test accuracy (%)")
-        sweep_panel(d, pre, "k", 'D  flossing "pre" (before training only)')
+        sweep_panel(d, pre, "k", f"D  {in_words('pre')} only")
         return figure
 
 
 def _plane(axes: Axes, summary: pd.DataFrame) -> ScalarMappable:
     """The median of each cell by colour and as a number, in percent; cells without networks are grey."""
     table = summary.pivot_table(index="k", columns="d", values="final_accuracy", aggfunc="median").mul(100)
-    table = table.reindex(index=sorted(summary["k"].unique()), columns=sorted(summary["d"].unique()))
-    values = table.to_numpy()
+    delays, numbers = (sorted(summary[name].unique()) for name in ("d", "k"))
+    values = table.reindex(index=numbers, columns=delays).to_numpy()
     axes.set_facecolor("0.85")
-    cells = axes.imshow(values, origin="lower", aspect="auto", cmap="cividis", vmin=100 * CHANCE, vmax=100)
+    cells = axes.pcolormesh(edges(delays), edges(numbers), values, cmap="cividis", vmin=100 * CHANCE, vmax=100)
     for row, column in np.ndindex(values.shape):
         value = values[row, column]
         text, colour = ("-", "black") if np.isnan(value) else (f"{value:.0f}", "white" if value < 75 else "black")
-        axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(table.shape[1]), table.columns)
-    axes.set_yticks(range(table.shape[0]), table.index)
+        axes.text(delays[column], numbers[row], text, color=colour, ha="center", va="center", fontsize=7)
+    axes.set_xticks(delays, delays)
+    axes.set_yticks(numbers, numbers)
     axes.set_xlabel("delay d (steps)")
     axes.set_ylabel("number k of flossed exponents")
     axes.set_title("C  the same networks: median (%)")
     return cells
+
+
+def edges(places: Sequence[int]) -> np.ndarray:
+    """Where the cells of some places meet, half-way between them; the outer ones are as wide as their inner halves."""
+    middle = np.array(places, dtype=float)
+    if len(middle) == 1:
+        return np.array([middle[0] - 0.5, middle[0] + 0.5])
+    between = (middle[1:] + middle[:-1]) / 2
+    return np.concatenate([[2 * middle[0] - between[0]], between, [2 * middle[-1] - between[-1]]])
 
 
 # --- claims ---

@@ -60,7 +60,7 @@ def draw(findings: Findings) -> Figure:
             axes.set_ylabel(label)
         for axes in panels.flat:
             axes.label_outer()
-        legend_below(figure, panels[0], title="flossing  (single networks thin, their median thick)", ncols=5)
+        legend_below(figure, panels[0], title="single networks thin, their median thick", ncols=5)
         return figure
 
 

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from floss.figures.panels import CHANCE, TASKS, count, delay_axis, legend_below
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
@@ -29,7 +30,7 @@ from floss.papers.samples import median, rank_correlation
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
 _EXPONENTS = {"lambda_1": "λ₁", "lambda_10": "λ₁₀"}
-_SCHEDULES = {"none": "without flossing", "during": "flossed before and during training"}
+_SCHEDULES = ("none", "during")
 _COLOURS, _MAP = Normalize(CHANCE, 1), "cividis"
 
 
@@ -44,10 +45,10 @@ def draw(findings: Findings) -> Figure:
     with house_style():
         figure, panels = plt.subplots(2, 2, figsize=(8.2, 6.8), sharex=True, sharey="row")
         for place, axes in enumerate(panels.flat):
-            (column, name), schedule = list(_EXPONENTS.items())[place // 2], list(_SCHEDULES)[place % 2]
+            (column, name), schedule = list(_EXPONENTS.items())[place // 2], _SCHEDULES[place % 2]
             _networks(axes, summary, schedule, column)
             _guide(axes, summary)
-            axes.set_title(f"{'ABCD'[place]}  {name}, {_SCHEDULES[schedule]}")
+            axes.set_title(f"{'ABCD'[place]}  {name}, {in_words(schedule)}")
             axes.set_ylabel(f"{name} after training (nats per step)")
             delay_axis(axes, summary)
             axes.label_outer()

@@ -19,6 +19,7 @@ from matplotlib.ticker import PercentFormatter
 
 from floss.figures.growth import ORDERS, SIZES, Growth, growth
 from floss.figures.panels import episodes
+from floss.figures.schedules import in_words
 from floss.figures.style import COLOURS, MARKERS, house_style, look
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
@@ -127,7 +128,7 @@ def _shares(axes: Axes, summary: pd.DataFrame) -> None:
         fontsize=8,
     )
     axes.set_xlim(0, 1.3 * max([PAPERS_SHARE, *(share for share in shares if share == share)]))
-    names = [f"{name}: {n} episode{'s' * (n != 1)}" for name, n in zip(_FLOSSED, counts, strict=True)]
+    names = [f"{in_words(name)}:\n{n} episode{'s' * (n != 1)}" for name, n in zip(_FLOSSED, counts, strict=True)]
     axes.set_yticks(range(len(_FLOSSED)), names)
     axes.set_ylim(len(_FLOSSED) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))

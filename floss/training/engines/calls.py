@@ -22,7 +22,7 @@ class TrainCall(ctypes.Structure):
         *_fields(ctypes.c_int64, "first_epoch epochs"),
         *_fields(ctypes.c_double, "lr clip"),
         *_fields(Pointers, "parameters mean square gradient"),
-        *_fields(ctypes.c_void_p, "adam_steps seeds delays diverged_at x loss accuracy workspace"),
+        *_fields(ctypes.c_void_p, "adam_steps seeds delays first diverged_at x loss accuracy workspace"),
         *_fields(ctypes.c_int64, "workspace_bytes"),
     ]
 

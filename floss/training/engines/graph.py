@@ -49,9 +49,13 @@ class GraphEngine(Engine):
         return 50
 
     def task_gradient(
-        self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "R T B S"],
+        d: Int64[Tensor, "R"],
+        first: Int64[Tensor, "R"] | None = None,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
-        return self._epochs.gradient(parameters, x, d)
+        return self._epochs.gradient(parameters, x, d, first)
 
     def flossing_gradient(
         self, parameters: Parameters, inputs: Float[Tensor, "m T S"], objective: FlossingObjective

@@ -56,10 +56,15 @@ class NativeEngine(Engine):
         return max(1, int(_WORK * min(torch.get_num_threads(), len(e.networks)) / epoch))
 
     def task_gradient(
-        self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "R T B S"],
+        d: Int64[Tensor, "R"],
+        first: Int64[Tensor, "R"] | None = None,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
         task = self.ensemble.task
-        loss, accuracy, *gradient = operators.task_gradient([parameters[name] for name in NAMES], x, d, task.name)
+        tensors = [parameters[name] for name in NAMES]
+        loss, accuracy, *gradient = operators.task_gradient(tensors, x, d, task.name, first)
         by_name = dict(zip(NAMES, gradient, strict=True))
         ordered = {name: by_name[name] for name in parameters}
         return loss.to(x.dtype), accuracy.to(x.dtype) if task.binary else None, ordered

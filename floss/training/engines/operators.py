@@ -70,7 +70,9 @@ def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
         getattr(functions, f"floss_{loop}")(ctypes.byref(call), single)
 
 
-def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, **further: Any) -> TrainCall:
+def _train_call(
+    parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, *, first: Tensor | None = None, **further: Any
+) -> TrainCall:
     R, batch, n = parameters[5].shape
     return TrainCall(
         networks=R,
@@ -83,15 +85,22 @@ def _train_call(parameters: Sequence[Tensor], steps: int, task: str, delays: Ten
         binary=TASKS[task].binary,
         parameters=_pointers(parameters),
         delays=delays.data_ptr(),
+        first=(delays if first is None else first).data_ptr(),
         **further,
     )
 
 
 @_operator()
-def task_gradient(parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str) -> list[Tensor]:
-    """Loss [R] and accuracy [R] in float64, and the gradient of each of W, V, b, U, c, h0, on inputs x [R, T, B, S]."""
+def task_gradient(
+    parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str, first: Tensor | None = None
+) -> list[Tensor]:
+    """Loss [R] and accuracy [R] in float64, and the gradient of each of W, V, b, U, c, h0, on inputs x [R, T, B, S].
+
+    Of the steps t ≥ d, or t ≥ `first` [R] ≥ d.
+    """
     parameters = [p.contiguous() for p in parameters]
     x, d = x.contiguous(), d.contiguous()
+    first = d if first is None else first.contiguous()
     gradient = [torch.empty_like(p) for p in parameters]
     loss, accuracy = torch.empty(2, len(x), dtype=torch.float64)
     call = _train_call(
@@ -99,6 +108,7 @@ def task_gradient(parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str)
         x.shape[1],
         task,
         d,
+        first=first,
         mode=_GRADIENT,
         epochs=1,
         gradient=_pointers(gradient),

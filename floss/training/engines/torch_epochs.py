@@ -21,12 +21,16 @@ class TorchEpochs:
         self._workspace = Workspace()
 
     def gradient(
-        self, parameters: Parameters, x: Float[Tensor, "R T B S"], d: Int64[Tensor, "R"]
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "R T B S"],
+        d: Int64[Tensor, "R"],
+        first: Int64[Tensor, "R"] | None = None,
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None, Parameters]:
         """Task loss, accuracy and gradient of one epoch for each network: see `Engine.task_gradient`."""
         leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
         y = self.ensemble.cell.unroll(leaves, x, workspace=self._workspace)
-        loss, accuracy = self.ensemble.task.loss(y, x, d)
+        loss, accuracy = self.ensemble.task.loss(y, x, d, first=first)
         gradient = torch.autograd.grad(loss.sum(), list(leaves.values()))
         return loss.detach(), accuracy, dict(zip(leaves, gradient, strict=True))
 

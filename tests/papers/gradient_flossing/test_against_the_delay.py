@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from papers.gradient_flossing.made_up_training import (
@@ -23,6 +23,9 @@ from papers.gradient_flossing.made_up_training import (
     points,
     rows_of,
 )
+
+from floss.figures.schedules import in_words
+from floss.papers.gradient_flossing import fig07
 
 
 def dots(axes: Axes) -> list[float]:
@@ -61,7 +64,7 @@ def test_end_of_training_against_the_delay(figure, column):
     name, measure = list(given)[column], "final_loss" if figure == "fig03" else "final_accuracy"
     summary = given[name].summary
     for band, flossing in enumerate(dict.fromkeys(summary["flossing"])):
-        for d, mean in points(line(axes, f"{flossing} (n = 3)")):
+        for d, mean in points(line(axes, f"{in_words(flossing)} (n = 3)")):
             own = [row[measure] for row in rows_of(summary) if row["flossing"] == flossing and row["d"] == d]
             assert len(own) == 3
             assert mean == pytest.approx(statistics.fmean(own))
@@ -90,7 +93,7 @@ def test_networks_without_an_end_are_not_counted():
         for name, task in (("temporal", "xor"), ("spatial", "spatial_xor"))
     }
     picture = drawn("fig04", given)
-    assert [text for text in legend(picture) if "none" in text] == ["none (n = 2-3)"]
+    assert [text for text in legend(picture) if "never" in text] == ["never flossed (n = 2-3)"]
 
 
 @pytest.mark.parametrize(("figure", "run", "panel", "x"), [
@@ -127,18 +130,22 @@ def test_median_of_each_delay_and_number():
     every = [one for one in networks("xor", (20, 70), ("early",), (10, 80)) if (one["d"], one["k"]) != (70, 10)]
     early = finding(every)
     axes = drawn("fig07", {"early": early, "pre": early}).axes[2]
-    (image,) = axes.images
+    (mesh,) = (each for each in axes.collections if isinstance(each, QuadMesh))
+    corners = np.asarray(mesh.get_coordinates())
     assert axes.get_ylim()[0] < axes.get_ylim()[1]
-    values = np.asarray(image.get_array())
+    values = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan).reshape(2, 2)
     written = {text.get_position(): text.get_text() for text in axes.texts}
     for row, k in enumerate((10, 80)):
         for column, d in enumerate((20, 70)):
+            (left, low), (right, high) = corners[row, column], corners[row + 1, column + 1]
+            assert left < d < right
+            assert low < k < high
             own = [one["final_accuracy"] for one in rows_of(early.summary) if (one["d"], one["k"]) == (d, k)]
             if own:
                 assert values[row, column] == pytest.approx(100 * statistics.median(own))
-                assert written[column, row] == f"{100 * statistics.median(own):.0f}"
+                assert written[d, k] == f"{100 * statistics.median(own):.0f}"
             else:
-                assert written[column, row] == "-"
+                assert written[d, k] == "-"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["20", "70"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["10", "80"]
 
@@ -170,3 +177,8 @@ def test_fig13_the_last_known_exponents():
         for d, y in points(line(axes, "−0.2 exp(−0.03 d)")):
             assert y == pytest.approx(-0.2 * math.exp(-0.03 * d))
     assert {"accuracy > 95 %", "accuracy ≤ 95 %", "stopped early (diverged)"} <= set(legend(picture))
+
+
+def test_cells_of_the_plane_are_as_wide_as_their_steps():
+    assert fig07.edges([10, 20, 40]).tolist() == [5, 15, 30, 50]
+    assert fig07.edges([70]).tolist() == [69.5, 70.5]

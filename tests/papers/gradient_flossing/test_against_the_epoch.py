@@ -18,6 +18,7 @@ from papers.gradient_flossing.made_up_training import (
 )
 
 from floss.figures.panels import FLOOR, episodes
+from floss.figures.schedules import in_words
 
 
 @pytest.mark.parametrize(("figure", "panel", "measure", "middle"), [
@@ -35,7 +36,7 @@ def test_centre_and_single_networks_against_the_epoch(figure, panel, measure, mi
     n = len({row["seed"] for row in training})
     floor = FLOOR if measure == "grad_norm_h0" else 0
     for flossing in {row["flossing"] for row in training}:
-        shown = points(line(axes, f"{flossing} (n = {n})"))
+        shown = points(line(axes, f"{in_words(flossing)} (n = {n})"))
         assert [x for x, _ in shown] == sorted({row["epoch"] for row in training})
         for epoch, value in shown:
             own = [row[measure] for row in training if (row["epoch"], row["flossing"]) == (epoch, flossing)]
@@ -87,6 +88,6 @@ def test_the_end_of_training():
     every = networks(flossing=("throughout",), seeds=2)
     long = {"gradient": finding(every, learns, (0, 5000, 9450, 9499, 9599, 9700, 9999))}
     axes = drawn("fig12", long).axes[1]
-    assert [x for x, _ in points(line(axes, "throughout (n = 2)"))] == [9499, 9599, 9700, 9999]
+    assert [x for x, _ in points(line(axes, "flossed throughout training (n = 2)"))] == [9499, 9599, 9700, 9999]
     (marks,) = (one for one in axes.lines if one.get_marker() == "v" and len(np.asarray(one.get_xdata())))
     assert list(np.asarray(marks.get_xdata())) == [9500, 9600, 9700, 9800, 9900]

@@ -153,7 +153,7 @@ def test_the_two_networks_of_figs_10_and_11(monkeypatch, leaves, first, last):
         rows = [row for row in rows_of(given["gradient"].training) if row["seed"] == seed]
         for column, name in (("sv_1", "σ₁"), ("sv_20", "σ₂₀"), ("sv_40", "σ₄₀")):
             own = [(r["epoch"], r[column]) for r in rows if r["flossing"] == "early"]
-            shown = [(x, y) for x, y in points(line(upper, f"early: {name}")) if y == y]
+            shown = [(x, y) for x, y in points(line(upper, f"flossed in five early episodes: {name}")) if y == y]
             assert shown == [(x, y) for x, y in own if y > 0]
         shown = [points(one) for one in lower.lines if one.get_linewidth() == 1.5]
         for curve, flossing in zip(shown, ("none", "early"), strict=True):

@@ -345,7 +345,7 @@ def narrower(fields):
     ("name", "change", "said"),
     [
         ("TrainCall", swapped, "TrainCall.batch has (offset, size) (16, 8) in calls.py and (24, 8) in calls.h"),
-        ("TrainCall", shorter, "TrainCall has (offset, size) (0, 376) in calls.py and (0, 384) in calls.h"),
+        ("TrainCall", shorter, "TrainCall has (offset, size) (0, 384) in calls.py and (0, 392) in calls.h"),
         ("FlossCall", longer, "FlossCall.more has (offset, size) (328, 8) in calls.py and None in calls.h"),
         ("FlossCall", narrower, "FlossCall.networks has (offset, size) (0, 4) in calls.py and (0, 8) in calls.h"),
     ],

@@ -28,6 +28,7 @@ struct TrainCall {
     int64_t* adam_steps;    // [R]
     const int64_t* seeds;   // [R]
     const int64_t* delays;  // [R]
+    const int64_t* first;   // [R], step from which on the loss counts, at least the delay
     int64_t* diverged_at;   // [R], -1 while finite
     const void* x;          // [R, T, B, S] for GRADIENT
     double* loss;           // [R], of the last epoch
@@ -92,6 +93,7 @@ constexpr Field TRAIN_LAYOUT[] = {
     FIELD(TrainCall, adam_steps),
     FIELD(TrainCall, seeds),
     FIELD(TrainCall, delays),
+    FIELD(TrainCall, first),
     FIELD(TrainCall, diverged_at),
     FIELD(TrainCall, x),
     FIELD(TrainCall, loss),

@@ -100,9 +100,9 @@ struct Trainer {
     }
 
     // ∂loss/∂y into gy; loss and accuracy only where wanted, for the logarithms of cross-entropy cost a tenth of an epoch.
-    // False where the loss is not finite.
-    bool judge(int64_t d, double* loss, double* accuracy) {
-        const int64_t total = steps * B, first = d * B, count = total - first;
+    // False where the loss is not finite. Steps before `start` do not count.
+    bool judge(int64_t d, int64_t start, double* loss, double* accuracy) {
+        const int64_t total = steps * B, first = start * B, count = total - first;
         T* wanted = delta;  // free at this time, and large enough piece by piece
         double whole = 0, right = 0;
         std::fill_n(gy, first, T(0));
@@ -227,7 +227,7 @@ struct Trainer {
     void run(int64_t network) {
         T* p[TENSORS];
         for (int i = 0; i < TENSORS; ++i) p[i] = static_cast<T*>(call.parameters[i]) + network * sizes[i];
-        const int64_t d = call.delays[network], numbers = steps * B * S;
+        const int64_t d = call.delays[network], start = call.first[network], numbers = steps * B * S;
         double &loss = call.loss[network], &accuracy = call.accuracy[network];
         loss = accuracy = 0;
         for (int64_t epoch = call.first_epoch; epoch < call.first_epoch + call.epochs; ++epoch) {
@@ -242,7 +242,7 @@ struct Trainer {
             }
             pack(p);
             forward(p[4][0]);
-            const bool finite = judge(d, wanted ? &loss : nullptr, wanted ? &accuracy : nullptr);
+            const bool finite = judge(d, start, wanted ? &loss : nullptr, wanted ? &accuracy : nullptr);
             if (call.mode == EVALUATE) continue;
             backward();
             if (call.mode == GRADIENT) {
