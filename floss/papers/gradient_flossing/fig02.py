@@ -25,13 +25,13 @@ from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.conditions import (
     LIMIT,
     K,
-    dimensions,
+    available,
     error_falls,
-    exponential,
     finite_size,
-    full,
-    linear,
-    lowered,
+    growth_of_lowering,
+    linearity,
+    lowering,
+    lowering_on,
     slope,
 )
 
@@ -167,7 +167,7 @@ CLAIMS = [
         sentence="The condition number of the long-term Jacobian grows exponentially with the number of steps.",
         statistic=f"squared correlation of log κ₂ (m = {K}) with time, median over networks before and after flossing",
         criterion=Criterion(above=0.99),
-        sample=linear,
+        sample=linearity,
     ),
     *(
         Claim(
@@ -226,7 +226,7 @@ CLAIMS = [
         sentence="Flossing lowers the condition number by many orders of magnitude.",
         statistic=f"log₁₀ κ₂ (m = {K}) over 500 steps before flossing {K} exponents minus after, median over networks",
         criterion=Criterion(above=10.0),
-        sample=lowered,
+        sample=lowering,
     ),
     Claim(
         name="fig02.factor_grows_exponentially",
@@ -236,7 +236,7 @@ CLAIMS = [
         statistic=f"lowering of log₁₀ κ₂ (m = {K}) per step over all of the time, median over networks, relative to"
         " that over the first half",
         criterion=Criterion(above=0.8, below=1.25),
-        sample=exponential,
+        sample=growth_of_lowering,
     ),
     Claim(
         name="fig02.more_dimensions",
@@ -246,7 +246,7 @@ CLAIMS = [
         statistic=f"most computed dimensions m with κ₂ ≤ 10⁵ over 100 steps, after flossing {K} minus before, median"
         " over networks",
         criterion=Criterion(above=0.0),
-        sample=dimensions,
+        sample=available,
     ),
     Claim(
         name="fig02.full_jacobian_lowered",
@@ -256,8 +256,8 @@ CLAIMS = [
         statistic=f"log₁₀ κ₂ (m = N = 80) over 500 steps before flossing {K} exponents minus after, median over"
         " networks",
         criterion=Criterion(above=10.0),
-        sample=partial(full, run="condition", k=K, m=80),
-        control=partial(full, run="condition", k=K, m=80, other=True),
+        sample=partial(lowering_on, run="condition", k=K, m=80),
+        control=partial(lowering_on, run="condition", k=K, m=80, other=True),
         control_says="before flossing minus another network before flossing",
         tried="The caption does not say m. On the flossed dimensions alone κ₂ falls, for every k.",
         after_data="the courses were known.",
@@ -269,8 +269,8 @@ CLAIMS = [
         sentence="Flossing lowers the condition number by many orders of magnitude, with nearly all exponents flossed.",
         statistic="log₁₀ κ₂ (m = 75) over 500 steps before flossing 75 exponents minus after, median over networks",
         criterion=Criterion(above=10.0),
-        sample=partial(full, run="saturating", k=75, m=75),
-        control=partial(full, run="saturating", k=75, m=75, other=True),
+        sample=partial(lowering_on, run="saturating", k=75, m=75),
+        control=partial(lowering_on, run="saturating", k=75, m=75, other=True),
         control_says="before flossing minus another network before flossing",
         after_data="the three networks were known.",
     ),
