@@ -1,11 +1,12 @@
 """What the data say of a paper's claims: the value of each statistic with its interval, and that of its control."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from floss.papers.claim import Claim, Result
-from floss.papers.finding import Findings
+from floss.papers.finding import Finding, Findings
 from floss.papers.findings import Reproduction
 from floss.papers.intervals import interval
 
@@ -22,7 +23,8 @@ def judge(claim: Claim, findings: Findings | None) -> Result:
         return Result(claim)
     value = low = high = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is not a number, and the result says so
-        sample = claim.sample(findings)
+        looked_at = _Recording(findings)
+        sample = claim.sample(looked_at)
         if len(sample.rows):
             value = float(sample.statistic(sample.rows))
             low, high = interval(sample, claim.name)
@@ -36,8 +38,26 @@ def judge(claim: Claim, findings: Findings | None) -> Result:
         commands=tuple(dict.fromkeys(finding.command for finding in findings.values())),
         units=len(sample.rows),
         counted=int(sample.rows.sum()) if sample.counted else None,
+        identities=frozenset().union(*(findings[run].identities for run in looked_at.runs)),
         control=_control(claim, findings),
     )
+
+
+class _Recording(Mapping[str, Finding]):
+    """Findings that remember which runs were looked at."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings, self.runs = findings, set[str]()
+
+    def __getitem__(self, run: str) -> Finding:
+        self.runs.add(run)
+        return self.findings[run]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
 
 
 def _control(claim: Claim, findings: Findings) -> Result | None:

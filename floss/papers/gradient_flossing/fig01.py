@@ -1,6 +1,6 @@
 """Fig. 1: flossing the first exponent to a target (B), several exponents to zero (C), and the spectrum after it (D).
 
-Panel A of the paper is a sketch without data, and is left out.
+Panel A is a sketch: gradients through time are a product of Jacobians, which vanishes, explodes or does neither.
 
 The paper claims: flossing moves Lyapunov exponents to a target, but not to a positive one.
 """
@@ -9,6 +9,7 @@ The paper claims: flossing moves Lyapunov exponents to a target, but not to a po
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -30,19 +31,64 @@ _GREY = "0.5"
 
 
 def draw(findings: Findings) -> Figure:
-    """B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: all exponents after flossing.
+    """A: a sketch; B: λ₁ and its targets against the flossing epoch; C: λ², for several k; D: exponents after flossing.
 
-    B is there twice, since the paper does not state the learning rate: once with that of the reference protocol.
+    B is there twice: with the learning rate of the author's example, and with ten times that. C and D show the networks
+    flossed for 2000 epochs, and what 500 of them, an episode of the other figures, lead to.
     """
-    numbers = findings["numbers"].tables
+    longer, episode = findings["numbers_longer"].tables, findings["numbers"].tables
     with house_style():
-        figure, axes = plt.subplot_mosaic("Bb;CD", figsize=(7.6, 7))
+        figure, axes = plt.subplot_mosaic("AA;Bb;CD", figsize=(7.6, 9), height_ratios=(0.62, 1, 1))
+        _sketch(axes["A"])
         _first_exponent(axes["B"], findings["targets"], "B  One exponent, learning rate 0.001")
-        _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01")
+        _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01 (ours)")
         axes["b"].sharey(axes["B"])
-        _squares(axes["C"], with_variant(numbers["flossing"]))
-        _spectra(axes["D"], with_variant(numbers["spectrum"]))
+        _squares(axes["C"], with_variant(longer["flossing"]), end=int(episode["flossing"]["epoch"].max()) + 1)
+        _spectra(axes["D"], with_variant(longer["spectrum"]), with_variant(episode["spectrum"]))
         return figure
+
+
+def _sketch(axes: Axes) -> None:
+    """A. States go forward and errors backward through the same Jacobians; what their product does to an error."""
+    names, places = ("hτ", "hτ₊₁", "hτ₊₂", "…", "ht₋₁", "ht"), np.linspace(0.03, 0.5, 6)
+    for place, name in zip(places, names, strict=True):
+        axes.text(place, 0.62, name, ha="center", va="center", fontsize=11)
+    for start, end in itertools.pairwise(places):
+        ends = (start + 0.026, end - 0.026)
+        axes.annotate("", (ends[1], 0.7), (ends[0], 0.7), arrowprops={"arrowstyle": "->", "color": "black"})
+        axes.annotate("", (ends[0], 0.54), (ends[1], 0.54), arrowprops={"arrowstyle": "->", "color": COLOURS[1]})
+        axes.text(sum(ends) / 2, 0.43, "D", color=COLOURS[1], ha="center", va="center", fontsize=9)
+    axes.text(places.mean(), 0.84, "states, forward", ha="center", fontsize=8)
+    product = r"errors, backward: $\mathbf{T}_t(\mathbf{h}_\tau)=\prod_{s=\tau}^{t-1}\mathbf{D}_s$,"
+    axes.text(places.mean(), 0.2, product, color=COLOURS[1], ha="center", fontsize=9)
+    jacobian = r"$\mathbf{D}_s=\partial\mathbf{h}_{s+1}/\partial\mathbf{h}_s$"
+    axes.text(places.mean(), 0.03, jacobian, color=COLOURS[1], ha="center", fontsize=9)
+    inset = axes.inset_axes((0.62, 0.2, 0.36, 0.72))
+    steps = np.arange(0, 31)
+    for exponent, words, dashes in (
+        (0.1, "λ > 0: explodes", ":"),
+        (0.0, "λ = 0", "-"),
+        (-0.1, "λ < 0: vanishes", "--"),
+    ):
+        inset.plot(steps, np.exp(exponent * steps), color=COLOURS[1] if exponent else "black", linestyle=dashes)
+        inset.annotate(
+            words,
+            (30, np.exp(exponent * 30)),
+            (-3, 6 * (exponent <= 0) - 9 * (exponent > 0)),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=8,
+            bbox=HALO,
+        )
+    inset.set_yscale("log")
+    inset.set_xlabel("steps back, t − τ")
+    inset.set_ylabel("size of an error")
+    inset.set_xticks([])
+    inset.set_yticks([], minor=True)
+    inset.set_yticks([])
+    axes.set_title("A  Gradients through time (sketch)")
+    axes.axis("off")
 
 
 def _first_exponent(axes: Axes, finding: Finding, title: str) -> None:
@@ -74,34 +120,48 @@ def _first_exponent(axes: Axes, finding: Finding, title: str) -> None:
     _legend(axes, "median thick, networks thin", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
-def _squares(axes: Axes, table: pd.DataFrame) -> None:
-    """C."""
+def _squares(axes: Axes, table: pd.DataFrame, end: int) -> None:
+    """C. A line at the end of an episode."""
     styles = looks(variants(table))
     for label in variants(table):
         rows = table[table["variant"] == label]
         course = curves(rows, "epoch", "floss_loss")
         quartiles(axes, course, styles[label][0], styles[label][2], f"{label} ({count(course)})")
+    axes.set_yscale("log")
+    axes.axvline(end, color="0.6", linewidth=0.8, zorder=0)
+    axes.annotate(
+        f"{end} epochs",
+        (end, 0.98),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="top",
+        fontsize=7.5,
+        color="0.4",
+    )
     axes.set_title("C  Several exponents, to zero")
     axes.set_xlabel("flossing epoch")
     axes.set_ylabel(r"mean of $\lambda_i^2$, i ≤ k (nats² per step²)")
     _legend(axes, "median, quartiles", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
-def _spectra(axes: Axes, table: pd.DataFrame) -> None:
-    """D. The number of flossed exponents is marked on each curve."""
+def _spectra(axes: Axes, table: pd.DataFrame, shorter: pd.DataFrame) -> None:
+    """D. The number of flossed exponents is marked on each curve; after fewer epochs the median alone, dotted."""
     styles = looks(variants(table))
     for label in variants(table):
         colour, marker, dashes = (_GREY, "", "-") if label == _BEFORE else styles[label]
         rows = table[table["variant"] == label]
         spectra = curves(rows, "i", "lambda")
         singles(axes, spectra, colour, dashes, f"{label} ({count(spectra)})")
+        if label != _BEFORE:
+            axes.plot(curves(shorter[shorter["variant"] == label], "i", "lambda").median(axis=1), color=colour, ls=":")
         flossed = spectra.median(axis=1).loc[lambda median, k=rows["k"].iloc[0]: median.index == k]
         axes.plot(flossed.index, flossed, color=colour, marker=marker, markersize=7, markeredgecolor="black")
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
     axes.set_title("D  All exponents (marked: i = k)")
     axes.set_xlabel("i")
     axes.set_ylabel(r"$\lambda_i$ (nats per step)")
-    _legend(axes, "median thick, networks thin", loc="lower left")
+    _legend(axes, "median thick, networks thin; dotted: 500 epochs", loc="lower left")
 
 
 def _legend(axes: Axes, title: str, **place: Any) -> None:

@@ -54,7 +54,7 @@ def draw(findings: Findings) -> Figure:
         _against_time(axes["A"], compared[compared["m"] == few], styles)
         axes["A"].set_title(f"A  {few} tangent dimensions")
         _against_time(axes["all"], compared[compared["m"] == every], styles)
-        axes["all"].set_title(f"     all {every} tangent dimensions")
+        axes["all"].set_title(f"A′  all {every} tangent dimensions")
         _against_dimensions(axes["B"], compared[compared["horizon"] == at], styles)
         axes["B"].set_title(f"B  after {at} steps")
         _against_prediction(axes["C"], table, styles)
@@ -135,8 +135,13 @@ def _against_prediction(axes: Axes, table: pd.DataFrame, styles: Styles) -> None
         colour, marker, _ = styles[label]
         look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 2.5, "alpha": 0.5}
         axes.plot(points["theory"], points["exact"], rasterized=True, **look)
-    largest = float(np.nanmax(pairs.to_numpy(), initial=1.0))
-    axes.plot([0, largest], [0, largest], color="black", linewidth=0.8)
+    values = pairs.to_numpy()
+    ends = [0.1, float(np.nanmax(values, initial=1.0))]
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.set_xscale("log")  # from a few orders of magnitude to a thousand
+    axes.set_yscale("log")
+    axes.set_xlim(left=ends[0])
+    axes.set_ylim(bottom=ends[0])
     axes.set_xlabel("predicted log₁₀ κ₂")
     axes.set_ylabel("computed log₁₀ κ₂")
 

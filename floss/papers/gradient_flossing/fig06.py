@@ -25,17 +25,23 @@ from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.fig01 import reaches
 
-_LSTM = {"lstm": "learning rate 0.001", "lstm_faster": "learning rate 0.003"}
+_LSTM = {
+    "lstm": "learning rate 0.001",
+    "lstm_faster": "learning rate 0.003 (ours)",
+    "lstm_target": "learning rate 0.001, target −1",
+}
 _RELU = {
-    "relu_unstable": "mean of W 0.1, learning rate 0.001",
-    "relu_centred": "mean of W 0, learning rate 0.01",
-    "relu": "mean of W −0.1, as the paper",
+    "relu_scaled": "mean of W −0.1/N, as the author’s code",
+    "relu_scaled_faster": "the same, learning rate 0.01 (ours)",
+    "relu_wide": "W = −0.1 + g z, g ~ U(0, 1)",
+    "relu": "mean of W −0.1, as the text",
+    "relu_unstable": "mean of W 0.1 (ours)",
 }
 """What differs between the runs of conf/experiment/fig06.yaml."""
 
 
 def draw(findings: Findings) -> Figure:
-    """One row for each architecture: left λ₁ against the flossing epoch, right λ₁²."""
+    """One row for each architecture: left λ₁ against the flossing epoch, right its squared distance from the target."""
     with house_style():
         figure = plt.figure(figsize=(7.6, 6.9))
         rows: Any = figure.subfigures(2, 1)
@@ -51,15 +57,16 @@ def _row(figure: SubFigure, letters: str, name: str, tables: Mapping[str, pd.Dat
         colour, dashes = COLOURS[place], DASHES[place]
         course = curves(with_variant(table), "epoch", "lambda_1")
         singles(left, course, colour, dashes, f"{label} ({count(course)})")
-        quartiles(right, course**2, colour, dashes)
+        target = table["target"].iloc[0]
+        quartiles(right, (course - target) ** 2, colour, dashes)
     left.axhline(0.0, color="0.4", linestyle="--", linewidth=1, zorder=0)
     silent = [text for label, table in tables.items() if (text := _silent(label, table))]
     _say(left, silent)
     n = next(iter(tables.values()))["n"].iloc[0]
-    left.set_title(f"{letters[0]}  {name}, N = {n}: first exponent, target 0")
+    left.set_title(f"{letters[0]}  {name}, N = {n}: first exponent")
     left.set_ylabel("λ₁ (nats per step)")
     right.set_title(f"{letters[1]}  {name}: median, quartiles")
-    right.set_ylabel("λ₁² (nats² per step²)")
+    right.set_ylabel("(λ₁ − target)² (nats² per step²)")
     for axes in (left, right):
         axes.set_xlabel("flossing epoch")
     handles, labels = left.get_legend_handles_labels()
