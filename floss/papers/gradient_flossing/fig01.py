@@ -9,12 +9,10 @@ The paper claims: flossing moves Lyapunov exponents to a target, but not to a po
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
-import itertools
 from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,9 +20,17 @@ from matplotlib.figure import Figure
 from floss.figures.analysed import count, looks, variants, with_variant
 from floss.figures.spread import HALO, curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
-from floss.papers import samples
-from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.claim import Claim, Criterion
 from floss.papers.finding import Finding, Findings
+from floss.papers.gradient_flossing.exponents import (
+    NEAR,
+    all_reached,
+    contrast_gained,
+    loss_ratio,
+    mean_size,
+    positive,
+)
+from floss.papers.gradient_flossing.sketch import sketch
 
 _BEFORE = "before flossing"
 _GREY = "0.5"
@@ -39,56 +45,13 @@ def draw(findings: Findings) -> Figure:
     longer, episode = findings["numbers_longer"].tables, findings["numbers"].tables
     with house_style():
         figure, axes = plt.subplot_mosaic("AA;Bb;CD", figsize=(7.6, 9), height_ratios=(0.62, 1, 1))
-        _sketch(axes["A"])
+        sketch(axes["A"])
         _first_exponent(axes["B"], findings["targets"], "B  One exponent, learning rate 0.001")
         _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01 (ours)")
         axes["b"].sharey(axes["B"])
         _squares(axes["C"], with_variant(longer["flossing"]), end=int(episode["flossing"]["epoch"].max()) + 1)
         _spectra(axes["D"], with_variant(longer["spectrum"]), with_variant(episode["spectrum"]))
         return figure
-
-
-def _sketch(axes: Axes) -> None:
-    """A. States go forward and errors backward through the same Jacobians; what their product does to an error."""
-    names, places = ("hτ", "hτ₊₁", "hτ₊₂", "…", "ht₋₁", "ht"), np.linspace(0.03, 0.5, 6)
-    for place, name in zip(places, names, strict=True):
-        axes.text(place, 0.62, name, ha="center", va="center", fontsize=11)
-    for start, end in itertools.pairwise(places):
-        ends = (start + 0.026, end - 0.026)
-        axes.annotate("", (ends[1], 0.7), (ends[0], 0.7), arrowprops={"arrowstyle": "->", "color": "black"})
-        axes.annotate("", (ends[0], 0.54), (ends[1], 0.54), arrowprops={"arrowstyle": "->", "color": COLOURS[1]})
-        axes.text(sum(ends) / 2, 0.43, "D", color=COLOURS[1], ha="center", va="center", fontsize=9)
-    axes.text(places.mean(), 0.84, "states, forward", ha="center", fontsize=8)
-    product = r"errors, backward: $\mathbf{T}_t(\mathbf{h}_\tau)=\prod_{s=\tau}^{t-1}\mathbf{D}_s$,"
-    axes.text(places.mean(), 0.2, product, color=COLOURS[1], ha="center", fontsize=9)
-    jacobian = r"$\mathbf{D}_s=\partial\mathbf{h}_{s+1}/\partial\mathbf{h}_s$"
-    axes.text(places.mean(), 0.03, jacobian, color=COLOURS[1], ha="center", fontsize=9)
-    inset = axes.inset_axes((0.62, 0.2, 0.36, 0.72))
-    steps = np.arange(0, 31)
-    for exponent, words, dashes in (
-        (0.1, "λ > 0: explodes", ":"),
-        (0.0, "λ = 0", "-"),
-        (-0.1, "λ < 0: vanishes", "--"),
-    ):
-        inset.plot(steps, np.exp(exponent * steps), color=COLOURS[1] if exponent else "black", linestyle=dashes)
-        inset.annotate(
-            words,
-            (30, np.exp(exponent * 30)),
-            (-3, 6 * (exponent <= 0) - 9 * (exponent > 0)),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=8,
-            bbox=HALO,
-        )
-    inset.set_yscale("log")
-    inset.set_xlabel("steps back, t − τ")
-    inset.set_ylabel("size of an error")
-    inset.set_xticks([])
-    inset.set_yticks([], minor=True)
-    inset.set_yticks([])
-    axes.set_title("A  Gradients through time (sketch)")
-    axes.axis("off")
 
 
 def _first_exponent(axes: Axes, finding: Finding, title: str) -> None:
@@ -161,7 +124,7 @@ def _spectra(axes: Axes, table: pd.DataFrame, shorter: pd.DataFrame) -> None:
     axes.set_title("D  All exponents (marked: i = k)")
     axes.set_xlabel("i")
     axes.set_ylabel(r"$\lambda_i$ (nats per step)")
-    _legend(axes, "median thick, networks thin; dotted: 500 epochs", loc="lower left")
+    _legend(axes, "median thick, networks thin;\ndotted: after 500 epochs", loc="lower left")
 
 
 def _legend(axes: Axes, title: str, **place: Any) -> None:
@@ -177,61 +140,6 @@ def _minus(value: float) -> str:
 # --- claims ---
 
 
-NEAR = 0.05
-"""Nats per step within which an exponent is at its target."""
-
-
-def reaches(table: pd.DataFrame, *, epochs: int = 100) -> pd.Series:
-    """Whether the first exponent came near its target within so many epochs, by network and target."""
-    early = table[table["epoch"] < epochs]
-    near = (early["lambda_1"] - early["target"]).abs() < NEAR
-    return near.groupby([early["seed"], early["target"]]).any()
-
-
-def _reached(findings: Findings, run: str, epochs: int = 100) -> Sample:
-    """Networks of one seed are the same network at first: all of its targets are one unit."""
-    table = findings[run].tables["flossing"]
-    reached = reaches(table[table["target"] <= 0], epochs=epochs).unstack("target", fill_value=False)
-    return samples.count(reached.all(axis=1), each=reached.shape[1])
-
-
-def _positive(findings: Findings, run: str) -> Sample:
-    table = findings[run].tables["flossing"]
-    table = table[(table["target"] > 0) & (table["epoch"] < 100)]
-    return samples.count((table["lambda_1"] > NEAR).groupby(table["seed"]).any())
-
-
-def _falls(findings: Findings, run: str) -> Sample:
-    table = findings[run].tables["flossing"].sort_values("epoch")
-    by = table.groupby(["seed", "k"])["floss_loss"]
-    ratio = (by.last() / by.first()).unstack("k").dropna()
-    return samples.sample(ratio, lambda rows: np.median(rows, axis=0).max())
-
-
-def _spectrum(findings: Findings, run: str, k: int, when: str) -> pd.DataFrame:
-    """λ_i by seed and i, after flossing k exponents or before any."""
-    table = findings[run].tables["spectrum"]
-    table = table[(table["flossing"] == when) & ((when == "before") | (table["k"] == k))]
-    return table.pivot(index="seed", columns="i", values="lambda").dropna()
-
-
-def _near_zero(findings: Findings, run: str, k: int, when: str = "after") -> Sample:
-    spectra = _spectrum(findings, run, k, when)
-    flossed = spectra.loc[:, spectra.columns <= k].abs()
-    return Sample(flossed.to_numpy(), np.mean, len(flossed))
-
-
-def _contrast(spectra: pd.DataFrame) -> pd.Series:
-    """Standard deviation of λ_i over i > 16, relative to that over i ≤ 16, by seed."""
-    flossed = spectra.columns <= 16
-    return spectra.loc[:, ~flossed].std(axis=1) / spectra.loc[:, flossed].std(axis=1)
-
-
-def _rest(findings: Findings, run: str, k: int = 16) -> Sample:
-    after, before = (_contrast(_spectrum(findings, run, k, when)) for when in ("after", "before"))
-    return samples.middle((after / before).dropna())
-
-
 def _near_zero_claim(name: str, k: int, words: str, *, longer: bool, changed: str = "") -> Claim:
     """The first k of 32 exponents after flossing them for 2000 epochs, or for 500."""
     run, epochs = ("numbers_longer", 2000) if longer else ("numbers", 500)
@@ -244,8 +152,8 @@ def _near_zero_claim(name: str, k: int, words: str, *, longer: bool, changed: st
         statistic=f"mean over networks and i ≤ {k} of |λ_i| after flossing {k} for {epochs} epochs, along inputs that"
         " were not flossed on",
         criterion=Criterion(below=0.1),
-        sample=partial(_near_zero, run=run, k=k),
-        control=partial(_near_zero, run=run, k=k, when="before"),
+        sample=partial(mean_size, run=run, k=k),
+        control=partial(mean_size, run=run, k=k, when="before"),
         control_says="the same exponents before any flossing",
         changed=changed,
         after_data=_AUDITED,
@@ -271,10 +179,10 @@ CLAIMS = [
         statistic=f"networks with |λ₁ - target| < {NEAR:g} at an epoch from 0 to 99 for each of the three targets,"
         " learning rate 0.001",
         criterion=Criterion(above=0.9),
-        sample=partial(_reached, run="targets"),
+        sample=partial(all_reached, run="targets"),
         tried="A learning rate of 0.01, which the next claim is about. That of the author's published example is"
         " 0.001, Adam's default.",
-        control=partial(_reached, run="targets", epochs=1),
+        control=partial(all_reached, run="targets", epochs=1),
         control_says="before any flossing, at epoch 0 alone",
         changed=_COUNTED,
     ),
@@ -287,8 +195,8 @@ CLAIMS = [
         statistic=f"networks with |λ₁ - target| < {NEAR:g} at an epoch from 0 to 99 for each of the three targets,"
         " learning rate 0.01",
         criterion=Criterion(above=0.9),
-        sample=partial(_reached, run="targets_faster"),
-        control=partial(_reached, run="targets_faster", epochs=1),
+        sample=partial(all_reached, run="targets_faster"),
+        control=partial(all_reached, run="targets_faster", epochs=1),
         control_says="before any flossing, at epoch 0 alone",
         changed=f"{_COUNTED} It was listed as the paper's, whose learning rate is 0.001.",
         after_data="it came with the figure, when the run at 0.001 and the first picture at 0.01 were known.",
@@ -302,7 +210,7 @@ CLAIMS = [
         statistic=f"networks with target 0.5 and λ₁ > {NEAR:g} at an epoch from 0 to 99, learning rate 0.01, with which"
         " nearly all other targets are reached",
         criterion=Criterion(below=0.1),
-        sample=partial(_positive, run="targets_faster"),
+        sample=partial(positive, run="targets_faster"),
         changed="Before, a bootstrap interval, which has no width for 0 of 10 networks.",
         after_data="the learning rate of 0.01, in place of 0.001, came when the run at 0.001 was known.",
     ),
@@ -314,7 +222,7 @@ CLAIMS = [
         statistic="median over networks of (loss at the last of 2000 epochs / at the first); the largest of the three"
         " k",
         criterion=Criterion(below=0.1),
-        sample=partial(_falls, run="numbers_longer"),
+        sample=partial(loss_ratio, run="numbers_longer"),
         changed="Before, at the last of 500 epochs: 0.084 [0.060, 0.143], not yet enough data. The paper does not state"
         " the number of epochs; after 500 the loss still falls.",
         after_data=_AUDITED,
@@ -327,7 +235,7 @@ CLAIMS = [
         " exponents falls toward zero, for 1, 16 and 32 of them.",
         statistic="median over networks of (loss at the last of 500 epochs / at the first); the largest of the three k",
         criterion=Criterion(below=0.1),
-        sample=partial(_falls, run="numbers"),
+        sample=partial(loss_ratio, run="numbers"),
         ours=True,
     ),
     _near_zero_claim("one_near_zero", 1, "one of", longer=True),
@@ -351,8 +259,8 @@ CLAIMS = [
         statistic="(standard deviation of λ_i over i > 16, relative to that over i ≤ 16) after flossing 16 for 2000"
         " epochs, relative to the same before any flossing, median over networks",
         criterion=Criterion(above=2.0),
-        sample=partial(_rest, run="numbers_longer"),
-        control=partial(_rest, run="numbers_longer", k=1),
+        sample=partial(contrast_gained, run="numbers_longer"),
+        control=partial(contrast_gained, run="numbers_longer", k=1),
         control_says="after flossing one exponent instead of 16",
         changed="Before, without the division by the same before flossing, which alone is 4.3 and above the criterion;"
         " and at 500 epochs.",

@@ -23,7 +23,7 @@ from floss.figures.style import COLOURS, DASHES, house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.fig01 import reaches
+from floss.papers.gradient_flossing.exponents import reaches
 
 _LSTM = {
     "lstm": "learning rate 0.001",
