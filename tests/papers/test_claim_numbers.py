@@ -227,7 +227,8 @@ def twin_fig14(t: Any) -> dict[str, float]:
     return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
 
 
-DELAYS, NUMBERS = (10, 20, 40, 70, 80), (10, 40, 80)
+def sizes(rows: list[Row], column: str) -> list[float]:
+    return sorted({row[column] for row in rows})
 
 
 def solving(rows: list[Row], d: int, k: int) -> float:
@@ -237,7 +238,7 @@ def solving(rows: list[Row], d: int, k: int) -> float:
 
 def fewest(rows: list[Row]) -> dict[int, int]:
     """The smallest k that is enough for a delay, of those delays for which there is one."""
-    enough = {d: [k for k in NUMBERS if solving(rows, d, k) > 0.9] for d in DELAYS}
+    enough = {d: [k for k in sizes(rows, "k") if solving(rows, d, k) > 0.9] for d in sizes(rows, "d")}
     return {d: numbers[0] for d, numbers in enough.items() if numbers}
 
 
@@ -247,12 +248,12 @@ def spearman(pairs: list[tuple[float, float]]) -> float:
 
 
 def twin_by_k(rows: list[Row]) -> dict[str, float]:
-    needed = fewest(rows)
-    longest = max(needed)
+    needed, (few, *_, many) = fewest(rows), sizes(rows, "k")
+    longest, shortest = max(needed), min(sizes(rows, "d"))
     return {
         "more_exponents_needed": spearman(list(needed.items())),
-        "few_fail": accuracy(rows, d=10, k=10) - accuracy(rows, d=longest, k=10),
-        "many_help": solving(rows, longest, 80) - solving(rows, longest, 10),
+        "few_fail": accuracy(rows, d=shortest, k=few) - accuracy(rows, d=longest, k=few),
+        "many_help": solving(rows, longest, many) - solving(rows, longest, few),
     }
 
 
@@ -262,18 +263,21 @@ def twin_fig05(t: Any) -> dict[str, float]:
 
 def twin_fig07(t: Any) -> dict[str, float]:
     early, pre = (t[run]["summary"] for run in ("early", "pre"))
+    delays, numbers = sizes(early, "d"), sizes(early, "k")
 
     def far(k: int) -> int:
         typical = lambda d: median(r["final_accuracy"] for r in select(early, d=d, k=k))  # noqa: E731
-        return max(itertools.takewhile(lambda d: typical(d) > 0.95, DELAYS), default=0)
+        return max(itertools.takewhile(lambda d: typical(d) > 0.95, delays), default=0)
 
     hardest = groups(select(pre, d=80), "seed").values()
-    longest = max(d for d in DELAYS if solving(early, d, 80) > 0.9)
+    longest = max(d for d in delays if solving(early, d, numbers[-1]) > 0.9)
     return twin_by_k(early) | {
-        "plane": spearman([(k, far(k)) for k in NUMBERS]),
+        "plane": spearman([(k, far(k)) for k in numbers]),
         "pre_more_exponents_needed": spearman(list(fewest(pre).items())),
-        "pre_never_solves": mean(any(r["final_accuracy"] > 0.95 for r in own) for own in hardest),
-        "pre_no_substitute": solving(early, longest, 80) - solving(pre, longest, 80),
+        "pre_never_solves": mean(any(r["final_accuracy"] > 0.95 for r in own) for own in hardest)
+        if hardest
+        else math.nan,
+        "pre_no_substitute": solving(early, longest, numbers[-1]) - solving(pre, longest, numbers[-1]),
     }
 
 
@@ -289,7 +293,7 @@ def twin_fig06(t: Any) -> dict[str, float]:
     claims = {name: f"{name.removesuffix('_faster')}_reaches_zero" for name in names}
     return {
         **{claims[name] + ("_faster" if name.endswith("_faster") else ""): arrive(name) for name in names},
-        "lstm_target_only_some": arrive("lstm_target") - arrive("lstm"),
+        "lstm_minus_one_only_some": arrive("lstm_target") - arrive("lstm"),
         "some_relu_unstable": mean(first > 0 for first, _ in ends("relu_wide")),
         "wide_relu_stabilised": median(last for first, last in ends("relu_wide") if first > 0),
         "unstable_relu_stabilised": median(last for first, last in ends("relu_unstable") if first > 0),
@@ -452,11 +456,12 @@ def twin_table1(t: Any) -> dict[str, float]:
         x, y = [math.log(r[size]) for r in rows], [math.log(measure(r)) for r in rows]
         return statistics.linear_regression(x, y).slope
 
-    def excess(loop: str, sizes: tuple[str, ...]) -> float:
+    def excess(loop: str, scanned: tuple[str, ...]) -> float:
         found = []
-        for engine, size in itertools.product(("torch", "native"), sizes):
-            others = {name: value for name, value in BASE.items() if name != size}
-            rows = select(t["cost"]["bench"], engine=engine, loop=loop, **others)
+        for engine, size in itertools.product(("torch", "native"), scanned):
+            others = [name for name in BASE if name != size]
+            families = groups(select(t["cost"]["bench"], loop=loop, engine=engine), *others).values()
+            rows = max(families, key=lambda family: len(sizes(family, size)))
             found.append(slope(rows, size, lambda r: r["ms_per_network_epoch"]) - slope(rows, size, orders[loop]))
         return max(found)
 
@@ -495,7 +500,9 @@ def spoilt(world: World) -> World:
 def measured(figure: str, data: Callable[[Claim], Findings]) -> dict[str, float]:
     """The values of a figure's claims."""
     samples = {one.name.partition(".")[2]: one.sample(data(one)) for one in CLAIMS.values() if one.figure == figure}
-    return {name: float(sample.statistic(sample.rows)) for name, sample in samples.items()}
+    return {
+        name: float(sample.statistic(sample.rows)) if len(sample.rows) else math.nan for name, sample in samples.items()
+    }
 
 
 @pytest.mark.parametrize("figure", PAPER.figures())
@@ -537,7 +544,7 @@ class CommittedTables(dict[str, Any]):
         return self[table]
 
 
-OF_MADE_UP_DATA = {"fig04", "fig05", "fig07", "fig08", "fig09", "fig12", "fig14", "table1"}
+OF_MADE_UP_DATA = {"fig04", "fig08", "fig09", "fig12", "fig14"}
 """Figures whose twins know the delays and seeds of the made-up data, which the committed ones do not have."""
 
 
@@ -548,7 +555,9 @@ def test_committed_numbers_equal_those_of_plain_python(figure):
     further = tuple(dict.fromkeys(name for one in CLAIMS.values() if one.figure == figure for name in one.further))
     runs = reproduction.findings_for(figure, further)
     assert runs is not None
-    assert measured(figure, lambda _: runs) == pytest.approx(globals()[f"twin_{figure}"](Committed(runs)), rel=1e-6)
+    assert measured(figure, lambda _: runs) == pytest.approx(
+        globals()[f"twin_{figure}"](Committed(runs)), rel=1e-6, nan_ok=True
+    )
 
 
 def test_the_area_of_the_rectangle_is_kept():

@@ -165,7 +165,7 @@ CLAIMS = [
         ours=True,
     ),
     Claim(
-        name="fig06.lstm_target_only_some",
+        name="fig06.lstm_minus_one_only_some",
         figure="fig06",
         place="App. B.1",
         sentence="A target of -1 is reached after 100 flossing epochs by a subset of LSTM networks only.",

@@ -164,7 +164,7 @@ STATEMENTS = (
     Statement("App. B.1, Fig. 6A", "LSTM networks reach zero in fewer than 100 epochs.", ("fig06.lstm_reaches_zero",)),
     Statement("App. B.1, Fig. 6B", "The square of their first exponent falls towards zero.", panels=("fig06 B",)),
     Statement(
-        "App. B.1", "A target of -1 is reached by a subset of LSTM networks only.", ("fig06.lstm_target_only_some",)
+        "App. B.1", "A target of -1 is reached by a subset of LSTM networks only.", ("fig06.lstm_minus_one_only_some",)
     ),
     Statement(
         "App. B.1, Fig. 6C",
