@@ -184,7 +184,7 @@ def twin_fig03(t: Any) -> dict[str, float]:
         )
         return median((first(none[seed]) + 1) / (first(pre[seed]) + 1) for seed in none)
 
-    values = {
+    values: dict[str, tuple[Any, ...]] = {
         "copy_flossed_learns_40": ("copy", "pre", 40),
         "copy_unflossed_learns_20": ("copy", "none", 20),
         "copy_unflossed_unreliable_30": ("copy", "none", 30),
@@ -227,7 +227,7 @@ def twin_fig14(t: Any) -> dict[str, float]:
     return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
 
 
-def sizes(rows: list[Row], column: str) -> list[float]:
+def sizes(rows: list[Row], column: str) -> list[Any]:
     return sorted({row[column] for row in rows})
 
 
