@@ -26,8 +26,17 @@ from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.binary_xor import REACHED
 from floss.papers.intervals import clopper_pearson
 from floss.papers.judge import judged
-from floss.papers.report.tables import VERDICTS, changes_markdown, claims_markdown, counts, figures_markdown
+from floss.papers.report.tables import (
+    VERDICTS,
+    changes_markdown,
+    claims_markdown,
+    counts,
+    figures_markdown,
+    overview,
+    statements_markdown,
+)
 from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
+from floss.papers.summary import Stated, stated
 from floss.training.schedule import FlossingRun
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +93,22 @@ def drawn() -> str:
 def claims() -> str:
     """All claims as one table."""
     return claims_markdown(results(), PAPER)
+
+
+@functools.cache
+def statements() -> tuple[Stated, ...]:
+    """Every statement of the paper beside the claims that measure it."""
+    return tuple(stated(PAPER.statements(), results()))
+
+
+def first_lines() -> str:
+    """How much of what the paper says is measured, and on how many networks that do not overlap."""
+    return f"{overview(statements(), results())}\n"
+
+
+def statement_list() -> str:
+    """The statements as one table."""
+    return statements_markdown(statements())
 
 
 def questions() -> str:
@@ -224,7 +249,9 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"headline": headline, "speed": speed},
     "results/README.md": {
         "figures": figure_list,
+        "overview": first_lines,
         "claims": claims,
+        "statements": statement_list,
         "questions": questions,
         "changes": changes,
         "tried": tried,

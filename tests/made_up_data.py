@@ -82,10 +82,10 @@ def analysed(rows: list[Row]) -> list[Row]:
 
 
 def make_fig01(pick: Pick) -> World:
-    targets = product(seed=SEEDS, target=(-1.0, -0.5, 0.0, 0.5))
+    targets = product(seed=MANY, target=(-1.0, -0.5, 0.0, 0.5))
     away = [pick(0.01, 0.4) if row["target"] <= 0 else pick(0.6, 0.01) for row in targets]
     flossing = [
-        row | {"epoch": epoch, "lambda_1": row["target"] - (off if epoch < 100 else 0.0)}
+        row | {"epoch": epoch, "lambda_1": row["target"] - (0.7 if epoch == 0 else off if epoch < 100 else 0.0)}
         for row, off in zip(targets, away, strict=True)
         for epoch in (0, 50, 99, 100, 150)
     ]
@@ -93,16 +93,25 @@ def make_fig01(pick: Pick) -> World:
         row | {"floss_loss": pick(1.0, 1.0) if row["epoch"] == 0 else pick(0.01, 0.9)}
         for row in product(epoch=(499, 100, 0), k=(1, 16, 32), seed=SEEDS)
     ]
-    spectrum = [
-        row | {"lambda": pick(0.01 * noise if row["i"] <= 16 else -0.1 * (row["i"] - 16), -0.5 + 0.1 * noise)}
-        for row in product(flossing=("after",), k=(1, 16, 32), seed=SEEDS, i=range(1, 33))
-        for noise in [pick.random.normal()]
+    before = [
+        row | {"lambda": -0.5 - 0.05 * row["i"] + 0.05 * pick.random.normal()}
+        for row in product(flossing=("before",), k=(None,), seed=SEEDS, i=range(1, 33))
     ]
-    before = [row | {"flossing": "before", "k": None} for row in spectrum if row["k"] == 1]
+    after = [
+        row | {"k": k, "flossing": "after", "lambda": pick(near if row["i"] <= k else rest, -0.5 + 0.1 * noise)}
+        for k, row in itertools.product((1, 16, 32), before)
+        for noise in [pick.random.normal()]
+        for near, rest in [(0.01 * noise, row["lambda"] if k == 1 else -0.1 * (row["i"] - k))]
+    ]
+    for row in after:
+        if row["k"] == 1 and row["i"] > 1:  # a control, which is the same in every world
+            row["lambda"] = -0.5 - 0.05 * row["i"]
+    numbers = {"flossing": analysed(losses), "spectrum": analysed(before + after)}
     return {
         "targets": {"flossing": analysed(flossing)},
         "targets_faster": {"flossing": analysed(flossing)},
-        "numbers": {"flossing": analysed(losses), "spectrum": analysed(before + spectrum)},
+        "numbers": numbers,
+        "numbers_longer": numbers,
     }
 
 
@@ -111,29 +120,42 @@ def make_fig02(pick: Pick) -> World:
     for own in product(flossing=("before", "after"), seed=SEEDS):
         before = own["flossing"] == "before"
         noise = {t: pick.random.uniform(-0.1, 0.1) for t in range(10, 501, 10)}
-        level, off = pick(0, 0), pick(0.01, 1)
-        at = {(t, m) for t in noise for m in (15, 75)} | {(100, m) for m in range(1, 80, 2)}
+        size = 0.3 * pick.random.normal()  # in which networks of the same statistics differ
+        at = {(t, m) for t in noise for m in (15, 75, 80)} | {(100, m) for m in range(1, 80, 2)}
         for t, m in sorted(at):
-            true, false = (0.1 if before else 0.05) * t + level, (20 if before else 21) + noise[t]
+            true, false = (0.1 if before else 0.05) * t + size, (20 if before else 21) + noise[t] + size
             log = m / 15 * pick(true, false)
             same = own | {"k": None if before else 15, "horizon": t, "m": m}
             rows += [same | {"method": "exact", "log10_condition": log}]
-            rows += [same | {"method": "theory", "log10_condition": log * (1 + off * (1 + t / 500))}]
+            rows += [same | {"method": "theory", "log10_condition": pick(log - 1, 0.08 * t - 2 * size)}]
     other = [row | {"k": 40, "log10_condition": 0.0} for row in rows if row["flossing"] == "after"]
-    return {"condition": {"condition": analysed(rows + other)}}
+    many = [row if row["flossing"] == "before" else row | {"k": 75} for row in rows if row["m"] in (15, 75, 80)]
+    return {"condition": {"condition": analysed(rows + other)}, "saturating": {"condition": analysed(many)}}
 
 
 def make_fig03(pick: Pick) -> World:
-    def run(task: str) -> list[Row]:
-        rows = networks("none pre", (10, 20, 40, 60), task=task)
+    def run(task: str, delays: tuple[int, ...]) -> dict[str, list[Row]]:
+        rows = networks("none pre", delays, seeds=range(20), task=task, epochs=10_000)
+        crossed: dict[str, float] = {}
         for row in rows:
             d, none = row["d"], row["flossing"] == "none"
-            true = (d <= 20) if none else (d <= 40)
-            false = none and (d > 20 or task == "xor_continuous")
+            true, false = (d <= 20) if none else (d <= 40), none and (d > 20 or task == "xor_continuous")
             row["final_loss"] = pick(*(0.001 if learned else 0.1 for learned in (true, false)))
-        return rows
+            never = math.inf
+            sooner = (1000 if d <= 20 else 6000 if d == 30 else never) if none else (300 if d <= 40 else never)
+            same = 300 if d <= 20 else 6000 if d == 30 else never
+            choice = pick.random.choice([300, 1000, 3000, 6000])
+            crossed[row["network"]] = {"true": sooner, "false": same, "random": choice}[pick.mode]
+        epochs = (0, 100, 300, 600, 1000, 3000, 6000, 9999)
+        metrics = courses(rows, epochs, lambda row, epoch: {"loss": 0.001 if epoch >= crossed[row["network"]] else 0.1})
+        return {"summary": rows, "metrics": metrics}
 
-    return {"copy": {"summary": run("copy")}, "xor": {"summary": run("xor_continuous")}}
+    return {
+        "copy": run("copy", (10, 20, 30, 40, 80)),
+        "copy_example": run("copy", (20, 30, 40)),
+        "xor": run("xor_continuous", (10, 20, 40, 80)),
+        "xor_example": run("xor_continuous", (40,)),
+    }
 
 
 SOLVES = {
@@ -193,16 +215,22 @@ def make_fig07(pick: Pick) -> World:
 
 def make_fig06(pick: Pick) -> World:
     world: World = {}
-    for run in ("lstm", "lstm_faster", "relu", "relu_centred", "relu_unstable"):
-        rows = []
-        for seed in MANY:
-            first = pick.random.uniform(-1, 1) if pick.mode == "random" else 1.2
-            ends = (first, pick(0.0, 1.0)) if run == "relu_unstable" else (-pick(0.01, 0.5), 0.0)
+    arriving = ("lstm", "lstm_faster", "relu_scaled", "relu_scaled_faster", "relu")
+    for run in (*arriving, "lstm_target", "relu_wide", "relu_unstable"):
+        rows, seeds = [], range(200) if run == "relu_wide" else MANY
+        for seed in seeds:
+            target = -1.0 if run == "lstm_target" else 0.0
+            first, last = -2.0, target - (pick(0.4, 0.01) if run == "lstm_target" and seed else pick(0.01, 0.5))
+            if run in ("relu_wide", "relu_unstable"):
+                few = seed < 5 or run == "relu_unstable"
+                first = pick.random.uniform(-1, 1) if pick.mode == "random" else pick(1.2, 1.2 if few else -1.2)
+                last = pick(0.0, 1.0)
+            values = {0: first, 50: last, 99: last, 100: last if run.startswith("relu_") else target}
             rows += [
-                {"seed": seed, "target": 0.0, "epoch": epoch, "lambda_1": ends[epoch == 100]}
+                {"seed": seed, "target": target, "epoch": epoch, "lambda_1": values[epoch]}
                 for epoch in (100, 99, 50, 0)
             ]
-        spectrum = product(seed=MANY, flossing=("before", "after"), i=(1, 2))
+        spectrum = product(seed=seeds, flossing=("before", "after"), i=(1, 2))
         world[run] = {"flossing": analysed(rows), "spectrum": analysed(spectrum)}
     return world
 

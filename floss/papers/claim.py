@@ -114,6 +114,8 @@ class Result:
     """Rows of the sample."""
     counted: int | None = None
     """How many of the units are a yes, where the statistic is their share and the interval exact."""
+    identities: frozenset[str] = frozenset()
+    """Names of the networks of the runs that were looked at."""
     control: "Result | None" = None
     """The control beside the same data, where the claim has one."""
 

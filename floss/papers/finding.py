@@ -46,6 +46,22 @@ class Finding:
         """The rows of training epochs alone."""
         return self.metrics[self.metrics["phase"] == "train"]
 
+    @cached_property
+    def identities(self) -> frozenset[str]:
+        """Names of the networks behind the rows: rows of the same network have the same name in every figure.
+
+        A trained network is known by its id, a fresh one of an analysis by its architecture, gain and seed.
+        """
+        if len(self.summary):
+            return frozenset(self.summary["network"])
+        fresh = ["arch", "n", "init", "g", "seed"]
+        tables = [table for table in self.tables.values() if set(fresh) <= set(table)]
+        return frozenset(
+            " ".join(map(str, row))
+            for table in tables
+            for row in table[fresh].drop_duplicates().itertuples(index=False)
+        )
+
     @property
     def networks(self) -> int:
         """Number of networks behind the rows."""

@@ -107,25 +107,26 @@ class Reproduction:
         asked = _requests(self.results, self.paper)
         return {figure: tuple(asked.get(figure, ())) for figure in self.paper.figures()}
 
-    @functools.cache  # noqa: B019  # one reader for one look at a folder
     def findings(self, figure: str) -> Findings | None:
         """The rows behind a figure, each run's at the largest scale that is complete; None where a run has none."""
-        runs, scales = self.paper.experiment(figure).scales, self.requested[figure]
-        if not scales:
-            return None
-        findings = {name: self._largest(tuple(runs[scale][name] for scale in scales)) for name in runs[SCALES[0]]}
-        complete = {name: finding for name, finding in findings.items() if finding is not None}
-        return complete if len(complete) == len(findings) else None
+        found = self.complete(figure)
+        return found if self.requested[figure] and len(found) == len(self._runs(figure)) else None
 
-    def findings_for(self, figure: str, further: tuple[str, ...] = ()) -> Findings | None:
-        """The rows behind a figure, and those behind further ones under `figure/run`; None where any are missing."""
-        findings = self.findings(figure)
-        for other in further:
-            more = self.findings(other)
-            if findings is None or more is None:
-                return None
-            findings = {**findings, **{f"{other}/{name}": finding for name, finding in more.items()}}
-        return findings
+    @functools.cache  # noqa: B019  # one reader for one look at a folder
+    def complete(self, figure: str) -> Findings:
+        """The rows of those runs of a figure that are complete at some scale, each's at the largest."""
+        found = {name: self._largest(runs) for name, runs in self._runs(figure).items()}
+        return {name: finding for name, finding in found.items() if finding is not None}
+
+    def findings_for(self, figure: str, further: tuple[str, ...] = ()) -> Findings:
+        """The complete runs behind a figure, and those behind further ones under `figure/run`."""
+        others = {f"{other}/{name}": finding for other in further for name, finding in self.complete(other).items()}
+        return {**self.complete(figure), **others}
+
+    def _runs(self, figure: str) -> dict[str, tuple[Run, ...]]:
+        """Each run of a figure at the scales that were asked for."""
+        runs, scales = self.paper.experiment(figure).scales, self.requested[figure]
+        return {name: tuple(runs[scale][name] for scale in scales) for name in runs[SCALES[0]]}
 
     def _largest(self, runs: tuple[Run, ...]) -> Finding | None:
         return next((finding for run in runs if (finding := self.finding(run)) is not None), None)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata, resources
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ from floss.papers.claim import Claim
 from floss.papers.experiments import Experiment, order, read_experiment
 from floss.papers.kind import Kind
 from floss.papers.kinds import KINDS
+from floss.papers.statement import Statement
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,6 +91,13 @@ class Paper:
     def claims(self) -> list[Claim]:
         """Every claim, in the order of the figures."""
         return [claim for figure in self.figures() for claim in getattr(self.module(figure), "CLAIMS", ())]
+
+    @functools.cache  # noqa: B019
+    def statements(self) -> tuple[Statement, ...]:
+        """Everything that the paper says of what is seen; none where the package has no list of it."""
+        if find_spec(f"{self.package}.statements") is None:
+            return ()
+        return tuple(import_module(f"{self.package}.statements").STATEMENTS)
 
     def named(self, value: Any) -> tuple[str, ...]:
         """The figures that `fig=` means: a number, a name, a list of them, or all.

@@ -38,10 +38,9 @@ def test_a_claim_that_is_false_is_not_reproduced(name, quick):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if CLAIMS[name].control])
-@pytest.mark.parametrize("mode", ["true", "false", "random"])
-def test_a_control_misses_the_criterion(name, mode, quick):
-    """Whatever becomes of the claim: a criterion that data without the effect meet says nothing."""
-    control = judge(CLAIMS[name], made(CLAIMS[name].figure, mode)).control
+def test_a_control_misses_the_criterion(name, quick):
+    """Where the claim meets it: a criterion that data without the effect meet as well says nothing."""
+    control = judge(CLAIMS[name], made(CLAIMS[name].figure, "true")).control
     assert control is not None
     assert control.misses, (control.value, control.low, control.high)
     assert control.verdict != REPRODUCED

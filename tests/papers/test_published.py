@@ -1,7 +1,5 @@
 """What is committed of the reproduction is whole, and is what the code as it is now makes of it."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -61,12 +59,6 @@ def test_claims_are_those_of_the_data(results):
 
 def test_controls_miss_their_criteria(results):
     """Where they do not, the criterion says nothing about the claim."""
-    controls = [result.control for result in results if result.control is not None and result.units]
+    controls = [result.control for result in results if result.control is not None and result.control.units]
+    assert len(controls) > 20
     assert [c.claim.name for c in controls if not c.misses] == []
-
-
-def test_a_script_without_floss_finds_the_same_values():
-    script = [sys.executable, str(ROOT / "scripts/recompute_claims.py")]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("same") > 20

@@ -74,16 +74,21 @@ def test_criteria_as_formulas():
 
 def test_without_findings_there_is_the_claim():
     for one in CLAIMS.values():
-        result = judge(one, None)
+        result = judge(one, {})
         assert result.verdict == NOT_ENOUGH
         assert (result.networks, result.units, result.scales, result.commands) == (0, 0, (), ())
         assert np.isnan([result.value, result.low, result.high]).all()
 
 
 def test_a_result_names_its_runs_and_networks():
-    result = judge(CLAIMS["fig04.pre_helps"], made("fig04", "true"))
+    """Those that its claim looks at; a run that is missing takes the numbers of no other claim."""
+    runs = made("fig04", "true")
+    result = judge(CLAIMS["fig04.pre_helps"], runs)
     assert result.scales == ("paper",)
-    assert result.commands == ("floss temporal", "floss spatial")
+    assert result.commands == ("floss temporal",)
+    assert result.identities == frozenset(runs["temporal"].summary["network"])
+    assert judge(CLAIMS["fig04.pre_helps"], {"temporal": runs["temporal"]}) == result
+    assert judge(CLAIMS["fig04.pre_helps"], {"spatial": runs["spatial"]}).units == 0
     assert (result.units, result.networks) == (8, 64)
 
 

@@ -4,7 +4,6 @@ The page loads nothing, runs nothing, names no machine and no path, and is the s
 where is in report.html.j2; here is what it shows.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +23,10 @@ from floss.papers.intervals import REPLICATES
 from floss.papers.report.embedding import embedded
 from floss.papers.report.provenance import commits, dates, lost, machines, relative, software
 from floss.papers.report.ruler import drawn_ruler
-from floss.papers.report.tables import VERDICTS, counts
+from floss.papers.report.tables import VERDICTS, counts, overview
 from floss.papers.report.templates import TEMPLATES
-from floss.papers.report.typesetting import NONE, listed, measured
+from floss.papers.report.typesetting import NONE, anchor, listed, measured
+from floss.papers.summary import stated
 from floss.papers.words import plural
 
 
@@ -73,7 +73,7 @@ class ShownClaim:
     @property
     def anchor(self) -> str:
         """Identifier of the claim's card."""
-        return "claim-" + re.sub(r"[^A-Za-z0-9]+", "-", self.result.claim.name)
+        return anchor(self.result.claim.name)
 
     @property
     def value(self) -> tuple[str, str]:
@@ -144,6 +144,7 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
         pictures: folder of FIGURE.svg and FIGURE.png; any of them may be missing.
     """
     paper = reproduction.paper
+    statements = stated(paper.statements(), results)
     sections = [_section(reproduction, figure, results, pictures) for figure in paper.figures()]
     style = (resources.files("floss.papers.report") / "report.css").read_text(encoding="utf-8")
     return TEMPLATES.get_template("report.html.j2").render(
@@ -154,6 +155,8 @@ def page(reproduction: Reproduction, results: Sequence[Result], pictures: Path) 
         tally=counts(results),
         questions=counts(results, ours=True) if any(result.claim.ours for result in results) else None,
         verdicts=VERDICTS,
+        overview=overview(statements, results) if statements else "",
+        statements=statements,
         data=_data(sections),
         example=drawn_ruler(0.92, 0.87, 0.96, 0.8, np.inf, example=True),
         replicates=REPLICATES,

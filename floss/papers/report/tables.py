@@ -10,6 +10,7 @@ from floss.papers.draw import FIGURES
 from floss.papers.findings import Reproduction
 from floss.papers.paper import Paper
 from floss.papers.report.typesetting import NONE, criterion, measured, plain_in_markdown, typeset
+from floss.papers.summary import SHOWN, UNMEASURED, Stated, independent_sets, tally
 from floss.papers.words import plural
 
 VERDICTS = {REPRODUCED: ("✓", "yes"), NOT_REPRODUCED: ("✗", "no"), NOT_ENOUGH: ("○", "open")}
@@ -111,6 +112,33 @@ def changes_markdown(results: Sequence[Result], paper: Paper) -> str:
         if notes:
             lines.append(f"- `{r.claim.name}` ({paper.label(r.claim.figure)}): {plain_in_markdown(' '.join(notes))}")
     return "\n".join(lines or ["None."]) + "\n"
+
+
+def overview(statements: Sequence[Stated], results: Sequence[Result]) -> str:
+    """In two sentences: how many statements there are and what became of them, and on how many networks that rests."""
+    numbers = tally(statements)
+    measured_ones = sum(numbers[verdict] for verdict in VERDICTS)
+    verdicts = ", ".join(f"{numbers[verdict]} {verdict}" for verdict in VERDICTS)
+    with_networks = [r for r in results if r.identities and not r.claim.ours]
+    sets = independent_sets(with_networks)
+    return (
+        f"The paper makes {plural(len(statements), 'statement')} about what is seen: {measured_ones} are measured"
+        f" ({verdicts}), {numbers[SHOWN]} {'are' if numbers[SHOWN] != 1 else 'is'} shown in a panel, and for"
+        f" {numbers[UNMEASURED]} it is said why nothing measures them."
+        f" The {plural(len(with_networks), 'claim')} that measure them on networks stand on"
+        f" {plural(len(sets), 'set')} of networks that share none."
+    )
+
+
+def statements_markdown(statements: Sequence[Stated]) -> str:
+    """The statements of a paper as a table in Markdown: what measures each, and the verdict of all of that together."""
+    lines = ["| where | the paper says (our words) | measured by | verdict |", "|---|---|---|---|"]
+    for one in statements:
+        said, names = one.statement, ", ".join(r.claim.name for r in one.results)
+        by = names or (f"panel {', '.join(said.panels)}" if said.panels else said.unmeasured)
+        mark = f"{VERDICTS[one.verdict][0]} {one.verdict}" if one.verdict in VERDICTS else one.verdict
+        lines.append(f"| {' | '.join(map(plain_in_markdown, (said.place, said.sentence, by, mark)))} |")
+    return "\n".join(lines) + "\n"
 
 
 def counts(results: Sequence[Result], *, ours: bool = False) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from floss.papers.report.typesetting import prose, typeset
+from floss.papers.report.typesetting import anchor, prose, typeset
 from floss.papers.words import plural
 
 TEMPLATES = Environment(
@@ -13,5 +13,5 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-TEMPLATES.filters |= {"prose": prose, "typeset": typeset}
+TEMPLATES.filters |= {"anchor": anchor, "prose": prose, "typeset": typeset}
 TEMPLATES.globals["plural"] = plural

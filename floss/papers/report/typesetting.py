@@ -88,6 +88,11 @@ def _power(digits: str) -> str:
     return str(int(digits)).translate(_POWERS)
 
 
+def anchor(name: str) -> str:
+    """Identifier of a claim's card on the page."""
+    return "claim-" + re.sub(r"[^A-Za-z0-9]+", "-", name)
+
+
 def plain_in_markdown(text: str) -> str:
     """Text that Markdown leaves as it is, in one cell of a table."""
     return " ".join(re.sub(r"[\\|<*_`]|&(?=#?\w+;)", r"\\\g<0>", text).split())
