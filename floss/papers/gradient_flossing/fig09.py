@@ -176,8 +176,8 @@ CLAIMS = [
         place="App. D, Fig. 9A",
         sentence="The gradient norm grows over epochs while the accuracy is still at chance.",
         statistic=f"growth of ‖dL/dh0‖ from epoch {SETTLED} to the last accuracy ≤ 50 %, in decades per 100 epochs, by"
-        f" least squares; median over networks whose accuracy stays above 60 % from some epoch on and that have {FEWEST}"
-        " such epochs",
+        f" least squares; median over networks whose accuracy stays above 60 % from some epoch on and that have"
+        f" {FEWEST} such epochs",
         criterion=Criterion(above=0.1),
         sample=_grows,
         further=("fig08",),
