@@ -36,7 +36,8 @@ def course_of(finding: Finding, schedule: str, column: str) -> pd.DataFrame:
 def departures(finding: Finding, schedule: str) -> pd.Series:
     """First epoch from which the accuracy stays above 60 %, of the networks that have one, by network."""
     rows = finding.training
-    return leaves_chance(rows[rows["flossing"] == schedule]).dropna()
+    rows = rows[rows["flossing"] == schedule]
+    return pd.Series(dtype=float) if rows.empty else leaves_chance(rows).dropna()
 
 
 def window(table: pd.DataFrame, first: float, last: float) -> pd.DataFrame:
