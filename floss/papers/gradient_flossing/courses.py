@@ -28,7 +28,7 @@ def course_of(finding: Finding, schedule: str, column: str) -> pd.DataFrame:
     """A column by epoch (rows) and network (columns), of the networks of one schedule."""
     rows = finding.training
     rows = rows[rows["flossing"] == schedule]
-    if column not in rows:
+    if rows.empty or column not in rows:
         return pd.DataFrame()
     return rows.pivot_table(index="epoch", columns="network", values=column, dropna=False)
 

@@ -1,6 +1,9 @@
-"""Fig. 8: how far the last step's gradient reaches, ‖∂L/∂h₀‖, and accuracy, without and with early episodes.
+"""Fig. 8: how far the gradient of the loss reaches, ‖∂L/∂h₀‖, and accuracy, without and with early episodes.
 
-The paper claims: flossing makes the last step's gradient reach the initial state.
+L is the loss of all steps t ≥ d, as in the author's published example; Eq. 18 has that of the last step alone, which
+the tables have as well (`grad_norm_h0_last`).
+
+The paper claims: flossing makes the gradient reach the initial state.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
@@ -25,7 +28,7 @@ from floss.figures.panels import (
     count,
     course,
     episodes,
-    epoch_axis,
+    first_epochs,
     legend_below,
     mark_schedules,
     norm_axis,
@@ -33,6 +36,7 @@ from floss.figures.panels import (
     pad,
     thin,
 )
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
@@ -51,6 +55,10 @@ _CONVENTIONS = (
     "A, B: the first seed thick, the others thin; C, D: every flossed network by itself, "
     "a marker where it leaves chance for good"
 )
+
+
+SHOWN = 4000
+"""Epochs that are shown: by then all of the networks have left chance."""
 
 
 def draw(findings: Findings) -> Figure:
@@ -75,7 +83,7 @@ def draw(findings: Findings) -> Figure:
         for axes, title in zip((a, b, c, e), titles, strict=True):
             rows = mark_schedules(axes, training)
             axes.set_title(f"{title}, d = {d}", pad=pad(rows))
-            epoch_axis(axes, training, early=True)
+            first_epochs(axes, training, SHOWN)
         norm_axis(a)
         _cut(c, training)
         for axes in (b, e):
@@ -101,7 +109,7 @@ def _networks(axes: Axes, training: pd.DataFrame, measure: str) -> None:
     """Unflossed networks black; of each flossed one the course, and a marker at the epoch when it leaves chance."""
     unflossed = training["flossing"] == "none"
     thin(axes, course(training[unflossed], measure), "black", alpha=0.5)
-    axes.plot([], [], color="black", linewidth=0.5, label="without flossing (C, D)")
+    axes.plot([], [], color="black", linewidth=0.5, label=f"{in_words('none')} (C, D)")
     departures = leaves_chance(training)
     for group in by_network(training[~unflossed]):
         table = course(group.rows, measure)

@@ -1,8 +1,5 @@
 """Fig. 9: the gradient norm ‖∂L/∂h₀‖ grows before the accuracy does, with early episodes.
 
-The paper has A and B. In networks that solve the task the loss and so its gradient are small at the end, which is where
-B then looks; C is aligned to the first lasting rise instead.
-
 The paper claims: the gradient grows before the accuracy.
 """
 
@@ -17,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from floss.figures.departure import LARGE, leaves_chance, rises
+from floss.figures.departure import LARGE, leaves_chance
 from floss.figures.panels import (
     CHANCE,
     DELAY,
@@ -29,6 +26,7 @@ from floss.figures.panels import (
     legend_below,
     norm_axis,
 )
+from floss.figures.schedules import in_words
 from floss.figures.style import house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
@@ -44,21 +42,19 @@ _EVERY = 10
 """Logged epochs between the markers of a line."""
 _NAMED = 10
 """Networks up to which each is named."""
-_CONVENTIONS = "networks that leave chance (their accuracy stays above 60 % from some epoch on)"
+_CONVENTIONS = f"{in_words('early')}; networks that leave chance (their accuracy stays above 60 % from some epoch on)"
 
 
 def draw(findings: Findings) -> Figure:
     """A: the norm, aligned to the last epoch at chance; B: the accuracy, aligned to the last epoch with a small norm.
 
-    C: the accuracy, aligned to the first epoch from which the norm stays large for 100 epochs. Shows the networks that
-    leave chance (whose accuracy stays above 60 % from some epoch on) and have such an epoch, each in its colour and
-    with its marker, and their median.
+    Shows the networks that leave chance (whose accuracy stays above 60 % from some epoch on) and have such an epoch,
+    each in its colour and with its marker, and their median.
     """
     d, training = at_delay(findings["gradient"].training)
     departures = leaves_chance(training)
     learning = training[training["network"].map(departures).notna()]
     everyone = training["network"].nunique()
-    norms = learning.pivot_table(index="epoch", columns="network", values="grad_norm_h0", dropna=False)
     panels: list[tuple[str, str, pd.Series, str]] = [
         (
             "A  gradient norm",
@@ -67,13 +63,12 @@ def draw(findings: Findings) -> Figure:
             "the last with accuracy ≤ 50 %",
         ),
         ("B  accuracy", "accuracy", _last(learning, learning["grad_norm_h0"] < LARGE), "the last with ‖∂L/∂h₀‖ < 10⁻³"),
-        ("C  accuracy", "accuracy", rises(norms).dropna(), "the first of 100 with ‖∂L/∂h₀‖ ≥ 10⁻³"),
     ]
     with house_style():
-        figure, several = plt.subplots(1, 3, figsize=(9.6, 4.0))
+        figure, several = plt.subplots(1, 2, figsize=(8.0, 4.0))
         for axes, (title, measure, origin, alignment) in zip(several, panels, strict=True):
             _panel(axes, learning, origin, measure)
-            axes.set_title(f"{title}, d = {d} ({len(origin)} of {everyone})")
+            axes.set_title(f"{title}, d = {d} ({len(origin)} of {everyone} networks)")
             axes.set_xlabel(f"epochs since\n{alignment}")
             if measure == "accuracy":
                 accuracy_axis(axes)

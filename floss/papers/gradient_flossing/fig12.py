@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from floss.figures.panels import (
     FLOOR,
     NORM,
+    Group,
     accuracy_axis,
     at_delay,
     by_schedule,
@@ -40,10 +41,17 @@ _MEASURES = (("accuracy", "accuracy", None), ("loss", "loss", None), ("gradient 
 """What titles call each row of panels, its column of metrics.csv, and the smallest value that is shown."""
 _LAST = 500
 """Epochs at the end of training that the panels on the right show."""
+_PHASES = {90: "90 epochs after an episode", 0: "right after an episode"}
+"""Epochs since the last episode at which a training with an episode every 100 epochs is shown as a whole."""
+_DOTTED = ":"
 
 
 def draw(findings: Findings) -> Figure:
-    """Accuracy (A), loss (B) and norm (C) against the epoch, the whole training and its end: networks, median."""
+    """Accuracy (A), loss (B) and norm (C) against the epoch, the whole training and its end: networks, median.
+
+    Of networks that are flossed throughout, the whole training has two lines, of two phases between episodes: all of
+    their epochs would be a band that covers the others.
+    """
     d, training = at_delay(findings["gradient"].training)
     n = count(findings["gradient"].summary, ["d", "flossing"], "final_accuracy")
     end = training[training["epoch"] >= training["epoch"].max() - _LAST]
@@ -52,21 +60,37 @@ def draw(findings: Findings) -> Figure:
         lines = 0
         for column, (rows, when) in enumerate(((training, f"d = {d}"), (end, "the end of training"))):
             for group in reversed(by_schedule(rows, n)):  # the busiest lines lie below the others
-                for axes, (_, measure, floor) in zip(panels[:, column], _MEASURES, strict=True):
-                    courses(axes, group, measure, "median", floor)
+                for part in _parts(group) if column == 0 else [group]:
+                    for axes, (_, measure, floor) in zip(panels[:, column], _MEASURES, strict=True):
+                        courses(axes, part, measure, "median", floor)
             accuracy_axis(panels[0, column])
             panels[1, column].set_yscale("log")
             norm_axis(panels[2, column])
             for letter, axes, (name, *_) in zip("ABC", panels[:, column], _MEASURES, strict=True):
-                lines = max(lines, mark_schedules(axes, rows))
+                marked = rows[rows["flossing"] != _THROUGHOUT] if column == 0 else rows
+                lines = max(lines, mark_schedules(axes, marked) if len(marked) else 0)
                 axes.set_title(f"{letter}  {name}, {when}", pad=pad(lines))
-                epoch_axis(axes, rows, early=column == 0)
+                epoch_axis(axes, rows)
         for axes, label in zip(panels[:, 0], ("test accuracy", "test loss (cross-entropy)", NORM), strict=True):
             axes.set_ylabel(label)
         for axes in panels.flat:
             axes.label_outer()
-        legend_below(figure, panels[0], title="single networks thin, their median thick", ncols=5)
+        legend_below(figure, panels[0], title="single networks thin, their median thick", ncols=2)
         return figure
+
+
+_THROUGHOUT = "throughout"
+
+
+def _parts(group: Group) -> list[Group]:
+    """The networks of a schedule; those flossed throughout once for each phase."""
+    if set(group.rows["flossing"]) != {_THROUGHOUT}:
+        return [group]
+    return [
+        Group(f"{group.label}, {words}", rows, group.colour, group.marker, _DOTTED if phase == 0 else group.dashes)
+        for phase, words in _PHASES.items()
+        if len(rows := group.rows[group.rows["epoch"] % 100 == phase])
+    ]
 
 
 # --- claims ---

@@ -8,22 +8,22 @@ The paper claims: the gradient turns to the first of them when accuracy rises.
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import MaxNLocator
 
 from floss.figures.departure import leaves_chance
-from floss.figures.panels import accuracy_axis, epoch_axis, legend_below
+from floss.figures.panels import accuracy_axis, first_epochs, legend_below
+from floss.figures.schedules import in_words
 from floss.figures.spread import curves, singles
 from floss.figures.style import house_style, look
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Finding, Findings
-from floss.papers.gradient_flossing.courses import course_of, departures, window
+from floss.papers.gradient_flossing.courses import departures, window
 from floss.papers.samples import middle
 
 RUNS = {"flossed": "early", "span": "early", "unflossed": "none"}
@@ -31,46 +31,69 @@ RUNS = {"flossed": "early", "span": "early", "unflossed": "none"}
 UNITS = 80
 """N of these networks."""
 SHOWN = 600
-"""Epochs on either side of leaving chance in C."""
-RANDOM = math.sqrt(2 / (math.pi * 80))
-"""Mean overlap of two random directions, about: these networks have N = 80 units."""
-_TICKS = (0, 250, 500, 2000, 10000)
-_MEASURES = ("clv_overlap", "accuracy")
+"""Epochs on either side of leaving chance in D."""
+FIRST = 4000
+"""Epochs that are shown of a whole training."""
+RANDOM = math.sqrt(2 / (math.pi * UNITS))
+"""Mean overlap of two random directions, about."""
+_NAMES = {
+    "flossed": (f"{in_words('early')}, first vector", "-"),
+    "span": (f"{in_words('early')}, span of all that outlast the delay", "--"),
+    "unflossed": (f"{in_words('none')}, first vector", ":"),
+}
+"""What the legend calls each run, and its line style."""
+_MEASURES = ("overlap", "accuracy")
 
 
 def draw(findings: Findings) -> Figure:
-    """Overlap (above) and accuracy (below) against the epoch (A, B), and against that since leaving chance (C)."""
+    """Overlap (above) and accuracy (below) against the epoch (A, B, C), and against that since leaving chance (D).
+
+    A, C: |cos| of the gradient and the first covariant vector; B: share of the gradient in the span of all covariant
+    vectors that outlast the delay, beyond that of random directions.
+    """
     with house_style():
-        figure, axes = plt.subplots(2, 3, figsize=(8, 5), sharex="col", sharey="row")
-        for column, run in enumerate(RUNS):
-            training = findings[run].training
+        figure, axes = plt.subplots(2, 4, figsize=(10.4, 5.2), sharex="col", sharey="row")
+        for column, (run, (name, dashes)) in enumerate(_NAMES.items()):
+            training = with_overlap(findings[run].training)
             left = leaves_chance(training)
             d = training["d"].iloc[0]
-            label = f"{run}, d = {d} (n = {len(left)}, of which {left.notna().sum()} leave chance)"
-            colour, marker, dashes = look(RUNS[run], list(RUNS.values()))
-            for measure, panel, aligned in zip(_MEASURES, axes[:, column], axes[:, 2], strict=True):
+            label = f"{name}, d = {d} (n = {len(left)}, of which {left.notna().sum()} leave chance)"
+            colour, marker, _ = look(RUNS[run], list(RUNS.values()))
+            for measure, panel, aligned in zip(_MEASURES, axes[:, column], axes[:, 3], strict=True):
                 singles(panel, curves(training, "epoch", measure), colour, dashes, label)
                 _mark(panel, training, measure, left, marker)
                 singles(aligned, since_departure(training, measure, left), colour, dashes)
-            axes[0, column].set_title(f"{'AB'[column]}  {run}, d = {d}")
-            _epoch_axis(axes[1, column], training)
-        axes[0, 2].set_title("C  both, aligned")
-        axes[1, 2].set_xlabel("epochs since leaving chance")
-        for panel in axes[:, 2]:
+            axes[0, column].set_title(f"{'ABC'[column]}  {'span' if run == 'span' else 'first vector'}, d = {d}")
+            first_epochs(axes[1, column], training, FIRST)
+            axes[1, column].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+            axes[1, column].set_xlabel("training epoch")
+        axes[0, 3].set_title("D  all, aligned")
+        axes[1, 3].set_xlabel("epochs since leaving chance")
+        for panel in axes[:, 3]:
             panel.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         for panel in axes[1]:
             accuracy_axis(panel)
-        for panel in axes[0]:
+        for panel in axes[0, [0, 2]]:
             panel.axhline(RANDOM, color="0.4", linestyle=":", linewidth=1.2, zorder=0)
-        axes[0, 0].set_ylim(0, min(1.02, max(0.3, axes[0, 0].get_ylim()[1])))
-        axes[0, 0].set_ylabel("|cos| of gradient and\ncovariant vector")
+        axes[0, 0].set_ylim(min(0, axes[0, 0].get_ylim()[0]), min(1.02, max(0.3, axes[0, 0].get_ylim()[1])))
+        axes[0, 0].set_ylabel("overlap of gradient and\ncovariant vectors")
         axes[1, 0].set_ylabel("test accuracy")
         title = (
             "median thick, networks thin; black symbols: a network leaves chance, for good above 60 %\n"
-            f"grey dotted line: two random directions, {RANDOM:.2f}"
+            f"first vector: |cos|, and dotted that of two random directions, {RANDOM:.2f}; span: share of the squared"
+            " norm beyond chance"
         )
-        legend_below(figure, axes[0], title=title, ncols=2)
+        legend_below(figure, axes[0], title=title, ncols=1)
         return figure
+
+
+def with_overlap(training: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a column `overlap`: |cos| with the first vector, or the share in the span beyond chance."""
+    if "clv_overlap" in training:
+        return training.assign(overlap=training["clv_overlap"])
+    chance = training["neutral_vectors"] / UNITS
+    share = (training["neutral_share"] - chance) / (1 - chance)
+    return training.assign(overlap=share.where(training["neutral_vectors"] < UNITS))
 
 
 def since_departure(training: pd.DataFrame, measure: str, left: pd.Series, around: int = SHOWN) -> pd.DataFrame:
@@ -81,14 +104,6 @@ def since_departure(training: pd.DataFrame, measure: str, left: pd.Series, aroun
     since = training.assign(epoch=training["epoch"] - training["network"].map(left))
     table = curves(since[since["epoch"].abs() <= around], "epoch", measure)
     return table.loc[table.notna().sum(axis=1) >= table.shape[1] / 2, :]
-
-
-def _epoch_axis(axes: Axes, training: pd.DataFrame) -> None:
-    """As elsewhere, with labels that fit a narrow panel."""
-    epoch_axis(axes, training, early=True)
-    if axes.get_xscale() != "linear":
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if tick <= axes.get_xlim()[1]]))
-        axes.set_xlabel("training epoch\n(logarithmic from 500)")
 
 
 def _mark(axes: Axes, training: pd.DataFrame, measure: str, left: pd.Series, marker: str) -> None:
@@ -110,28 +125,18 @@ PEAK = 0.05
 """A change that counts, of overlaps between 0 and 1."""
 
 
-def _peak(findings: Findings, run: str, measure: Callable[[Finding], pd.DataFrame], shift: int = 0) -> Sample:
+def _peak(findings: Findings, run: str, shift: int = 0) -> Sample:
     """Highest value of a measure around leaving chance minus that long before, of each network that has both."""
-    table, changes = measure(findings[run]), []
+    table, changes = _overlaps(findings[run]), []
     for key, left in departures(findings[run], RUNS[run]).items():
         highest = [window(table, left + shift + e, left + shift + e + SPAN)[key].max() for e in (AROUND, *BEFORE)]
         changes.append(highest[0] - pd.Series(highest[1:], dtype=float).mean())
     return middle(pd.Series(changes, dtype=float))
 
 
-def _cosines(finding: Finding) -> pd.DataFrame:
-    return course_of(finding, finding.summary["flossing"].iloc[0], "clv_overlap")
-
-
-def beyond_chance(finding: Finding) -> pd.DataFrame:
-    """Share of the gradient in the span, by epoch and network: 0 for random directions, 1 for all of it.
-
-    (s - m/N) / (1 - m/N) for the share s of the squared norm in m of N dimensions; NaN where m = N.
-    """
-    schedule = finding.summary["flossing"].iloc[0]
-    share, vectors = (course_of(finding, schedule, column) for column in ("neutral_share", "neutral_vectors"))
-    chance = vectors / UNITS
-    return ((share - chance) / (1 - chance)).where(vectors < UNITS)
+def _overlaps(finding: Finding) -> pd.DataFrame:
+    """By epoch (rows) and network (columns)."""
+    return curves(with_overlap(finding.training), "epoch", "overlap")
 
 
 _LATER = f"the same {SHIFT} epochs later"
@@ -154,8 +159,8 @@ def _first_vector(run: str, circumstance: str, known: str, tried: str = "") -> C
         f" which accuracy leaves chance, {circumstance}.",
         statistic=f"|cos|, {_EPOCHS}",
         criterion=Criterion(above=PEAK),
-        sample=partial(_peak, run=run, measure=_cosines),
-        control=partial(_peak, run=run, measure=_cosines, shift=SHIFT),
+        sample=partial(_peak, run=run),
+        control=partial(_peak, run=run, shift=SHIFT),
         control_says=_LATER,
         changed=_CHANGED,
         after_data=known,
@@ -181,8 +186,8 @@ CLAIMS = [
         statistic="share of the squared norm of the gradient in the span of the covariant vectors with exponents"
         f" above -1/d, beyond that of random directions, {_EPOCHS}",
         criterion=Criterion(above=PEAK),
-        sample=partial(_peak, run="span", measure=beyond_chance),
-        control=partial(_peak, run="span", measure=beyond_chance, shift=SHIFT),
+        sample=partial(_peak, run="span"),
+        control=partial(_peak, run="span", shift=SHIFT),
         control_says=_LATER,
         after_data="the overlaps of these networks with the first vector alone",
     ),
