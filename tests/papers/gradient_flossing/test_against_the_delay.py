@@ -133,7 +133,7 @@ def test_median_of_each_delay_and_number():
     (mesh,) = (each for each in axes.collections if isinstance(each, QuadMesh))
     corners = np.asarray(mesh.get_coordinates())
     assert axes.get_ylim()[0] < axes.get_ylim()[1]
-    values = np.ma.filled(mesh.get_array(), np.nan).reshape(2, 2)
+    values = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan).reshape(2, 2)
     written = {text.get_position(): text.get_text() for text in axes.texts}
     for row, k in enumerate((10, 80)):
         for column, d in enumerate((20, 70)):
