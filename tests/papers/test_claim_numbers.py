@@ -326,10 +326,11 @@ def twin_fig11(t: Any) -> dict[str, float]:
 
 def twin_fig12(t: Any) -> dict[str, float]:
     courses = training(t, flossing="throughout")
-    late = {own[0]["seed"]: [r for r in own if r["epoch"] > 990 / 2] for own in courses}
+    last = max(r["epoch"] for own in courses for r in own)
+    late = {own[0]["seed"]: [r for r in own if r["epoch"] > last / 2] for own in courses}
     at_phase = [{p: [r for r in own if r["epoch"] % 100 == p] for p in (0, 90)} for own in late.values() if own]
     final = functools.partial(accuracy, t["gradient"]["summary"])
-    early = {own[0]["seed"]: window(own, NORM, 500, 1e9) for own in training(t, flossing="early")}
+    early = {own[0]["seed"]: window(own, NORM, last / 2 + 1, 1e9) for own in training(t, flossing="early")}
 
     def at(phase: int, own: dict[int, list[Row]]) -> float:
         return mean(r["accuracy"] for r in own[phase])
@@ -392,13 +393,14 @@ def twin_fig16(t: Any) -> dict[str, float]:
 
 def twin_overlap(t: Any) -> dict[str, float]:
     def change(run: str, measure: Callable[[Row], float]) -> float:
-        def highest(own: list[Row], first: float) -> float:
-            return max(x for r in own if first <= r["epoch"] < first + 120 and (x := measure(r)) == x)
+        def highest(own: list[Row], first: float) -> list[float]:
+            values = [x for r in own if first <= r["epoch"] < first + 120 and (x := measure(r)) == x]
+            return [max(values)] if values else []
 
-        changes = [
-            highest(own, left - 60) - mean(highest(own, left + since) for since in (-600, -480, -360))
-            for own, left in learning(training(t, run))
-        ]
+        changes = []
+        for own, left in learning(training(t, run)):
+            before = [x for since in (-600, -480, -360) for x in highest(own, left + since)]
+            changes += [around - mean(before) for around in highest(own, left - 60) if before]
         return median(changes)
 
     def beyond(r: Row) -> float:
@@ -514,9 +516,6 @@ OF_MADE_UP_DATA = {
     "fig04",
     "fig05",
     "fig07",
-    "fig08",
-    "fig09",
-    "fig12",
     "fig14",
     "table1",
 }
