@@ -16,12 +16,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
 from floss.papers.claim import REPRODUCED, Result
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
+from floss.papers.gradient_flossing.which_gradient import MEASURES, NORMS
 from floss.papers.judge import judged
 from floss.papers.report.tables import VERDICTS, changes_markdown, claims_markdown, counts, figures_markdown
 from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
@@ -111,6 +113,20 @@ def tried() -> str:
         criterion = typeset(str(result.claim.criterion))
         text = plain_in_markdown(f"{claim} {criterion}. {result.claim.tried}")
         lines.append(f"- {mark} **{PAPER.label(result.claim.figure)}**: {text}")
+    return "\n".join(lines) + "\n"
+
+
+def gradients() -> str:
+    """What Fig. 8 measures, of each of the three numbers that ‖dL/dh0‖ may mean."""
+    findings = reproduction().findings_for("fig08", ("fig09",))
+    if findings is None:
+        return "Not computed yet.\n"
+    lines = [f"| measure | paper | {' | '.join(NORMS.values())} |", f"|---|---|{'---|' * len(NORMS)}"]
+    for words, (says, measure) in MEASURES.items():
+        with np.errstate(divide="ignore"):  # the logarithm of an underflow
+            several = [measure(findings, column) for column in NORMS]
+        values = [typeset(f"{sample.statistic(sample.rows):.2g}") for sample in several]
+        lines.append(f"| {plain_in_markdown(words)} | {plain_in_markdown(typeset(says))} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -215,6 +231,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "questions": questions,
         "changes": changes,
         "tried": tried,
+        "gradients": gradients,
         "flossing lengths": flossing_lengths,
     },
     "docs/gallery.md": {"gallery": gallery},

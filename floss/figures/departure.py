@@ -3,7 +3,6 @@
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false, reportReturnType=false
 
-import numpy as np
 import pandas as pd
 
 LARGE = 1e-3

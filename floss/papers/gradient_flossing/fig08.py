@@ -13,7 +13,6 @@ The paper claims: flossing makes the gradient reach the initial state.
 from functools import partial
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,18 +37,20 @@ from floss.figures.panels import (
 )
 from floss.figures.schedules import in_words
 from floss.figures.style import house_style
-from floss.papers import samples
-from floss.papers.claim import Claim, Criterion, Sample
-from floss.papers.finding import Finding, Findings
-from floss.papers.gradient_flossing.courses import (
-    EPISODES,
-    SETTLED,
-    course_of,
-    departures,
-    last_small,
-    window,
+from floss.papers.claim import Claim, Criterion
+from floss.papers.finding import Findings
+from floss.papers.gradient_flossing.courses import SETTLED
+from floss.papers.gradient_flossing.which_gradient import (
+    AHEAD,
+    NEAR,
+    ahead,
+    before,
+    coincide,
+    highest,
+    leaving,
+    spikes,
+    unflossed,
 )
-from floss.papers.samples import middle
 
 _CONVENTIONS = (
     "A, B: the first seed thick, the others thin; C, D: every flossed network by itself, "
@@ -123,66 +124,6 @@ def _networks(axes: Axes, training: pd.DataFrame, measure: str) -> None:
 # --- claims ---
 
 
-def norms_of(finding: Finding, schedule: str) -> pd.DataFrame:
-    """‖dL/dh0‖ of the whole loss by epoch (rows) and network (columns)."""
-    return course_of(finding, schedule, "grad_norm_h0")
-
-
-def _highest(findings: Findings, schedule: str) -> Sample:
-    return middle(window(norms_of(findings["gradient"], schedule), 100, np.inf).max())
-
-
-def _spikes(findings: Findings, schedule: str) -> Sample:
-    table = norms_of(findings["gradient"], schedule)
-    after = pd.DataFrame({e: window(table, e, e + 50).max() for e in EPISODES})
-    return Sample((after > 1e-2).to_numpy(dtype=float), np.mean, len(after))
-
-
-def _coincide(findings: Findings, shift: int = 0) -> Sample:
-    """Of the networks that leave chance: whether the norm becomes large for good around then.
-
-    With a shift the departure is that of another network, so many places further on.
-    """
-    finding = findings["fig09/gradient"]
-    left = departures(finding, "early")
-    apart = last_small(norms_of(finding, "early"))[left.index].to_numpy() - np.roll(left.to_numpy(), shift)
-    return samples.count(np.abs(apart) <= NEAR)
-
-
-def _before(findings: Findings) -> Sample:
-    """Of the networks that leave chance late: how large the norm was before."""
-    finding = findings["fig09/gradient"]
-    table = norms_of(finding, "early")
-    before = [
-        window(table, EPISODES[-1] + 100, e - 200)[key].median() for key, e in departures(finding, "early").items()
-    ]
-    return middle(np.log10(pd.Series(before, dtype=float)))
-
-
-def _unflossed(findings: Findings) -> Sample:
-    """The norm of networks that are never flossed, from epoch 500 to 1000."""
-    return middle(np.log10(window(norms_of(findings["gradient"], "none"), 500, 1000).median()))
-
-
-def _leaving(findings: Findings) -> Sample:
-    """The norm around the epoch of leaving chance, of the networks that do so when the spikes are over."""
-    finding = findings["fig09/gradient"]
-    table, left = norms_of(finding, "early"), departures(finding, "early")
-    around = [window(table, e - 50, e + 50)[key].median() for key, e in left[left >= SETTLED + 50].items()]
-    return middle(np.log10(pd.Series(around, dtype=float)))
-
-
-def _leads(findings: Findings) -> Sample:
-    """Whether the norm is large for good that many epochs before a network leaves chance."""
-    finding = findings["fig09/gradient"]
-    left = departures(finding, "early")
-    return samples.count(left - last_small(norms_of(finding, "early"))[left.index] >= AHEAD)
-
-
-NEAR = 200
-"""Epochs within which two events coincide, of a training of 10⁴."""
-AHEAD = 200
-"""Hundreds of epochs."""
 _WAS_LAST_STEP = "before, L was the loss of the last step alone; the author's published example takes that of all steps"
 _KNOWN = "a rerun of ten other networks by an audit: {}"
 
@@ -194,8 +135,8 @@ CLAIMS = [
         sentence="Without flossing, the gradient of the loss with respect to h0 falls below 10⁻⁶ and stays there.",
         statistic="highest ‖dL/dh0‖ of a logged epoch ≥ 100, median over networks, none, d = 70",
         criterion=Criterion(below=1e-6),
-        sample=partial(_highest, schedule="none"),
-        control=partial(_highest, schedule="early"),
+        sample=partial(highest, schedule="none"),
+        control=partial(highest, schedule="early"),
         control_says="the networks that are flossed",
         changed=f"{_WAS_LAST_STEP}, and the median over epochs instead of the highest; that was zero in float32, so no"
         " data could miss the criterion",
@@ -208,8 +149,8 @@ CLAIMS = [
         statistic="share of networks and episodes (0, 100, ..., 400) with ‖dL/dh0‖ > 10⁻² at an epoch from 0 to 49"
         " after the episode, early, d = 70",
         criterion=Criterion(above=0.9),
-        sample=partial(_spikes, schedule="early"),
-        control=partial(_spikes, schedule="none"),
+        sample=partial(spikes, schedule="early"),
+        control=partial(spikes, schedule="none"),
         control_says="the networks that are never flossed, at the same epochs",
         changed=_WAS_LAST_STEP,
         after_data=_KNOWN.format("0.70 (0.98 for the step of Adam)"),
@@ -222,9 +163,9 @@ CLAIMS = [
         statistic=f"share of learning networks whose last ‖dL/dh0‖ < {LARGE:g} is within {NEAR} epochs of leaving"
         " chance for good (accuracy stays above 60 %), early",
         criterion=Criterion(above=0.9),
-        sample=_coincide,
+        sample=coincide,
         further=("fig09",),
-        control=partial(_coincide, shift=1),
+        control=partial(coincide, shift=1),
         control_says="each network's norm beside the accuracy of the next one",
         changed=f"{_WAS_LAST_STEP}, and any norm above {LARGE:g} within {NEAR} epochs of leaving chance was enough,"
         " which a random epoch has as well",
@@ -237,9 +178,9 @@ CLAIMS = [
         statistic="log₁₀ of the median ‖dL/dh0‖ from epoch 500 to 200 before leaving chance for good (accuracy stays"
         " above 60 %), median over learning networks, early",
         criterion=Criterion(above=-5.0, below=-3.0),
-        sample=_before,
+        sample=before,
         further=("fig09",),
-        control=_unflossed,
+        control=unflossed,
         control_says="the networks that are never flossed, from epoch 500 to 1000",
         changed=f"{_WAS_LAST_STEP}, and the criterion was one-sided (< -3)",
         after_data=_KNOWN.format("10⁻³·⁷ to 10⁻⁴·⁹"),
@@ -252,9 +193,9 @@ CLAIMS = [
         statistic="log₁₀ of the median ‖dL/dh0‖ within 50 epochs of leaving chance for good (accuracy stays above"
         f" 60 %), median over learning networks that do so from epoch {SETTLED + 50} on, early",
         criterion=Criterion(above=-3.0, below=-1.0),
-        sample=_leaving,
+        sample=leaving,
         further=("fig09",),
-        control=_unflossed,
+        control=unflossed,
         control_says="the networks that are never flossed, from epoch 500 to 1000",
         after_data=_KNOWN.format("0.0097"),
     ),
@@ -266,7 +207,7 @@ CLAIMS = [
         statistic=f"share of learning networks whose last ‖dL/dh0‖ < {LARGE:g} is {AHEAD} epochs or more before the"
         " first from which accuracy stays above 60 %, early; sometimes: one in ten",
         criterion=Criterion(above=0.1),
-        sample=_leads,
+        sample=ahead,
         further=("fig09",),
         after_data=_KNOWN.format("80 to 140 epochs in the middle of them"),
     ),

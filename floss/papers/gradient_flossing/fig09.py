@@ -31,9 +31,9 @@ from floss.figures.style import house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
-from floss.papers.gradient_flossing.courses import FEWEST, SETTLED, course_of, departures, growth, last_small
-from floss.papers.gradient_flossing.fig08 import norms_of
+from floss.papers.gradient_flossing.courses import FEWEST, SETTLED, course_of, departures, growth
 from floss.papers.gradient_flossing.final import SOLVED, accuracies, at
+from floss.papers.gradient_flossing.which_gradient import lead, norms_of
 from floss.papers.samples import middle
 
 _WINDOW = 500
@@ -109,9 +109,7 @@ def _panel(axes: Axes, learning: pd.DataFrame, origin: pd.Series, measure: str) 
 
 
 def _lead(findings: Findings) -> Sample:
-    finding = findings["gradient"]
-    left = departures(finding, "early")
-    return middle(left - last_small(norms_of(finding, "early"))[left.index])
+    return lead(findings["gradient"])
 
 
 def _grows(findings: Findings) -> Sample:
