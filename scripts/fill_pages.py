@@ -94,11 +94,14 @@ def figure_list() -> str:
 
 
 def gallery() -> str:
-    """Every figure with its title."""
+    """Every figure with its title; of one that was never drawn, the command that computes it."""
     parts = []
     for figure in PAPER.figures():
         title, name = PAPER.experiment(figure).title, PAPER.label(figure)
-        parts.append(f"## {name}\n\n{title}.\n\n![{name}: {title}](../results/paper/figures/{figure}.png)\n")
+        shown = f"![{name}: {title}](../results/paper/figures/{figure}.png)"
+        if not (reproduction().results / "figures" / f"{figure}.png").exists():
+            shown = f"Not computed yet: `floss reproduce fig={figure} scale=small`"
+        parts.append(f"## {name}\n\n{title}.\n\n{shown}\n")
     return "\n".join(parts)
 
 

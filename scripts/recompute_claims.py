@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import mean, median
 
 ROOT = Path(__file__).resolve().parent.parent / "results"
+OURS = 100
+"""From this seed on networks are those of figures of ours."""
 Row = dict[str, str]
 
 
@@ -61,6 +63,7 @@ def of(
         seen = {name for name in columns if rows and rows[0].get(name)}
         length = int(rows[-1]["epoch"]) + 1 if rows else 0
         right = s["task"] == task and s["init"] == init and (s["diverged_at"] or length == epochs)
+        right = right and network.seed < OURS
         return bool(right) and seen == ({watched} if watched else set())
 
     return [network for network in everyone if fits(network)]

@@ -327,6 +327,56 @@ def make_overlap(pick: Pick) -> World:
     return world
 
 
+def make_control(pick: Pick) -> World:
+    unflossed = [row | {"final_accuracy": 0.5} for row in networks("none", (40, 70))]
+    world: World = {"none": {"summary": unflossed}}
+    for penalty in ("exponents", "spectral_radius", "one_step"):
+        rows = networks("during early", (40, 70))
+        for row in rows:
+            row["final_accuracy"] = 0.99 if penalty == "exponents" else pick(0.5, 0.99)
+        world[penalty] = {"summary": rows}
+    return world
+
+
+def _key(name: str, value: float) -> dict[str, Any]:
+    """A column that tells networks apart besides the identity."""
+    return {name: value}
+
+
+def make_budget(pick: Pick) -> World:
+    """A quarter of those that are flossed at once for longest solve the task, which is less than half, and not none."""
+    world: World = {}
+    for schedule, each in (("pre", (500, 1000, 2500)), ("during", (250, 500, 1250)), ("early", (100, 200, 500))):
+        rows = []
+        for epochs in each:
+            own = networks(schedule, seeds=range(40), **_key("flossing.epochs", epochs))
+            for row in own:
+                solves = schedule == "early" or (epochs == 2500 and row["seed"] % 4 == 0)
+                lasting = schedule == "early" and epochs == 500
+                row["final_accuracy"] = 0.99 if lasting else pick(0.99 if solves else 0.5, 0.99)
+            rows += own
+        world[schedule] = {"summary": rows}
+    return world
+
+
+def make_until(pick: Pick) -> World:
+    world: World = {}
+    for run in ("fixed", "until"):
+        rows = networks("during")
+        for row in rows:
+            row["floss_epochs"] = round(pick(600, 1400)) if run == "until" else 1000
+            row["final_accuracy"] = pick(0.99 if run == "until" else 0.5, 0.5)
+        world[run] = {"summary": rows}
+    return world
+
+
+def make_capacity(pick: Pick) -> World:
+    rows = [row for n in (80, 112) for row in networks("during early", (80,), **_key("arch.n", n))]
+    for row in rows:
+        row["final_accuracy"] = pick(0.99, 0.5) if row["arch.n"] == 112 else 0.5
+    return {"sizes": {"summary": rows}}
+
+
 BASE = {"n": 80, "k": 75, "t": 300, "batch": 16, "networks": 8}
 SCANS = {"n": (32, 64, 128), "k": (8, 32, 75), "t": (75, 150, 600), "batch": (4, 8, 64), "networks": (1, 8, 64)}
 

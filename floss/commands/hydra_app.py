@@ -75,6 +75,8 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     with as_config_errors(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
         sys.argv = [program, *options.arguments]
+        if options.help or options.hydra_help:  # which say the same whatever else was typed, right or wrong
+            sys.argv = [program, *(word for word in arguments if word not in options.typed)]
         try:
             with _completion(command) if options.shell_completion else contextlib.nullcontext():
                 hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()

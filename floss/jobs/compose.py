@@ -113,7 +113,12 @@ def sweep_jobs(
     folder, name = (options.config_dir, options.config_name) if options else (None, None)
     with as_config_errors(command):
         composer = _composer(name or command, folder and os.path.abspath(folder))
-        return [make(composer.values(batch), explicit_keys(batch)) for batch in composer.batches(overrides)]
+        jobs = [make(composer.values(batch), explicit_keys(batch)) for batch in composer.batches(overrides)]
+    if not jobs:
+        raise ConfigError(
+            f"{' '.join(overrides)}: a sweep without a single job; the names that glob() matches are files"
+        )
+    return jobs
 
 
 @functools.cache

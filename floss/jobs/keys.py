@@ -176,7 +176,7 @@ def unknown_key(name: str, names: Iterable[str]) -> ConfigError:
 
 
 def build(config: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
-    """A checked dataclass from plain nested values.
+    """A checked dataclass from plain nested values; a key that came later may be missing, as in files from before.
 
     Raises:
         ConfigError: a key that does not exist or is missing, or a value that its check does not take.
@@ -187,9 +187,10 @@ def build(config: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
             raise unknown_key(prefix + str(name), known_keys(config, prefix))
     checked: dict[str, Any] = {}
     for name, field in fields.items():
-        if name not in values:
+        added = field.metadata.get("added", _NEVER)
+        if name not in values and added is _NEVER:
             raise ConfigError(f"{prefix}{name}: this key has no value")
-        value = values[name]
+        value = values.get(name, added)
         if "check" not in field.metadata:
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{prefix}{name}={value}: this is a group of keys, not a value")

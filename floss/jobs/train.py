@@ -55,13 +55,23 @@ class FlossingConfig:
     name: str = key(text(), "the schedule", hashed=False)
     at: tuple[int, ...] = key(list_of(whole(0)), "training epochs before which a flossing episode runs")
     every: int | None = key(optional(whole(1)), "run an episode every so many training epochs as well")
-    epochs: int = key(whole(1), "flossing epochs per episode")
+    epochs: int = key(whole(1), "flossing epochs per episode, at most")
     k: int = key(whole(1), "number of flossed Lyapunov exponents")
     t_ons: int = key(whole(1), "orthonormalisation interval t_ONS, in steps")
     steps: int | None = key(optional(whole(1, 10**6)), "length T_f of one flossing run; null: max(55, d + 20)")
     transient: int | None = key(optional(whole(0)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)")
     target: float = key(real(), "wanted value of the flossed exponents, nats per step")
     lr: float = key(real(0.0, above=True), "learning rate of flossing")
+    penalty: str = key(
+        one_of("exponents", "spectral_radius", "one_step"),
+        "what is penalised: the exponents, or as controls log rho(W) or the one-step Jacobians' log singular values",
+        added="exponents",
+    )
+    until: float | None = key(
+        optional(real(0.0, above=True)),
+        "loss of flossing below which an episode ends for a network; null: after flossing.epochs",
+        added=None,
+    )
 
     @property
     def label(self) -> str:
@@ -79,7 +89,18 @@ class FlossingConfig:
 
 
 _REFERENCE = FlossingConfig(
-    name="", at=(), every=None, epochs=500, k=75, t_ons=1, steps=None, transient=None, target=0.0, lr=1e-3
+    name="",
+    at=(),
+    every=None,
+    epochs=500,
+    k=75,
+    t_ons=1,
+    steps=None,
+    transient=None,
+    target=0.0,
+    lr=1e-3,
+    penalty="exponents",
+    until=None,
 )
 """The values of conf/flossing_base.yaml."""
 
@@ -165,7 +186,7 @@ class TrainJob:
 
     @property
     def flossing_epochs(self) -> int:
-        """Flossing epochs in the life of each network."""
+        """Flossing epochs in the life of each network, at most."""
         return self.flossing.epochs * len(self.flossing.episodes(self.train.epochs))
 
     @property
@@ -249,11 +270,15 @@ def _check_delay(job: TrainJob) -> None:
 
 def _check_flossing(job: TrainJob) -> None:
     from floss.networks import CELLS
+    from floss.training.penalties import PENALTIES
 
     f, size = job.flossing, CELLS[job.arch.name].state_size(job.arch.n)
     if f.every and job.train.epochs // f.every > 10**5:
         raise ConfigError(f"flossing.every={f.every}: makes more than 100000 episodes in {job.train.epochs} epochs")
     flosses = bool(f.episodes(job.train.epochs))
+    refusal = PENALTIES[f.penalty].refusal(CELLS[job.arch.name])
+    if flosses and refusal:
+        raise ConfigError(f"flossing.penalty={f.penalty}: {refusal}, and arch={job.arch.name} has none")
     if flosses and f.k > size:
         raise ConfigError(f"flossing.k={f.k}: must be at most the state size, {size} for arch={job.arch.name}")
     run = job.flossing_run

@@ -26,7 +26,7 @@ class Finding:
     command: str
     """What a user types to compute the same rows."""
     summary: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """summary.csv of trained networks, one row for each."""
+    """summary.csv of trained networks, one row for each; last a column for every key that tells them apart besides."""
     texts: tuple[str, ...] = ()
     """Header of metrics.csv, and each network's rows, as text."""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)

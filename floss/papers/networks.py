@@ -21,7 +21,7 @@ from floss.runtime.environment import read_environment
 from floss.runtime.files import AS_TEXT, csv_text
 from floss.runtime.interrupt import interruptible
 from floss.runtime.progress import OneBar
-from floss.sweep.columns import SUMMARY
+from floss.sweep.columns import SUMMARY, differing, values_of
 from floss.sweep.records import DONE, config_text
 from floss.sweep.request import Request
 from floss.sweep.store import Store
@@ -62,13 +62,18 @@ class TrainedNetworks(Kind):
         )
 
     def find(self, run: Run, jobs: list[TrainJob], store: Store) -> Finding | None:
-        every = store.records()
-        records = [every.get(network_id) for network_id in Request(jobs, store).networks]
+        every, networks = store.records(), Request(jobs, store).networks
+        records = [every.get(network_id) for network_id in networks]
         whole = [record for record in records if record is not None and record.status in DONE]
         if len(whole) < len(records):
             return None
         columns, texts = store.rows(whole)
-        text = csv_text(SUMMARY, [[record.row.get(column) for column in SUMMARY] for record in whole])
+        keys = differing(networks.values())
+        rows = [
+            [record.row.get(column) for column in SUMMARY] + values_of(network, keys)
+            for record, network in zip(whole, networks.values(), strict=True)
+        ]
+        text = csv_text((*SUMMARY, *keys), rows)
         folders = tuple(dict.fromkeys(record.folder for record in whole))
         return Finding(
             name=run.name,

@@ -24,6 +24,7 @@ def network_of(job: TrainJob) -> Network:
         target=job.flossing.target,
         flossing_steps=run.length,
         flossing_transient=run.transient,
+        flossing_until=job.flossing.until,
     )
 
 
@@ -47,6 +48,7 @@ def protocol_of(job: TrainJob) -> Protocol:
         flossing_epochs=job.flossing.epochs,
         flossing_lr=job.flossing.lr,
         t_ons=job.flossing.t_ons,
+        penalty=job.flossing.penalty,
         dtype=getattr(torch, job.dtype),
     )
 

@@ -19,9 +19,11 @@ METRICS = (*IDENTITY, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_l
 
 SUMMARY = (
     *IDENTITY,
-    *("final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds"),
+    *("final_loss", "final_accuracy", "diverged_at", "epochs", "floss_epochs", "seconds", "floss_seconds"),
     *("status", "reason", "network", "sha256"),
 )
+LATER = ("floss_epochs",)
+"""Those of them that rows of earlier versions do not have."""
 
 _BY_IDENTITY = {
     *("task.name", "task.delay", "d", "arch.name", "arch.init", "arch.g", "seed", "seeds"),

@@ -75,6 +75,8 @@ class _EnsembleRun:
                 self.show(tick, bar, label)
                 if is_logged(tick, self.job):
                     self.rows.add(tick)
+                elif isinstance(tick, FlossingTick):
+                    self.rows.add(tick.of_ended())
                 bar.update(tick.epochs)
                 since_checkpoint += tick.epochs
                 if interrupt.signal or since_checkpoint >= self.checkpoint_every:
@@ -136,7 +138,8 @@ class _EnsembleRun:
         self.checkpoint()
         loss, accuracy = (None if v is None else v.tolist() for v in self.training.evaluate())
         ids, epochs = self.rows.ids, self.job.train.epochs
-        flossing = self.floss_seconds_of()
+        spent: list[int] = self.training.ensemble.flossed.epochs_spent.tolist()
+        flossing = self.floss_seconds_of(spent)
         each = (self.seconds - self.floss_seconds) / len(ids)
         results = {
             network_id: {
@@ -144,6 +147,7 @@ class _EnsembleRun:
                 "final_accuracy": accuracy[i] if accuracy else None,
                 "diverged_at": at if at >= 0 else None,
                 "epochs": at if at >= 0 else epochs,
+                "floss_epochs": spent[i],
                 "seconds": round(each + flossing[i], 3),
                 "floss_seconds": round(flossing[i], 3),
                 "status": "diverged" if at >= 0 else "done",
@@ -153,7 +157,7 @@ class _EnsembleRun:
         self.lease.write_summary(results, self.rows.by_network())
         Trained.of(ids, self.training.state()).save(self.folder / "checkpoint.pt")
 
-    def floss_seconds_of(self) -> list[float]:
+    def floss_seconds_of(self, spent: list[int]) -> list[float]:
         """The seconds of flossing, shared by the networks that are flossed as their work is."""
-        work = [flossing_work(n) * n.flossing_epochs for n in self.lease.stack.networks.values()]
+        work = [flossing_work(n) * epochs for n, epochs in zip(self.lease.stack.networks.values(), spent, strict=True)]
         return [self.floss_seconds * each / (sum(work) or 1.0) for each in work]

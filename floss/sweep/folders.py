@@ -6,7 +6,7 @@ left half written can be told from what another one is writing.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from floss.runtime.files import csv_text, format_value, remove_leftovers, write_
 from floss.runtime.messages import LOGGER
 from floss.runtime.trained_networks import NETWORKS
 from floss.runtime.training_checkpoint import Trained
-from floss.sweep.columns import IDENTITY, SUMMARY, differing, identity, values_of, with_columns
+from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
 from floss.sweep.described import described_networks
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
@@ -145,7 +145,7 @@ def _write_csv(
     """
     keys = differing(network for network in networks.values() if network is not None)
     values = {network_id: values_of(network, keys) for network_id, network in networks.items()}
-    own = [column for column in SUMMARY if column not in IDENTITY]
+    own = [column for column in SUMMARY if column not in IDENTITY and column not in _unknown(rows.values())]
     lines = [
         [row.get(c) for c in IDENTITY] + values[network_id] + [row.get(c) for c in own]
         for network_id, row in rows.items()
@@ -156,6 +156,12 @@ def _write_csv(
         several = zip(done, texts, strict=True)
         texts = [csv_text((), with_columns(t, header, values[r.network_id]), header=False) for r, t in several]
     _write(folder / "metrics.csv", csv_text(with_columns(",".join(header), header, keys)[0], []) + "".join(texts))
+
+
+def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
+    """Columns that came later, of a table of networks that were all computed before: it stays as it was written."""
+    done = [row for row in rows if row.get("status") in DONE]
+    return {column for column in LATER if done and not any(column in row for row in done)}
 
 
 def _write_trained(paths: list[Path], ids: list[str], records: Mapping[str, Record]) -> None:

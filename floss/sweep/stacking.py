@@ -24,7 +24,9 @@ def stackable(network: TrainJob) -> TrainJob:
         d=0,
         task=replace(network.task, delay=0),
         arch=replace(network.arch, g=1.0),
-        flossing=replace(network.flossing, name="", at=(), every=None, k=1, steps=None, transient=None, target=0.0),
+        flossing=replace(
+            network.flossing, name="", at=(), every=None, k=1, steps=None, transient=None, target=0.0, until=None
+        ),
         train=replace(network.train, checkpoint_every=1),
         scale="",
         results="",
@@ -58,7 +60,8 @@ def network_bytes(network: TrainJob, *, native: bool) -> float:
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
     (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
-    times k. The native engine works in a few megabytes per thread.
+    times k. The native engine works in a few megabytes per thread. Singular values of one-step Jacobians are torch's
+    with every engine: about seven matrices of double precision for each Jacobian.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch
@@ -67,7 +70,10 @@ def network_bytes(network: TrainJob, *, native: bool) -> float:
     numbers = 20.0 * (matrices * n * n + batch * size + size * k)
     if not native:
         numbers += train * network.train.steps * batch * n + floss * network.flossing_run.length * size * k
-    return numbers * (8 if network.dtype == "float64" else 4)
+    jacobians = 0
+    if network.flossing_epochs and network.flossing.penalty == "one_step":
+        jacobians = math.ceil(network.flossing_run.counted / network.flossing.t_ons)
+    return numbers * (8 if network.dtype == "float64" else 4) + 56.0 * jacobians * size**2
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from floss.networks import Parameters
 from floss.training.ensemble import Ensemble
 from floss.training.flossed_networks import FlossingMeasurement, Selection
-from floss.training.flossing import FlossingObjective
+from floss.training.objective import FlossingObjective
 
 
 class TrainingMeasurement(NamedTuple):

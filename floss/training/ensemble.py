@@ -17,6 +17,7 @@ from floss.random import Stream
 from floss.tasks import TASKS, Task
 from floss.training.adam import Adam
 from floss.training.flossed_networks import FlossedNetworks
+from floss.training.objective import EXPONENTS
 from floss.training.schedule import FlossingRun
 from floss.training.state import named_tensors
 
@@ -40,6 +41,8 @@ class Network:
     """T_f, length of one flossing run; None: that of the reference protocol for the delay."""
     flossing_transient: int | None = None
     """Steps of a flossing run that are not counted; None: those of the reference protocol."""
+    flossing_until: float | None = None
+    """Flossing loss below which an episode ends for the network; None: after all of its epochs."""
 
     @property
     def flossing_run(self) -> FlossingRun:
@@ -68,6 +71,8 @@ class Protocol:
     flossing_epochs: int = 500
     flossing_lr: float = 1e-3
     t_ons: int = 1
+    penalty: str = EXPONENTS
+    """What flossing penalises, a name of the table PENALTIES."""
     dtype: torch.dtype = torch.float32
 
 
@@ -116,6 +121,8 @@ class Ensemble:
             q0=initial_tangent(self.seeds, size, size, protocol.dtype)[:, :, :columns].contiguous(),
             t_ons=protocol.t_ons,
             lr=protocol.flossing_lr,
+            penalty=protocol.penalty,
+            until=torch.tensor([n.flossing_until or 0.0 for n in networks], dtype=protocol.dtype, device=device),
             sample_inputs=functools.partial(_flossing_inputs, self.task, protocol.dtype),
             diverged_at=self.diverged_at,
         )
@@ -133,7 +140,7 @@ class Ensemble:
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, by name."""
         adams = {"task_adam": self.task_adam, "flossing_adam": self.flossed.adam}
-        return named_tensors(self.parameters, self.diverged_at, **adams)
+        return {**named_tensors(self.parameters, self.diverged_at, **adams), **self.flossed.tensors()}
 
 
 def _flossing_inputs(task: Task, dtype: torch.dtype, seeds: Tensor, life: Tensor, steps: int) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.networks import Cell, Parameters
 from floss.training.adam import Adam
-from floss.training.flossing import FlossingObjective, finite_networks, flossing_gradient
+from floss.training.flossing import finite_networks, flossing_gradient
+from floss.training.objective import EXPONENTS, FlossingObjective
 from floss.training.schedule import FlossingRun
 
 SampleInputs = Callable[[Tensor, Tensor, int], Tensor]
@@ -39,7 +40,7 @@ class FlossingMeasurement(NamedTuple):
     """Which of them took the step."""
     loss: Float[Tensor, "m"]
     lambda_1: Float[Tensor, "m"]
-    """Largest flossed exponent, nats per step."""
+    """Largest flossed exponent, nats per step; NaN with a penalty that does not look at exponents."""
     lambda_k: Float[Tensor, "m"]
     """Smallest flossed exponent."""
 
@@ -60,6 +61,8 @@ class FlossedNetworks:
         t_ons: int,
         lr: float,
         sample_inputs: SampleInputs,
+        penalty: str = EXPONENTS,
+        until: Float[Tensor, "R"] | None = None,
         diverged_at: Int64[Tensor, "R"] | None = None,
     ) -> None:
         """Nothing is flossed yet.
@@ -68,13 +71,15 @@ class FlossedNetworks:
             cell: the architecture.
             parameters: of the networks, stacked; flossing changes them in place.
             seeds: of the networks, which their inputs follow from.
-            k: number of exponents that each network flosses.
+            k: number of exponents, or singular values, that each network flosses.
             target: wanted value of each network's exponents, nats per step.
             runs: the flossing run of each network.
             q0: initial tangent vectors; at least as many columns as the largest k.
             t_ons: orthonormalisation interval in steps.
             lr: learning rate of Adam.
             sample_inputs: the inputs of flossing runs.
+            penalty: what is penalised, a name of the table PENALTIES.
+            until: the loss below which a network's episode ends, 0 where none is low enough; None: 0 for all.
             diverged_at: where networks that stop being finite are marked; None: new, with all of them finite.
         """
         self.cell, self.parameters, self.seeds = cell, parameters, seeds
@@ -83,7 +88,12 @@ class FlossedNetworks:
             run: torch.tensor([each == run for each in runs], device=seeds.device) for run in sorted(set(runs))
         }
         """Which networks have a run, by ascending length."""
-        self.sample_inputs = sample_inputs
+        self.sample_inputs, self.penalty = sample_inputs, penalty
+        self.until = torch.zeros_like(target) if until is None else until
+        self.stops = bool((self.until > 0).any())
+        """Whether an episode may end before its last epoch."""
+        self.resting = torch.zeros_like(seeds, dtype=torch.bool)
+        """Which networks have reached their `until` in the episode that is going on, or was the last."""
         self.adam = Adam({name: parameters[name] for name in cell.flossed}, lr)
         self.diverged_at = torch.full_like(seeds, -1) if diverged_at is None else diverged_at
         """Training epoch at which a network stopped being finite; -1 while it is."""
@@ -93,11 +103,26 @@ class FlossedNetworks:
         """Which networks have not diverged."""
         return self.diverged_at < 0
 
+    @property
+    def epochs_spent(self) -> Int64[Tensor, "R"]:
+        """Flossing epochs that each network has behind it, each with a step of the optimizer."""
+        return self.adam.steps
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether no engine runs several epochs in one call: each may be the last, or is long."""
+        return self.stops or self.penalty != EXPONENTS
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What an episode changes beside parameters and optimizer, by name: nothing where none may end early."""
+        return {"resting": self.resting} if self.stops else {}
+
     def select(self, index: Int64[Tensor, "m"], run: FlossingRun) -> Selection:
         """The networks `index`, all of which have this run, to be flossed together."""
         k = self.k[index]
         q0 = self.q0[index, :, : int(k.max())]
-        return Selection(index, self.seeds[index], FlossingObjective(q0, k, self.target[index], run, self.t_ons))
+        objective = FlossingObjective(q0, k, self.target[index], run, self.t_ons, self.penalty)
+        return Selection(index, self.seeds[index], objective)
 
     def floss(self, selection: Selection, life: Int64[Tensor, "m"], count: int, epoch: int) -> FlossingMeasurement:
         """`count` flossing epochs of some networks, in place, one after the other; the measurement of the last one.

@@ -1,8 +1,8 @@
 """What a training tells of its finished epochs: a tick, of one loop or the other, after each stretch of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
@@ -35,11 +35,18 @@ class FlossingTick:
     """The last one, counted from the beginning of each network's life."""
     loss: Float[Tensor, "m"]
     lambda_1: Float[Tensor, "m"]
-    """Largest flossed exponent, nats per step."""
+    """Largest flossed exponent, nats per step; NaN with a penalty that does not look at exponents."""
     lambda_k: Float[Tensor, "m"]
     """Smallest flossed exponent."""
+    ended: Bool[Tensor, "m"]
+    """Whether the episode is over for them."""
     epochs: int = 1
     """How many epochs."""
+
+    def of_ended(self) -> "FlossingTick":
+        """The same of those networks alone for which the episode is over."""
+        columns = ("networks", "life", "loss", "lambda_1", "lambda_k", "ended")
+        return replace(self, **{name: getattr(self, name)[self.ended] for name in columns})
 
 
 Tick = TrainingTick | FlossingTick

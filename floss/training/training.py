@@ -63,8 +63,9 @@ class Training:
         while self.epoch < epochs and bool(self.ensemble.alive.any()):
             episode = self.episode()
             while not episode.over:
-                yield self.floss_epochs(episode, self._stretch(episode.epoch, episode.epochs))
-            yield self.train_epochs(self._stretch(self.epoch, self._next_episode()))
+                most = 1 if self.ensemble.flossed.one_at_a_time else self.engine.stretch
+                yield self.floss_epochs(episode, self._stretch(episode.epoch, episode.epochs, most))
+            yield self.train_epochs(self._stretch(self.epoch, self._next_episode(), self.engine.stretch))
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         """Mean loss and accuracy of the present parameters on fresh evaluation data; NaN for a diverged network."""
@@ -126,13 +127,13 @@ class Training:
     def _has_own_tick(self, epoch: int, end: int) -> bool:
         return epoch % self.every == 0 or epoch == end - 1
 
-    def _stretch(self, epoch: int, end: int) -> int:
-        """Epochs from `epoch` on that may go together: up to the next whose measurements are wanted, and to `end`."""
+    def _stretch(self, epoch: int, end: int, most: int) -> int:
+        """Epochs from `epoch` on that go together: up to the next whose measurements are wanted, `end`, and `most`."""
         if self._has_own_tick(epoch, end):
             return 1
         wanted = min(epoch - epoch % self.every + self.every, end - 1)
         last = 0 if self.diagnostics else 1  # diagnostics look at the parameters before the epoch
-        return max(1, min(wanted - epoch + last, self.engine.stretch))
+        return max(1, min(wanted - epoch + last, most))
 
     def _next_episode(self) -> int:
         """The training epoch before which the next episode starts, or the end."""

@@ -12,7 +12,10 @@ RUN_FILES = sorted([*TABLES, "learning_curves.png", "learning_curves.svg"])
 SWEEP = (*TINY, "d=2,4", "flossing=none,pre")
 IDENTITY = "task,d,arch,init,g,flossing,k,t_ons,seed"
 METRICS = f"{IDENTITY},epoch,phase,loss,accuracy,lambda_1,floss_loss,network"
-SUMMARY = f"{IDENTITY},final_loss,final_accuracy,diverged_at,epochs,seconds,floss_seconds,status,reason,network,sha256"
+SUMMARY = (
+    f"{IDENTITY},final_loss,final_accuracy,diverged_at,epochs,floss_epochs,seconds,floss_seconds,"
+    "status,reason,network,sha256"
+)
 
 
 CLOCK = ("seconds", "floss_seconds")

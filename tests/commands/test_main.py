@@ -63,6 +63,15 @@ def test_version(tmp_path):
     assert re.fullmatch(r"floss \d+\.\d+\.\d+\n", installed(tmp_path, "--version").stdout)
 
 
+@pytest.mark.parametrize(
+    "line", ["reproduce fig=7 scale=paper", "reproduce nonsense", "collect task=xor", "train d=7", "bench x=1"]
+)
+def test_help_says_the_same_whatever_else_was_typed(tmp_path, helps, line):
+    command = line.split()[0]
+    done = inside(tmp_path, *line.split(), "--help")
+    assert [done.returncode, done.stdout, done.stderr] == list(helps[f"{command} --help"])[:3]
+
+
 @pytest.mark.parametrize("line", HELPS)
 def test_help_does_not_wait_for_torch(helps, line):
     status, out, _, loaded = helps[line]

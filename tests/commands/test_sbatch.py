@@ -29,7 +29,7 @@ def test_sbatch_prints_a_script_with_the_asked_options(tmp_path, flag):
         assert options.count(option) == 1
     assert len({option.partition("=")[0] for option in options}) == len(options)
     assert lines.count("module load python") == lines.count("export OMP_NUM_THREADS=3") == 1
-    (command,) = (line for line in lines if line.startswith("floss "))
+    (command,) = (line for line in lines if line.strip().startswith("floss "))
     assert lines.index("module load python") < lines.index(command)
     assert shlex.split(command) == ["floss", "train", "-m", *train, "parts=8", "&"]
     assert [str(each.folder.parent) for each in jobs(*shlex.split(command)[3:-1])] == ["a b"] * 4

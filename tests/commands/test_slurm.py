@@ -45,7 +45,7 @@ def test_the_script_asks_for_what_it_is_told():
     ):
         assert option in asked
     assert "\nmodule load python\n" in script
-    assert "\nfloss train -m d=10,20 'results=a b' parts=3 &\n" in script
+    assert "\n    floss train -m d=10,20 'results=a b' parts=3 &\n" in script
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
@@ -63,13 +63,13 @@ SHELLS = [
 SCRIPT = sbatch_script(build(SlurmConfig, ASKED | {"setup": None}), [])
 
 
-def task(folder: Path, shell: str, command: str) -> "subprocess.Popen[str]":
+def task(folder: Path, shell: str, command: str, script: str = SCRIPT) -> "subprocess.Popen[str]":
     """A task of an array whose `floss` is a shell command."""
     program(folder / "floss", command)
     program(folder / "scontrol", "echo $* >> requeued")
     own = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     environment = {**ENVIRONMENT, **own, "PATH": f"{folder}{os.pathsep}{ENVIRONMENT['PATH']}"}
-    return subprocess.Popen([shell, "-c", SCRIPT], cwd=folder, env=environment, start_new_session=True, text=True)
+    return subprocess.Popen([shell, "-c", script], cwd=folder, env=environment, start_new_session=True, text=True)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -94,6 +94,22 @@ def test_a_task_waits_until_floss_has_answered_a_signal(tmp_path, shell, number,
     assert process.wait(60) == status
     assert (tmp_path / "heard").read_text().startswith(name)
     assert (tmp_path / "requeued").exists() == (number == signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGUSR2, 140), (signal.SIGTERM, 143)])
+def test_a_signal_during_the_setup_is_answered_without_floss(tmp_path, shell, number, status):
+    setup = "touch ready; while [ ! -e go ]; do sleep 0.05; done"
+    script = sbatch_script(build(SlurmConfig, ASKED | {"setup": setup}), [])
+    process = task(tmp_path, shell, "touch floss_ran", script)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    time.sleep(0.1)  # which the shell hears, and answers once the command has ended
+    (tmp_path / "go").touch()
+    assert process.wait(60) == status
+    assert (tmp_path / "requeued").exists() == (number == signal.SIGUSR2)
+    assert not (tmp_path / "floss_ran").exists()
 
 
 def test_a_task_that_comes_no_further_is_queued_again_twice(tmp_path):

@@ -91,6 +91,15 @@ def test_figures_draws_the_same_bytes_again(swept, tmp_path):
     assert {path: path.read_bytes() for path in pictures} == before
 
 
+@pytest.mark.parametrize("command", [("train", "-m"), ("plan",), ("sbatch",)])
+def test_a_sweep_without_a_job_is_refused(tmp_path, command):
+    done = inside(tmp_path, *command, "d=glob(x)")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"floss {command[0]}: d=glob(x): a sweep without a single job")
+    assert done.stderr.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_sweep_that_is_finished_computes_nothing(swept):
     before = held(swept / "results")
     done = floss(swept, "train", "-m", *SWEEP)

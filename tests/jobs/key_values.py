@@ -31,6 +31,8 @@ TAKEN_AND_NOT = {
     "flossing.transient": ([None, 0, 59], [-1, 60, 0.5, "short"]),
     "flossing.target": ([0, -1.0, 0.5], [float("inf"), None, "zero"]),
     "flossing.lr": ([1e-9, 1], [0, -1e-3, float("nan"), None]),
+    "flossing.penalty": (["exponents", "spectral_radius", "one_step"], ["exponent", "", None, 0]),
+    "flossing.until": ([None, 1e-9, 2], [0, -1e-3, float("nan"), "never"]),
     "train.epochs": ([1, 1e4], [0, float("inf"), None]),
     "train.steps": ([41, 1000], [0, None]),
     "train.batch": ([1, 16], [0, "16 sequences"]),

@@ -50,6 +50,10 @@ WRONG = {
     "flossing.t_ons=45": "flossing.t_ons=45: must be at most 44, the counted steps of a run of 60",
     "flossing.steps=12": "flossing.steps=12: must be more than the 12 steps that are not counted",
     "flossing.lr=0": "flossing.lr=0: must be a finite number > 0",
+    "flossing.penalty=radius": "flossing.penalty=radius: must be one of exponents, spectral_radius, one_step",
+    "flossing.penalty=spectral_radius arch=lstm": "flossing.penalty=spectral_radius: needs one square matrix of"
+    " recurrent weights, and arch=lstm has none",
+    "flossing.until=0": "flossing.until=0: must be null or a finite number > 0",
     "train.lr=nan": "train.lr=nan: must be a finite number > 0",
     "train.epochs=1e400": "train.epochs=inf: must be a whole number >= 1",
     "train=3": "train=3: this is a group of keys, not a value",

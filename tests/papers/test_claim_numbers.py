@@ -442,6 +442,58 @@ def twin_table1(t: Any) -> dict[str, float]:
     }
 
 
+def solved(rows: list[Row]) -> dict[float, bool]:
+    """Whether the network of each seed has a final accuracy above 95 %."""
+    return {r["seed"]: r["final_accuracy"] > 0.95 for r in rows}
+
+
+def share(of_seeds: dict[float, bool]) -> float:
+    """NaN of none: a delay that only the larger scale has."""
+    return mean(of_seeds.values()) if of_seeds else math.nan
+
+
+def more_solve(more: list[Row], less: list[Row]) -> float:
+    first, second = solved(more), solved(less)
+    return mean(first[seed] - second[seed] for seed in first.keys() & second.keys())
+
+
+def twin_control(t: Any) -> dict[str, float]:
+    return {
+        f"{penalty}_{schedule}_{d}": share(solved(select(t[penalty]["summary"], flossing=schedule, d=d)))
+        for penalty in ("spectral_radius", "one_step")
+        for schedule, d in (("early", 70), ("during", 40))
+    }
+
+
+def twin_budget(t: Any) -> dict[str, float]:
+    def rows(schedule: str, epochs: int) -> list[Row]:
+        return select(t[schedule]["summary"], **{"flossing.epochs": epochs})
+
+    return {
+        "cannot_be_replaced": mean(solved(rows("pre", 2500)).values()),
+        "more_before_helps": more_solve(rows("pre", 2500), rows("pre", 500)),
+        "early_beats_pre": more_solve(rows("early", 500), rows("pre", 2500)),
+        "early_beats_pre_with_500": more_solve(rows("early", 100), rows("pre", 500)),
+    }
+
+
+def twin_until(t: Any) -> dict[str, float]:
+    return {
+        "more_solve": more_solve(t["until"]["summary"], t["fixed"]["summary"]),
+        "costs_no_more": median(r["floss_epochs"] for r in t["until"]["summary"]),
+    }
+
+
+def twin_capacity(t: Any) -> dict[str, float]:
+    def rows(schedule: str, n: int) -> list[Row]:
+        return select(t["sizes"]["summary"], flossing=schedule, **{"arch.n": n})
+
+    return {
+        "larger_solves": mean(solved(rows("early", 112)).values()),
+        "larger_helps_during": more_solve(rows("during", 112), rows("during", 80)),
+    }
+
+
 def spoilt(world: World) -> World:
     """With the flossed networks of seed 0 diverged after 300 epochs; those of an analysis before the first."""
 
@@ -522,14 +574,21 @@ OF_MADE_UP_DATA = {
 """Figures whose twins know the delays and seeds of the made-up data, which the committed ones do not have."""
 
 
+OURS = {"budget", "capacity", "control", "until"}
+"""Figures of ours, whose data may come later than their criteria."""
+
+
 @pytest.mark.parametrize("figure", [figure for figure in PAPER.figures() if figure not in OF_MADE_UP_DATA])
 def test_committed_numbers_equal_those_of_plain_python(figure):
     """From the CSV files: what stands in claims.csv has no mistake that its statistic alone could make."""
     reproduction = Reproduction(ROOT / PAPER.results_folder)
     further = tuple(dict.fromkeys(name for one in CLAIMS.values() if one.figure == figure for name in one.further))
     runs = reproduction.findings_for(figure, further)
+    if runs is None and figure in OURS:
+        pytest.skip("not computed yet")
     assert runs is not None
-    assert measured(figure, lambda _: runs) == pytest.approx(globals()[f"twin_{figure}"](Committed(runs)), rel=1e-6)
+    twins = globals()[f"twin_{figure}"](Committed(runs))
+    assert measured(figure, lambda _: runs) == pytest.approx(twins, rel=1e-6, nan_ok=True)
 
 
 def test_the_area_of_the_rectangle_is_kept():

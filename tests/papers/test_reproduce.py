@@ -50,6 +50,7 @@ def pictures(folder: Path) -> dict[str, bytes]:
 
 def test_a_figure_is_a_file_in_each_of_two_places():
     names = {*(f"fig{i:02d}" for i in range(1, 17)), "table1", "overlap"}
+    names |= {"budget", "capacity", "control", "until"}  # ours
     assert set(figures()) == names
     for folder in ("conf/experiment/gradient_flossing", "floss/papers/gradient_flossing"):
         assert names <= {path.stem for path in (ROOT / folder).iterdir()}
@@ -95,6 +96,21 @@ def test_figures_share_networks(tmp_path):
     assert keys("fig09", "gradient") & keys("fig08", "gradient")
     assert keys("fig08", "gradient") <= keys("fig12", "gradient")
     assert keys("table1", "share") == keys("fig04", "temporal")
+    assert keys("until", "fixed") <= keys("control", "exponents")
+    assert keys("budget", "early") & keys("control", "exponents")
+
+
+def test_the_seeds_of_our_figures_are_their_own(tmp_path):
+    """No choice was made on them, and no claim of the paper counts them."""
+
+    def seeds(figure: str) -> set[int]:
+        scales = experiment(figure).scales.values()
+        runs = [run for scale in scales for run in scale.values() if run.kind.command == "train"]
+        return {network.seed for run in runs for network in expand(run.jobs(tmp_path)).values()}
+
+    ours = {"budget", "capacity", "control", "until"}
+    assert min(seed for figure in ours for seed in seeds(figure)) == 100
+    assert max(seed for figure in set(figures()) - ours for seed in seeds(figure)) < 100
 
 
 @pytest.mark.parametrize(
@@ -113,13 +129,17 @@ def test_what_fig_means(given, names):
 
 def test_what_the_paper_calls_them():
     names = {"fig04": "Fig. 4", "fig16": "Fig. 16", "table1": "Table 1", "overlap": "App. D"}
+    names |= {"control": "Control (ours)", "until": "Until (ours)"}
     assert {name: label(name) for name in names} == names
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fig=17"], "fig=17: must be all, 1 to 16, table1, overlap, or a list of them"),
+        (
+            ["fig=17"],
+            "fig=17: must be all, 1 to 16, table1, budget, capacity, control, overlap, until, or a list of them",
+        ),
         (["fig=tabel1"], "did you mean table1?"),
         (["fig=[]"], "fig=[]: must name a figure"),
         (["fig=1.5"], "fig=1.5: must be all, 1 to 16"),

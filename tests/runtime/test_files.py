@@ -174,7 +174,7 @@ def test_what_is_not_a_checkpoint(tmp_path, payload):
 def test_the_columns_say_which_network_first_and_last():
     who = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed")
     assert (*who, "epoch", "phase", "loss", "accuracy", "lambda_1", "floss_loss") == METRICS
-    final = ("final_loss", "final_accuracy", "diverged_at", "epochs", "seconds", "floss_seconds")
+    final = ("final_loss", "final_accuracy", "diverged_at", "epochs", "floss_epochs", "seconds", "floss_seconds")
     assert (*who, *final, "status", "reason", "network", "sha256") == SUMMARY
 
 

@@ -25,7 +25,7 @@ OTHER = {
     **{"flossing.epochs": "3", "flossing.steps": "70", "flossing.transient": "3", "flossing.target": "-1"},
     **{"flossing.lr": "0.5", "train.epochs": "6", "train.steps": "22", "train.batch": "3", "train.lr": "0.5"},
     **{"train.clip": "0.5", "train.log_every": "3", "train.evaluation_batches": "5", "dtype": "float64"},
-    **{"diagnostics": "[grad_h0]"},
+    **{"diagnostics": "[grad_h0]", "flossing.penalty": "one_step", "flossing.until": "0.5"},
 }
 
 

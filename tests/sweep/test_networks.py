@@ -42,6 +42,8 @@ def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
         "train.checkpoint_every=3",
         "flossing.steps=55",  # which is what null means at this delay
         "flossing.transient=16",
+        "flossing.penalty=exponents",
+        "flossing.until=null",
         "flossing.at=[0,500]",
     ],
 )
@@ -69,6 +71,9 @@ def test_the_scale_is_a_word_for_values():
         "flossing.target=-0.1",
         "flossing.steps=56",
         "flossing.lr=1e-4",
+        "flossing.penalty=one_step",
+        "flossing.penalty=spectral_radius",
+        "flossing.until=1e-3",
         "train.lr=1e-4",
         "train.epochs=21",
         "train.log_every=2",  # other rows
@@ -83,6 +88,7 @@ def test_what_changes_a_number_changes_the_key(override):
 def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
     never = job(*TINY, "flossing=none")
     how = ("flossing.steps=90", "flossing.epochs=7", "flossing.lr=1e-4", "flossing.target=1", "flossing.transient=30")
+    how += ("flossing.penalty=one_step", "flossing.until=0.1")
     for each in (*how, "flossing.k=3", "flossing.k=100", "flossing.t_ons=7"):
         assert network_ids(job(*TINY, "flossing=none", each)) == network_ids(never), each
     late = job(*TINY, "flossing.at=[1000]")  # beyond the end of training
@@ -216,17 +222,16 @@ def test_a_stack_is_named_by_its_networks_whatever_their_order():
 
 MEASURE = """
 import io, sys, torch
-from command import job
+from command import expand, job
 from floss.bench.memory import peak_kilobytes
 from floss.sweep.placement import place_of
-from floss.sweep.ensemble_run import train_ensemble
+from floss.sweep.assembly import training_of
 from floss.sweep.stacking import Stack
 from floss.sweep.columns import identity
-from floss.sweep.networks import expand
 
 def run(*overrides):
     stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))
-    training = train_ensemble(stack, *place_of(next(iter(stack.networks.values()))))
+    training = training_of(stack, *place_of(next(iter(stack.networks.values()))))
     for _ in training.run():
         pass
     training.evaluate()
@@ -253,7 +258,9 @@ print(1024 * (peak_kilobytes() - before))
         ("lru", "torch"),
     ],
 )
-@pytest.mark.parametrize("sizes", [(), ("train.batch=4", "train.steps=100"), ("arch.n=32", "flossing.k=30")])
+@pytest.mark.parametrize(
+    "sizes", [(), ("train.batch=4", "train.steps=100"), ("arch.n=32", "flossing.k=30"), ("flossing.penalty=one_step",)]
+)
 def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
     overrides = (f"arch={arch}", f"engine={engine}", *sizes)
 

@@ -4,7 +4,8 @@ An epoch is thousands of small kernels, which Python launches far more slowly th
 launches all of them at once. What a captured epoch reads and writes stays at one place in memory, and it cannot look at
 numbers on the way. So epochs count themselves on the device, and a network whose tangent vectors need Householder
 reflections stays behind: it takes no step, and repeats its epoch, until it is brought up to the others outside the
-graph.
+graph. Penalties other than the exponents decompose matrices by routines that cannot be captured: their epochs go
+without a graph.
 
 On the CPU the same code runs without a graph, and gives the same bits as `TorchEngine`.
 """
@@ -23,7 +24,8 @@ from floss.training.engines.capture import Captures, Replayed
 from floss.training.engines.torch_epochs import TorchEpochs
 from floss.training.ensemble import Ensemble
 from floss.training.flossed_networks import FlossedNetworks, FlossingMeasurement, Selection
-from floss.training.flossing import FlossingObjective, flossing_gradient
+from floss.training.flossing import flossing_gradient
+from floss.training.objective import EXPONENTS, FlossingObjective
 
 _MOST_FLOSSING_GRAPHS = 32
 """Selections of networks whose flossing epochs are kept captured. A network that diverges makes a new selection, and
@@ -69,6 +71,8 @@ class GraphEngine(Engine):
         return TrainingMeasurement(self.ensemble.alive, loss, accuracy if self.ensemble.task.binary else None)
 
     def floss(self, selection: Selection, life: Int64[Tensor, "m"], count: int, epoch: int) -> FlossingMeasurement:
+        if selection.objective.penalty != EXPONENTS:
+            return self.ensemble.flossed.floss(selection, life, count, epoch)
         return self._flossing_epoch(selection).run(life, count, epoch)
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:

@@ -1,6 +1,7 @@
 """`engine=native`: both hot loops of vanilla networks in C++ (`cpp/native.cpp`), whole epochs at a time, on the CPU.
 
-A network's numbers are the same, bit for bit, whatever the other networks and the number of threads.
+A network's numbers are the same, bit for bit, whatever the other networks and the number of threads. Flossing epochs
+with another penalty than the exponents, which C++ does not have, are those of torch.
 """
 
 from typing import ClassVar
@@ -17,7 +18,8 @@ from floss.training.engines.operators import FLOSSED, NAMES
 from floss.training.engines.shared_library import library
 from floss.training.ensemble import Ensemble
 from floss.training.flossed_networks import FlossingMeasurement, Selection
-from floss.training.flossing import FlossingObjective
+from floss.training.flossing import flossing_gradient
+from floss.training.objective import EXPONENTS, FlossingObjective
 
 _WORK = 2e10
 """Floating-point operations of one thread in one call: a fifth of a second, so that Ctrl-C is soon heard."""
@@ -72,6 +74,8 @@ class NativeEngine(Engine):
     def flossing_gradient(
         self, parameters: Parameters, inputs: Float[Tensor, "m T S"], objective: FlossingObjective
     ) -> tuple[Float[Tensor, "m"], Float[Tensor, "m k"], Parameters]:
+        if objective.penalty != EXPONENTS:
+            return flossing_gradient(self.ensemble.cell, parameters, inputs, objective)
         o, tensors, dtype = objective, [parameters[name] for name in NAMES], inputs.dtype
         loss, exponents, *gradient = operators.flossing_gradient(
             tensors, inputs, o.q0, o.k, o.target, o.t_ons, o.run.transient
@@ -101,6 +105,8 @@ class NativeEngine(Engine):
     def floss(self, selection: Selection, life: Int64[Tensor, "m"], count: int, epoch: int) -> FlossingMeasurement:
         e, index, o = self.ensemble, selection.index, selection.objective
         flossed, dtype = e.flossed, e.protocol.dtype
+        if o.penalty != EXPONENTS:
+            return flossed.floss(selection, life, count, epoch)
         active, loss, exponents = operators.floss(
             [e.parameters[name] for name in NAMES],
             [flossed.adam.mean[name] for name in FLOSSED],

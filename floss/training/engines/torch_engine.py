@@ -10,7 +10,8 @@ from floss.training.engine import Engine, TrainingMeasurement
 from floss.training.engines.torch_epochs import TorchEpochs
 from floss.training.ensemble import Ensemble
 from floss.training.flossed_networks import FlossingMeasurement, Selection
-from floss.training.flossing import FlossingObjective, flossing_gradient
+from floss.training.flossing import flossing_gradient
+from floss.training.objective import FlossingObjective
 
 
 class TorchEngine(Engine):
