@@ -149,7 +149,7 @@ class TrainJob:
         hashed=False,
     )
     diagnostics: tuple[str, ...] = key(
-        list_of(one_of("grad_h0", "lyapunov", "neutral", "overlap", "svd")),
+        list_of(one_of("grad_h0", "lyapunov", "neutral", "overlap", "spectrum", "svd")),
         "what to watch at the logged training epochs",
         added=(),
         renewed={"grad_h0": "grad_h0 of the whole loss"},  # it was that of the last step's loss alone

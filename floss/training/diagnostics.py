@@ -25,10 +25,13 @@ DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "lyapunov": ("lambda_1", "lambda_10"),
     "overlap": ("clv_overlap",),
     "neutral": ("neutral_share", "neutral_vectors"),
+    "spectrum": ("near_zero", "lambda_20", "lambda_40", "lambda_60"),
 }
 """The columns of each diagnostic."""
 EXPONENTS = 10
 """Number of exponents behind `lambda_1` and `lambda_10`."""
+WHOLE = ("neutral", "spectrum")
+"""Diagnostics that need all n tangent vectors."""
 _INTERVAL = 10
 """Steps between orthonormalisations of `neutral`: exponents near zero leave tangent vectors well apart for longer."""
 _STATES = 4
@@ -53,7 +56,7 @@ def diagnose(
         gradient: of the whole task loss (the mean over the batch and over the steps t ≥ d), not clipped; finite.
         x: the epoch's inputs.
         d: delay of each network.
-        q0: initial tangent vectors: all n of them for `neutral`, at least min(n, 10) for the others.
+        q0: initial tangent vectors: all n of them for those of `WHOLE`, at least min(n, 10) for the others.
 
     Returns:
         One tensor [R] for each column; a column that a small network does not have (σ₂₀ of a 10×10 matrix) is left out.
@@ -68,18 +71,29 @@ def diagnose(
         columns |= {f"sv_{i}": values[:, i - 1] for i in (1, 20, 40) if i <= values.shape[-1]}
         columns["effective_rank"] = effective_rank(values)
     if "lyapunov" in names:
-        steps = x.shape[1]
-        few = q0[..., :EXPONENTS].contiguous()
-        chain = Chain(parameters["h0"][:, 0], few, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
-        with torch.no_grad():
-            exponents = run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
+        exponents = _exponents(cell, parameters, x, q0[..., :EXPONENTS].contiguous())
         columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (1, EXPONENTS) if i <= exponents.shape[-1]}
     if "overlap" in names:
         columns["clv_overlap"] = covariant_overlap(cell, task, parameters, x, d, q0[..., :1])
     if "neutral" in names:
         share, vectors = neutral_share(cell, task, parameters, x, d, q0)
         columns |= {"neutral_share": share, "neutral_vectors": vectors}
+    if "spectrum" in names:
+        exponents = _exponents(cell, parameters, x, q0)
+        near = exponents.abs() < 1.0 / d.clamp(min=1)[:, None]
+        columns["near_zero"] = near.sum(-1).to(exponents.dtype)
+        columns |= {f"lambda_{i}": exponents[:, i - 1] for i in (20, 40, 60) if i <= exponents.shape[-1]}
     return columns
+
+
+def _exponents(
+    cell: Cell, parameters: Parameters, x: Float[Tensor, "R T B S"], q0: Float[Tensor, "R n k"]
+) -> Float[Tensor, "R k"]:
+    """The first k exponents along the first sequence of the epoch's inputs, descending."""
+    steps = x.shape[1]
+    chain = Chain(parameters["h0"][:, 0], q0, x[:, :, 0].transpose(0, 1), steps, 1, _transient(steps))
+    with torch.no_grad():
+        return run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
 
 
 def measured_after(names: Collection[str], adam: Adam) -> dict[str, Float[Tensor, "R"]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from floss.lyapunov.chain import initial_tangent
 from floss.random import Stream
-from floss.training.diagnostics import EXPONENTS, diagnose, measured_after
+from floss.training.diagnostics import EXPONENTS, WHOLE, diagnose, measured_after
 from floss.training.engine import Engine
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Ensemble
@@ -46,7 +46,7 @@ class Training:
         self.diagnostics, self.every = tuple(diagnostics), every
         cell, protocol = ensemble.cell, ensemble.protocol
         size = cell.state_size(protocol.n)
-        watched = size if "neutral" in self.diagnostics else min(EXPONENTS, size)
+        watched = min(EXPONENTS, size) if set(WHOLE).isdisjoint(self.diagnostics) else size
         self._tangent = initial_tangent(ensemble.seeds, size, watched, protocol.dtype)
         """Initial tangent vectors of diagnostics."""
         self.epoch = 0

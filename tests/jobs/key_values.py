@@ -144,6 +144,8 @@ REFERENCE = {
         "transient": None,
         "target": 0.0,
         "lr": 1e-3,
+        "penalty": "exponents",
+        "until": None,
     },
     "train": {
         "epochs": 10_000,

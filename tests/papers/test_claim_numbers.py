@@ -494,6 +494,22 @@ def twin_capacity(t: Any) -> dict[str, float]:
     }
 
 
+def twin_spectra(t: Any) -> dict[str, float]:
+    rows = [r for r in t["watched"]["metrics"] if r["phase"] == "train" and not math.isnan(r["near_zero"])]
+    accuracy = {r["network"]: r["final_accuracy"] for r in t["watched"]["summary"]}
+    ends: dict[bool, list[float]] = {True: [], False: []}
+    for network, own in groups(rows, "network").items():
+        final = accuracy[network]
+        if final > 0.95 or math.isnan(final) or final < 0.55:
+            ends[final > 0.95].append(max(own, key=by_epoch)["near_zero"])
+    kept = []
+    for own in groups(select(rows, flossing="during"), "network").values():
+        at = {r["epoch"]: r["near_zero"] for r in own}
+        if 0 in at and 480 in at:
+            kept.append(at[480] / at[0])
+    return {"solvers_have_more": median(ends[True]) - median(ends[False]), "fall_back": median(kept)}
+
+
 def spoilt(world: World) -> World:
     """With the flossed networks of seed 0 diverged after 300 epochs; those of an analysis before the first."""
 
@@ -574,7 +590,7 @@ OF_MADE_UP_DATA = {
 """Figures whose twins know the delays and seeds of the made-up data, which the committed ones do not have."""
 
 
-OURS = {"budget", "capacity", "control", "until"}
+OURS = {"budget", "capacity", "control", "spectra", "until"}
 """Figures of ours, whose data may come later than their criteria."""
 
 

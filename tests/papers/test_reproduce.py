@@ -50,7 +50,7 @@ def pictures(folder: Path) -> dict[str, bytes]:
 
 def test_a_figure_is_a_file_in_each_of_two_places():
     names = {*(f"fig{i:02d}" for i in range(1, 17)), "table1", "overlap"}
-    names |= {"budget", "capacity", "control", "until"}  # ours
+    names |= {"budget", "capacity", "control", "spectra", "until"}  # ours
     assert set(figures()) == names
     for folder in ("conf/experiment/gradient_flossing", "floss/papers/gradient_flossing"):
         assert names <= {path.stem for path in (ROOT / folder).iterdir()}
@@ -108,7 +108,7 @@ def test_the_seeds_of_our_figures_are_their_own(tmp_path):
         runs = [run for scale in scales for run in scale.values() if run.kind.command == "train"]
         return {network.seed for run in runs for network in expand(run.jobs(tmp_path)).values()}
 
-    ours = {"budget", "capacity", "control", "until"}
+    ours = {"budget", "capacity", "control", "spectra", "until"}
     assert min(seed for figure in ours for seed in seeds(figure)) == 100
     assert max(seed for figure in set(figures()) - ours for seed in seeds(figure)) < 100
 
@@ -138,7 +138,7 @@ def test_what_the_paper_calls_them():
     [
         (
             ["fig=17"],
-            "fig=17: must be all, 1 to 16, table1, budget, capacity, control, overlap, until, or a list of them",
+            "fig=17: must be all, 1 to 16, table1, budget, capacity, control, overlap, spectra, until, or a list of",
         ),
         (["fig=tabel1"], "did you mean table1?"),
         (["fig=[]"], "fig=[]: must name a figure"),

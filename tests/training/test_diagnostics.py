@@ -31,11 +31,12 @@ from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.ticks import TrainingTick
 from floss.training.training import Training
 
-EVERYTHING = ("grad_h0", "lyapunov", "neutral", "overlap", "svd")
+EVERYTHING = ("grad_h0", "lyapunov", "neutral", "overlap", "spectrum", "svd")
 NORMS = ("grad_norm_h0", "grad_norm_h0_last", "adam_step_h0")
 NEUTRAL = ("neutral_share", "neutral_vectors")
-COLUMNS = (*NORMS, "lambda_10", *NEUTRAL, "clv_overlap", "sv_1", "sv_20", "sv_40", "effective_rank")
-ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap,neutral]"
+SPECTRUM = ("near_zero", "lambda_20", "lambda_40", "lambda_60")
+COLUMNS = (*NORMS, "lambda_10", *NEUTRAL, "clv_overlap", *SPECTRUM, "sv_1", "sv_20", "sv_40", "effective_rank")
+ALL = "diagnostics=[grad_h0,svd,lyapunov,overlap,neutral,spectrum]"
 SMALL = (*TINY, "flossing.at=[0,10]", "seeds=2", "train.checkpoint_every=4")
 
 
@@ -123,6 +124,28 @@ def test_exponents_are_those_along_the_same_inputs(arch, n):
             lam = (-own["nu"].exp()).sort(descending=True).values.repeat_interleave(2)
         wanted = [lam[i].item() for i in (0, 9) if i < size]
         assert [value[r].item() for value in watched.values()] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("arch", "n"), [("vanilla", 22), ("lstm", 10), ("lru", 6)])
+def test_the_whole_spectrum_is_that_along_the_same_inputs(arch, n):
+    training = ensemble(arch, n, ("spectrum",))
+    training.ensemble.parameters["h0"] *= 0.1  # so that some exponents are near zero, and not all
+    parameters, x, watched = epoch_of(training)
+    size = training.ensemble.cell.state_size(n)
+    assert list(watched) == ["near_zero", *(["lambda_20"] if size >= 20 else [])]
+    for r, d in enumerate((2, 4)):
+        own = {name: p[r] for name, p in parameters.items()}
+        step, h0 = functools.partial(step_twin, arch, own), own["h0"][0]
+        q0 = initial_tangent(training.ensemble.seeds[r : r + 1], size, size)[0]
+        lam = lyapunov_spectrum(step, h0, x[r, :, 0], transient=12, q0=q0, singular="-inf")
+        if arch == "lru":
+            lam = (-own["nu"].exp()).sort(descending=True).values.repeat_interleave(2)
+        near = int((lam.abs() < 1 / d).sum())
+        assert watched["near_zero"][r].item() == near
+        if arch == "vanilla":
+            assert 0 < near < size, "or the test tells nothing"
+        if size >= 20:
+            assert watched["lambda_20"][r].item() == pytest.approx(lam[19].item())
 
 
 @pytest.mark.parametrize("arch", CELLS)
@@ -256,9 +279,12 @@ def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, ar
 
 def test_columns_that_a_small_network_does_not_have_are_empty(tmp_path):
     for overrides, filled in (
-        ([], {*NORMS, *NEUTRAL, "clv_overlap", "sv_1", "effective_rank"}),
-        (["arch.n=21"], {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", "sv_1", "sv_20", "effective_rank"}),
-        (["arch=lstm"], {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", "sv_1", "effective_rank"}),
+        ([], {*NORMS, *NEUTRAL, "clv_overlap", "near_zero", "sv_1", "effective_rank"}),
+        (
+            ["arch.n=21"],
+            {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", *SPECTRUM[:2], "sv_1", "sv_20", "effective_rank"},
+        ),
+        (["arch=lstm"], {*NORMS, *NEUTRAL, "clv_overlap", "lambda_10", "near_zero", "sv_1", "effective_rank"}),
     ):
         one = small(tmp_path, "flossing.at=[]", "train.epochs=2", ALL, *overrides)
         table = rows(computed(one) / "metrics.csv")
@@ -282,7 +308,9 @@ def test_it_is_measured_at_the_logged_epochs_alone(tmp_path, monkeypatch):
     assert all(row["grad_norm_h0"] and row["effective_rank"] and row["lambda_1"] for row in trained)
 
 
-@pytest.mark.parametrize("order", ["[svd,overlap,lyapunov,neutral,grad_h0]", "[overlap,grad_h0,neutral,lyapunov,svd]"])
+@pytest.mark.parametrize(
+    "order", ["[svd,overlap,lyapunov,spectrum,neutral,grad_h0]", "[overlap,grad_h0,neutral,spectrum,lyapunov,svd]"]
+)
 def test_the_order_of_the_names_does_not_matter(order):
     assert job(f"diagnostics={order}") == job(ALL)
     assert job(f"diagnostics={order}").diagnostics == EVERYTHING
@@ -293,7 +321,8 @@ def test_every_diagnostic_can_be_chosen_alone(tmp_path):
         one = small(tmp_path, "flossing.at=[]", "train.epochs=1", f"diagnostics=[{name}]")
         table = rows(computed(one) / "metrics.csv")
         assert tuple(table[0]) == (*METRICS, *(column for column in columns if column != "lambda_1"), "network")
-        assert all(table[0][column] for column in columns if column not in ("sv_20", "sv_40", "lambda_10"))
+        not_small = ("sv_20", "sv_40", "lambda_10", *SPECTRUM[1:])
+        assert all(table[0][column] for column in columns if column not in not_small)
 
 
 # --- networks that diverge ------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ def draw(findings: Findings) -> Figure:
     """Accuracy against the epoch (A, B) and at the end (C, D), by the number of units; a column for each schedule."""
     finding = findings["sizes"]
     summary = finding.summary
-    training = finding.training.merge(summary[["network", "arch.n"]], on="network")
+    units = finding.training["network"].map(summary.set_index("network")["arch.n"])
+    training = finding.training.assign(**{"arch.n": units})
     sizes = sorted(summary["arch.n"].unique())
     with house_style():
         figure, panels = plt.subplots(2, 2, figsize=(8.2, 5.8), sharey="row")
