@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
@@ -25,6 +26,7 @@ from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.binary_xor import REACHED
 from floss.papers.intervals import clopper_pearson
+from floss.papers.gradient_flossing.which_gradient import MEASURES, NORMS
 from floss.papers.judge import judged
 from floss.papers.report.tables import (
     VERDICTS,
@@ -152,6 +154,20 @@ def tried() -> str:
     return "\n".join(lines) + "\n"
 
 
+def gradients() -> str:
+    """What Fig. 8 measures, of each of the three numbers that ‖dL/dh0‖ may mean."""
+    findings = reproduction().findings_for("fig08", ("fig09",))
+    if findings is None:
+        return "Not computed yet.\n"
+    lines = [f"| measure | paper | {' | '.join(NORMS.values())} |", f"|---|---|{'---|' * len(NORMS)}"]
+    for words, (says, measure) in MEASURES.items():
+        with np.errstate(divide="ignore"):  # the logarithm of an underflow
+            several = [measure(findings, column) for column in NORMS]
+        values = [typeset(f"{sample.statistic(sample.rows):.2g}") for sample in several]
+        lines.append(f"| {plain_in_markdown(words)} | {plain_in_markdown(typeset(says))} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
 def flossing_lengths() -> str:
     """Final accuracies on temporal XOR over 70 steps, by schedule and length T_f of the flossing runs."""
     rows = []
@@ -255,6 +271,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "questions": questions,
         "changes": changes,
         "tried": tried,
+        "gradients": gradients,
         "flossing lengths": flossing_lengths,
     },
     "docs/gallery.md": {"gallery": gallery},

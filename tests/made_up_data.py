@@ -236,10 +236,12 @@ def make_fig06(pick: Pick) -> World:
 
 
 def departure(row: Row) -> int:
-    return 1500 + 10 * (row["seed"] % 8)
+    """Spread over many hundreds of epochs, in another order than the seeds'."""
+    return 800 + 20 * (37 * row["seed"] % 48)
 
 
-def _gradient(pick: Pick, schedules: str, *, false_before: float = -2.5) -> World:
+def _gradient(pick: Pick, schedules: str) -> World:
+    """Norms that grow from 10⁻⁵ to 10⁻³ and are large from 180 epochs before the departure on, or long after it."""
     rows = networks(schedules, seeds=MANY)
     spike = [pick(-1, -2.5) for _ in MANY]
 
@@ -247,31 +249,36 @@ def _gradient(pick: Pick, schedules: str, *, false_before: float = -2.5) -> Worl
         since = epoch - departure(row)
         accuracy = 0.45 + pick(0.02, 0.02) if since < 0 or row["flossing"] == "none" else pick(0.9, 0.8)
         if row["flossing"] == "none":
-            norm = pick(-9, -3)
-        elif epoch % 100 == 50 and epoch < 450:  # too late for an episode
+            norm = pick(-9, -5.5)
+        elif epoch % 100 == 60 and epoch < 450:  # too late for an episode
             norm = pick(-4, -1)
         elif epoch % 100 < 50 and epoch < 450:
             norm = spike[row["seed"]]
-        elif since < -200 or epoch < 500:
-            norm = pick(-4, false_before)
+        elif since < -180:
+            part = (epoch - 450) / (departure(row) - 450)
+            norm = pick(-5 + 1.9 * part, -5.2 - 2 * part)
         else:
-            norm = pick(-4 if since < -100 else -2, -3.5 if since <= 200 else -2)
-        if row["seed"] % 2 and pick.mode == "random":  # some that are never small
+            norm = pick(-2, (-3.5 if since > -60 else -7.2) if since < 400 else -2)
+        if row["seed"] % 2 and pick.mode == "random" and row["flossing"] != "none":  # some that are never small
             norm = max(norm, -2.95)
-        return {"accuracy": accuracy, "grad_norm_h0": 10**norm}
+        return {"accuracy": accuracy, "grad_norm_h0": 10**norm, "grad_norm_h0_last": 1.0, "adam_step_h0": 1.0}
 
-    metrics = courses(rows, range(0, 2000, 10), measure)
+    metrics = courses(rows, range(0, 2400, 20), measure)
     for row in rows:
-        row["final_accuracy"] = 0.7
+        row["final_accuracy"] = pick(0.99, 0.6) if row["flossing"] == "early" else 0.5
     return {"gradient": {"summary": rows, "metrics": metrics}}
 
 
 def make_fig08(pick: Pick) -> World:
-    return _gradient(pick, "none early")
+    return _gradient(pick, "none early") | {"fig09/gradient": _gradient(pick, "early")["gradient"]}
 
 
 def make_fig09(pick: Pick) -> World:
-    return _gradient(pick, "early", false_before=-3.4)
+    during = networks("during", (20, 70), seeds=range(20))
+    for row in during:
+        row["final_accuracy"] = 0.98 if row["seed"] % 3 == 0 else 0.6
+    other = _gradient(pick, "none early")["gradient"]
+    return _gradient(pick, "early") | {"fig08/gradient": other, "fig04/temporal": {"summary": during}}
 
 
 def make_fig10(pick: Pick) -> World:
@@ -279,14 +286,17 @@ def make_fig10(pick: Pick) -> World:
     height = [pick(2, 0) for _ in MANY]
 
     def measure(row: Row, epoch: int) -> Row:
-        none = row["flossing"] == "none"
+        none, left = row["flossing"] == "none", 700 + 10 * (row["seed"] % 20)
         peak = not none and epoch in {e + after for e in (100, 200, 300, 400) for after in range(25)}
+        falls, rises = none * epoch / 500, (not none) * max(epoch - 450, 0) * 0.003
         logs = {
             "sv_1": pick(0.2 * peak, 0 if none else 2 + peak),
-            "sv_20": pick(-4, -4.1) + height[row["seed"]] * peak,
-            "sv_40": pick(-6 + 2 * peak - (epoch / 500 if none else 0), -6),
+            "sv_20": pick(-4 - falls + rises, -4.1) - 3 * none + height[row["seed"]] * peak,
+            "sv_40": pick(-6 + 2 * peak - falls, -6),
+            "effective_rank": pick(0.5 + 0.6 * peak, 0.5),
         }
-        return {"accuracy": 0.5} | {name: 10**value for name, value in logs.items()}
+        accuracy = 0.9 if epoch >= left and not none else 0.5
+        return {"accuracy": accuracy} | {name: 10**value for name, value in logs.items()}
 
     metrics = courses(rows, [*range(0, 1000, 5), 999], measure)
     return {"gradient": {"summary": rows, "metrics": metrics}}
@@ -296,13 +306,18 @@ make_fig11 = make_fig10
 
 
 def make_fig12(pick: Pick) -> World:
-    rows = networks("none early throughout")
+    rows = networks("none early throughout", seeds=MANY)
 
     def measure(row: Row, epoch: int) -> Row:
-        after = row["flossing"] == "throughout" and epoch % 100 == 0
-        return {"accuracy": pick(0.5 if after else 0.9, 0.998), "grad_norm_h0": 1.0}
+        if row["flossing"] != "throughout":
+            early = row["flossing"] == "early"
+            return {"accuracy": 0.999 if early else 0.5, "grad_norm_h0": 1e-2 if early else 1e-9, "loss": 0.1}
+        after = epoch % 100 == 0
+        norm = pick(-2 if epoch >= 450 else -1 if epoch % 100 < 30 else -3, -3)
+        accuracy, loss = pick(0.5 if after else 0.9, 0.998), pick(0.7, 0.2) if after else 0.2
+        return {"accuracy": accuracy, "grad_norm_h0": 10**norm, "loss": loss}
 
-    metrics = courses(rows, range(0, 2000, 10), measure)
+    metrics = courses(rows, range(0, 1000, 10), measure)
     for row in rows:
         row["final_accuracy"] = pick(
             0.99 if row["flossing"] == "early" else 0.8, 0.5 if row["flossing"] == "early" else 0.9
@@ -386,15 +401,19 @@ def make_gated(pick: Pick) -> World:
 
 def make_overlap(pick: Pick) -> World:
     world: World = {}
-    for run, schedule in (("flossed", "early"), ("unflossed", "none")):
+    for run, schedule in (("flossed", "early"), ("span", "early"), ("unflossed", "none")):
         rows = networks(schedule)
 
-        def measure(row: Row, epoch: int) -> Row:
+        def measure(row: Row, epoch: int, run: str = run) -> Row:
             since = epoch - departure(row)
-            values = (0.5, 0.1) if since >= 0 else (0.4, 0.2) if since >= -200 else (0.1, 0.5)
-            return {"accuracy": 0.9 if since >= 0 else 0.5, "clv_overlap": pick(*values)}
+            near = pick(0.4 if -60 <= since < 60 else 0.0, 0.0)
+            vectors = 80 if epoch == 300 else 20 + row["seed"]  # where all outlast the delay there is no number
+            share = vectors / 80 + (1 - vectors / 80) * near
+            overlap = {"clv_overlap": 0.1 + near}
+            span = {"neutral_share": share, "neutral_vectors": vectors}
+            return {"accuracy": 0.9 if since >= 0 else 0.5, **(span if run == "span" else overlap)}
 
-        world[run] = {"summary": rows, "metrics": courses(rows, range(0, 2000, 20), measure)}
+        world[run] = {"summary": rows, "metrics": courses(rows, range(0, 3000, 20), measure)}
     return world
 
 

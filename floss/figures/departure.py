@@ -3,7 +3,6 @@
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false, reportReturnType=false
 
-import numpy as np
 import pandas as pd
 
 LARGE = 1e-3
@@ -20,16 +19,3 @@ def leaves_chance(training: pd.DataFrame, threshold: float = 0.6) -> pd.Series:
     # From the last epoch backwards, as long as every accuracy is above.
     stays = above[::-1].groupby(rows["network"]).cummin()
     return rows["epoch"].where(stays[::-1]).groupby(rows["network"]).min()
-
-
-def rises(norms: pd.DataFrame, threshold: float = LARGE, lasting: int = 100) -> pd.Series:
-    """First logged epoch from which a norm stays at or above the threshold for some epochs; NaN if there is none.
-
-    The norm right after an episode of flossing is high for a few tens of epochs, which is not lasting. Takes epochs in
-    rows, ascending, and networks in columns.
-    """
-    epochs = norms.index.to_numpy(dtype=float)[:, None]
-    low = ~(norms.to_numpy() >= threshold)
-    next_low = np.minimum.accumulate(np.where(low, epochs, np.inf)[::-1], axis=0)[::-1]
-    first = np.where(next_low - epochs >= lasting, epochs, np.inf).min(axis=0, initial=np.inf)
-    return pd.Series(first, norms.columns).replace(np.inf, np.nan)

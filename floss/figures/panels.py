@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from omegaconf import OmegaConf
 
 from floss.figures.schedules import SCHEDULES, in_words
@@ -25,9 +25,9 @@ CHANCE = 0.5
 """Accuracy of guessing."""
 DELAY = 70
 """The delay d of panels that show one delay, where the networks have it."""
-FLOOR = 1e-20
+FLOOR = 1e-14
 """Gradient norms below this, and those that are zero in the arithmetic used, are drawn at the lower edge."""
-NORM = "‖∂L/∂h₀‖, L: last step's loss"
+NORM = "gradient norm ‖∂L/∂h₀‖"
 """What axes call the gradient norm."""
 TASKS = {
     "copy": "delayed copy",
@@ -38,8 +38,6 @@ TASKS = {
 """What titles call the tasks."""
 _MOST_POINTS = 5_000
 """Thin lines with more points than this become pixels in an SVG, which would have megabytes otherwise."""
-_LINEAR = 500
-"""Epochs until which a long axis of epochs is linear."""
 
 Dashes = str | tuple[int, tuple[int, ...]]
 
@@ -247,21 +245,22 @@ def pad(rows: int) -> float:
     return 6 + 5 * rows
 
 
-def epoch_axis(axes: Axes, training: pd.DataFrame, *, early: bool = False) -> None:
-    """The training epoch; a long axis on which early epochs matter is linear to 500, and logarithmic from there."""
-    last = int(training["epoch"].max())
-    if not early or last < 2 * _LINEAR:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_xlabel("training epoch")
-        return
-    axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.9 * np.log10(last / _LINEAR))  # half and half
-    ticks = [0, 100, 200, 300, 400, 500, *(m * 10**p for p in range(3, 9) for m in (1, 3))]
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick <= last + 1]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.set_xlim(-10, last * 1.05)
-    axes.axvline(_LINEAR, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_xlabel("training epoch (logarithmic from 500)")
+def epoch_axis(axes: Axes, training: pd.DataFrame) -> None:
+    """The training epoch, linear, from the first to the last of these rows."""
+    first, last = int(training["epoch"].min()), int(training["epoch"].max())
+    margin = 0.03 * max(last - first, 1)
+    axes.set_xlim(first - margin, last + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.set_xlabel("training epoch")
+
+
+def first_epochs(axes: Axes, training: pd.DataFrame, until: int) -> None:
+    """A linear axis of the first epochs of a training, which says so where there are more."""
+    epoch_axis(axes, training)
+    epochs = int(training["epoch"].max()) + 1
+    if epochs > until:
+        axes.set_xlim(-0.02 * until, until)
+        axes.set_xlabel(f"training epoch (the first {until} of {epochs})")
 
 
 def norms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -275,8 +274,9 @@ def norm_axis(axes: Axes) -> None:
     highest = axes.dataLim.ymax  # not finite where nothing is drawn
     high = 3 * max(highest if np.isfinite(highest) else 1.0, 1.0)
     axes.set_ylim(FLOOR / 5, high)
-    powers = range(-20, int(np.floor(np.log10(high))) + 1, 4)
-    axes.set_yticks([10.0**p for p in powers], [f"{'≤ ' * (p == -20)}10$^{{{p}}}$" for p in powers])
+    lowest = round(np.log10(FLOOR))
+    powers = range(lowest, int(np.floor(np.log10(high))) + 1, 4)
+    axes.set_yticks([10.0**p for p in powers], [f"{'≤ ' * (p == lowest)}10$^{{{p}}}$" for p in powers])
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel(NORM)
 

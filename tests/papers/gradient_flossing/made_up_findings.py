@@ -153,9 +153,21 @@ ACCURACIES = {"a": [0.5, 0.7, 0.8, 0.9], "b": [0.5, 0.5, 0.7, 0.8], "c": [0.5, 0
 OVERLAPS = {"a": [0.1, 0.4, 0.3, 0.2], "b": [0.1, 0.2, 0.5, 0.2], "c": [NAN, 0.1, NAN, 0.1]}
 
 
+def spanned() -> Finding:
+    """The overlaps as shares of spans of 20 dimensions beyond chance; of all 80 in the last rows of b."""
+    text = ["d,seed,epoch,phase,accuracy,neutral_share,neutral_vectors,network\n"]
+    for key in "ab":
+        for e, (a, o) in enumerate(zip(ACCURACIES[key], OVERLAPS[key], strict=True)):
+            all_of_them = (key, e) == ("b", 3)
+            share, vectors = (1.0, 80) if all_of_them else (0.25 + 0.75 * o, 20)
+            text.append(f"70,{'ab'.index(key)},{20 * e},train,{a:.9g},{share:.9g},{vectors},{key}\n")
+    return Finding(name="overlap", scale="smoke", command="", texts=tuple(text))
+
+
 def appendix() -> dict[str, Finding]:
     return {
         "flossed": trained(ACCURACIES, OVERLAPS, 70),
+        "span": spanned(),
         "unflossed": trained(dict(list(ACCURACIES.items())[:2]), OVERLAPS, 20),
     }
 

@@ -52,17 +52,23 @@ def test_leaves_chance_is_the_first_epoch_from_which_accuracy_stays_above():
 
 def test_overlap_shows_every_network_and_where_it_leaves_chance():
     figure = usual(overlap)
-    flossed, unflossed = panel(figure, "A"), panel(figure, "B")
+    flossed, span, unflossed = (panel(figure, letter) for letter in "ABC")
     (marks,) = (line for line in flossed.lines if line.get_color() == "black")
     assert sorted(zip(marks.get_xdata(), marks.get_ydata(), strict=True)) == [(20, 0.4), (40, 0.5)]
     assert lines(flossed, thick=False)[:3][0] == OVERLAPS["a"]
     assert lines(flossed, thick=True) == [pytest.approx([0.1, 0.2, 0.4, 0.2])]
     assert lines(unflossed, thick=True) == [pytest.approx([0.1, 0.3, 0.4, 0.2])]
-    assert "flossed, d = 70 (n = 3, of which 2 leave chance)" in written(figure)
+    assert lines(span, thick=True) == [pytest.approx([0.1, 0.3, 0.4, 0.2])]
+    assert lines(span, thick=False)[:2] == [
+        pytest.approx(OVERLAPS["a"]),
+        pytest.approx([0.1, 0.2, 0.5, NAN], nan_ok=True),
+    ]
+    assert "flossed in five early episodes, first vector, d = 70 (n = 3, of which 2 leave chance)" in written(figure)
+    assert "never flossed, first vector, d = 20 (n = 2, of which 2 leave chance)" in written(figure)
 
 
 def test_overlap_aligns_networks_to_the_epoch_at_which_they_leave_chance():
-    axes = panel(usual(overlap), "C")
+    axes = panel(usual(overlap), "D")
     median = next(line for line in axes.lines if line.get_linewidth() == 1.8)
     assert list(median.get_xdata()) == [-40, -20, 0, 20, 40]
     assert list(median.get_ydata()) == pytest.approx([0.1, 0.15, 0.45, 0.25, 0.2])
@@ -79,10 +85,9 @@ def test_overlap_where_half_of_the_networks_or_fewer_have_a_value():
 
 def test_overlap_where_no_network_leaves_chance_or_no_overlap_is_finite():
     chance = {name: [0.5] * 4 for name in "ab"}
-    figure = drawn(
-        overlap, dict.fromkeys(("flossed", "unflossed"), trained(chance, {name: [NAN] * 4 for name in "ab"}, 70))
-    )
-    assert "flossed, d = 70 (n = 2, of which 0 leave chance)" in written(figure)
+    nothing = trained(chance, {name: [NAN] * 4 for name in "ab"}, 70)
+    figure = drawn(overlap, dict.fromkeys(("flossed", "span", "unflossed"), nothing))
+    assert "flossed in five early episodes, first vector, d = 70 (n = 2, of which 0 leave chance)" in written(figure)
 
 
 def test_curves_keep_the_columns_of_networks_without_a_finite_value():
