@@ -25,8 +25,8 @@ from floss.papers.claim import REPRODUCED, Result
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.binary_xor import REACHED
-from floss.papers.intervals import clopper_pearson
 from floss.papers.gradient_flossing.which_gradient import MEASURES, NORMS
+from floss.papers.intervals import clopper_pearson
 from floss.papers.judge import judged
 from floss.papers.report.tables import (
     VERDICTS,

@@ -242,7 +242,7 @@ def twin_fig04(t: Any) -> dict[str, float]:
 
 def twin_fig14(t: Any) -> dict[str, float]:
     own, other = (t[run]["summary"] for run in ("temporal", "fig04/temporal"))
-    better = above(own, 0.95) - above(other, 0.95, d=lambda d: d in axis(own, "d"))
+    better = above(own, 0.95) - above(other, 0.95, d=lambda d: d in sizes(own, "d"))
     values = xor_claims(t, "orthogonal") | {"orthogonal_slightly_better": better}
     return {name: value for name, value in values.items() if f"fig14.{name}" in CLAIMS}
 
