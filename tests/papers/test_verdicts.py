@@ -89,7 +89,7 @@ def test_a_result_names_its_runs_and_networks():
     assert result.identities == frozenset(runs["temporal"].summary["network"])
     assert judge(CLAIMS["fig04.pre_helps"], {"temporal": runs["temporal"]}) == result
     assert judge(CLAIMS["fig04.pre_helps"], {"spatial": runs["spatial"]}).units == 0
-    assert (result.units, result.networks) == (8, 64)
+    assert (result.units, result.networks) == (20, 240)
 
 
 NORMAL = Sample(np.random.default_rng(3).normal(size=30), np.mean, 30)
