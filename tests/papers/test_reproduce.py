@@ -140,7 +140,7 @@ def test_what_the_paper_calls_them():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fig=17"], "fig=17: must be all, 1 to 16, table1,"),
+        (["fig=17"], "fig=17: must be all, 1 to 16, fig14_more, table1,"),
         (["fig=tabel1"], "did you mean table1?"),
         (["fig=[]"], "fig=[]: must name a figure"),
         (["fig=1.5"], "fig=1.5: must be all, 1 to 16"),
