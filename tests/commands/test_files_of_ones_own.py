@@ -37,7 +37,7 @@ def test_a_folder_of_further_files_is_read_by_every_command(own, no_pictures, co
 
 def test_the_script_for_slurm_names_the_folder_wherever_it_is_started(own):
     script = inside(own, "sbatch", *LINE, "--config-dir", "own", "--config-name", "quick").stdout
-    (command,) = (line for line in script.splitlines() if line.startswith("floss "))
+    (command,) = (line for line in script.splitlines() if line.strip().startswith("floss "))
     options = parse("train", shlex.split(command)[2:-1])
     assert options.config_dir == str(own / "own")
     (job,) = sweep_jobs("train", options.overrides, lambda values, _: train_job(values), options)

@@ -57,7 +57,7 @@ def write(folder: Path, *networks: dict[str, object], keys: tuple[str, ...] = ()
         identity = [one[name] for name in SUMMARY[:9]]
         if one["status"] not in ("done", "diverged"):
             reason = "RuntimeError: no reason" if one["status"] == "failed" else None
-            summary.append([*identity, *[None] * 6, one["status"], reason, key, None])
+            summary.append([*identity, *[None] * 7, one["status"], reason, key, None])
             continue
         own, end = [], one["diverged_at"]
         for epoch in range(0, 1000 if end is None else int(str(end)), 250):
@@ -67,7 +67,7 @@ def write(folder: Path, *networks: dict[str, object], keys: tuple[str, ...] = ()
             own.append([*identity, epoch, "train", 1 - value, accuracy, None, None, key])
         metrics += own
         final = [0.3, 0.8 if one["accuracy"] else None] if end is None else [None, None]
-        measured = [*final, end, 1000 if end is None else end, 1.0, 0.5]
+        measured = [*final, end, 1000 if end is None else end, 1000, 1.0, 0.5]
         summary.append([*identity, *measured, one["status"], None, key, digest(csv_text((), own, header=False))[:16]])
     (folder / "metrics.csv").write_text(csv_text((*METRICS, "network"), metrics))
     (folder / "summary.csv").write_text(csv_text(SUMMARY, summary))

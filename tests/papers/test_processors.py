@@ -18,7 +18,7 @@ from floss.papers.judge import judged
 from floss.papers.report.tables import claims_markdown, figures_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPUTING = {"one_step.py"}
+COMPUTING = {"one_step.py", "qr_jobs.py"}
 """Files of papers whose functions `floss reproduce` alone calls."""
 LINEAR_ALGEBRA = {
     "linalg",

@@ -43,7 +43,7 @@ def draw(findings: Findings) -> Figure:
         ends = [0, max(intervals["log10_exact"].max(), intervals["log10_estimate"].max())]
         b.plot(ends, ends, color="black", linestyle="--", linewidth=1, label="equal")
         b.axvspan(LOST, max(ends[1], LOST), color="0.92", zorder=0, label="not resolved in float64")
-        b.set_xlabel("log₁₀ of σ₁ / σ_N of the tangent vectors")
+        b.set_xlabel("log₁₀ of the largest over the smallest singular value")
         b.set_ylabel("log₁₀ of R₁₁ / R_NN (Eq. 28)")
         b.set_title("B  Condition number of an interval, every t_ONS")
         others = intervals[intervals["t_ons"] > 1]

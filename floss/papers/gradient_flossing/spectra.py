@@ -39,7 +39,7 @@ def draw(findings: Findings) -> Figure:
             accuracy = own["final_accuracy"].fillna(CHANCE)
             c.plot(own["near"], accuracy, group.marker, color=group.colour, markersize=4, alpha=0.8)
         for axes in (a, b):
-            epoch_axis(axes, training, early=True)
+            epoch_axis(axes, training)
         for axes in (b, c):
             accuracy_axis(axes)
         near = f"exponents with |λ| < 1/{d}"

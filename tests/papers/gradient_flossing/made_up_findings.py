@@ -73,6 +73,7 @@ def first() -> dict[str, Finding]:
         "targets": finding(flossing=flossing(TARGETS)),
         "targets_faster": finding(flossing=flossing(FASTER)),
         "numbers": finding(flossing=flossing(NUMBERS), spectrum=spectra(SPECTRA)),
+        "numbers_longer": finding(flossing=flossing(NUMBERS), spectrum=spectra(SPECTRA)),
     }
 
 
@@ -101,9 +102,12 @@ def second(values: pd.DataFrame | None = None) -> dict[str, Finding]:
     return {"condition": finding(condition=first), "saturating": finding(condition=other)}
 
 
+SIXTH = ("lstm", "lstm_faster", "lstm_target", "relu_scaled", "relu_scaled_faster", "relu_wide")
+
+
 def sixth() -> dict[str, Finding]:
     course = {(1, 0.0): [[-0.5, -0.2, 0.0], [-0.3, -0.1, 0.1]]}
-    runs = {name: finding(name, flossing=flossing(course)) for name in ("lstm", "lstm_faster", "relu_centred")}
+    runs = {name: finding(name, flossing=flossing(course)) for name in SIXTH}
     silent = {(1, 0.0): [[-INF] * 3, [-0.5, -INF, -INF]]}
     unstable = {(1, 0.0): [[1.0, 0.5, 0.0], [1.2, NAN, 0.1]]}
     return runs | {

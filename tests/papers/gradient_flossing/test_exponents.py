@@ -74,14 +74,14 @@ def test_fig01_of_exponents_that_are_not_finite_or_zero():
     lost = {(1, t): [[-INF, NAN], [0.0, 0.0]] for t in (-0.5, 0.0)}
     findings["targets"] = finding(flossing=flossing(lost))
     numbers = {(1, 0.0): [[0.0, 0.0], [NAN, 0.0]]}
-    findings["numbers"] = finding(
+    findings["numbers"] = findings["numbers_longer"] = finding(
         flossing=flossing(numbers), spectrum=spectra({NAN: [[-INF] * 3], 1: [[0.0, -1, -INF]]})
     )
     figure = drawn(fig01, findings)
     assert "target 0 (n = 2, 1 not finite)" in written(figure)
     assert panel(figure, "C").get_yscale() == "linear"
     nothing = finding(flossing=flossing(TARGETS).iloc[:0], spectrum=spectra(SPECTRA).iloc[:0])
-    drawn(fig01, {"targets": nothing, "targets_faster": nothing, "numbers": nothing})
+    drawn(fig01, {"targets": nothing, "targets_faster": nothing, "numbers": nothing, "numbers_longer": nothing})
 
 
 # --- Fig. 2 ---------------------------------------------------------------------------------------------------------
