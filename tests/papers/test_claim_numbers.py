@@ -423,7 +423,7 @@ def twin_fig10(t: Any) -> dict[str, float]:
         "unflossed_sv20_diminishes": falls("sv_20"),
         "unflossed_diminishes": falls("sv_40"),
         "sv1_comparable": math.log10(typical[0] / typical[1]),
-        "sv20_predicts": median(per_hundred(own, "sv_20", left) for own, left in learning(early)),
+        "sv20_predicts": median(per_hundred(own, "sv_20", left) for own, left in learning(early) if left >= 550),
     }
 
 

@@ -49,7 +49,7 @@ def draw(findings: Findings) -> Figure:
         _first_exponent(axes["B"], findings["targets"], "B  One exponent, learning rate 0.001")
         _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01 (ours)")
         axes["b"].sharey(axes["B"])
-        _squares(axes["C"], with_variant(longer["flossing"]), end=int(episode["flossing"]["epoch"].max()) + 1)
+        _squares(axes["C"], with_variant(longer["flossing"]), end=len(episode["flossing"]["epoch"].unique()))
         _spectra(axes["D"], with_variant(longer["spectrum"]), with_variant(episode["spectrum"]))
         return figure
 
@@ -90,7 +90,8 @@ def _squares(axes: Axes, table: pd.DataFrame, end: int) -> None:
         rows = table[table["variant"] == label]
         course = curves(rows, "epoch", "floss_loss")
         quartiles(axes, course, styles[label][0], styles[label][2], f"{label} ({count(course)})")
-    axes.set_yscale("log")
+    if (table["floss_loss"] > 0).any():
+        axes.set_yscale("log")
     axes.axvline(end, color="0.6", linewidth=0.8, zorder=0)
     axes.annotate(
         f"{end} epochs",

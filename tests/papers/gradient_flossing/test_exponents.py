@@ -120,7 +120,7 @@ def test_fig02_against_dimensions_and_prediction():
     assert [len(line.get_xdata()) for line in clouds] == [14, 14, 7]  # of two networks or one; m = 1 is left out
     for line in clouds:
         assert list(line.get_xdata()) == pytest.approx(list(0.9 * np.asarray(line.get_ydata())))
-    assert list(diagonal.get_ydata()) == pytest.approx([0, 63.2])
+    assert list(diagonal.get_ydata()) == pytest.approx([0.1, 63.2])
     assert "flossed, k = 40 (n = 1)" in written(figure)
 
 
@@ -137,18 +137,18 @@ def test_fig02_of_condition_numbers_that_are_not_finite():
 def test_fig06_shows_both_architectures_and_says_where_no_unit_responds():
     figure = usual(fig06)
     lstm, squares, relu = (panel(figure, letter) for letter in "ABC")
-    assert lines(lstm, thick=True) == [pytest.approx([-0.4, -0.15, 0.05])] * 2
-    assert lines(lstm, thick=False) == [pytest.approx([-0.5, -0.2, 0.0]), pytest.approx([-0.3, -0.1, 0.1])] * 2
+    assert lines(lstm, thick=True) == [pytest.approx([-0.4, -0.15, 0.05])] * 3
+    assert lines(lstm, thick=False) == [pytest.approx([-0.5, -0.2, 0.0]), pytest.approx([-0.3, -0.1, 0.1])] * 3
     assert lines(squares, thick=True)[0] == pytest.approx([0.17, 0.025, 0.01])  # a zero is passed over
     assert squares.get_yscale() == "log"
-    unstable, _, silent = lines(relu, thick=True)
+    *_, silent, unstable = lines(relu, thick=True)
     assert unstable == pytest.approx([1.1, 0.5, 0.05])
     assert silent == pytest.approx([-0.5, NAN, NAN], nan_ok=True)
     (text,) = relu.texts
-    assert text.get_text().splitlines()[0] == "mean of W −0.1, as the paper:"
+    assert text.get_text().splitlines()[0] == "mean of W −0.1, as the text:"
     assert "λ₁ = −∞ in 2 of 2 networks from epoch 0 on, or later" in text.get_text()
     assert not lstm.texts
-    assert "mean of W −0.1, as the paper (n = 2, 1 not finite)" in written(figure)
+    assert "mean of W −0.1, as the text (n = 2, 1 not finite)" in written(figure)
 
 
 def test_fig06_says_that_nothing_ever_responds():
