@@ -147,6 +147,7 @@ def _diminishes(i: int, word: str) -> Claim:
         sample=partial(_diminish, column=f"sv_{i}", schedule="none"),
         control=partial(_diminish, column=f"sv_{i}", schedule="early"),
         control_says="the networks with five early episodes",
+        changed="the control, which was another one until ten of the networks had been seen",
         after_data="" if i == 40 else "ten of the networks, drawn in Fig. 10",
     )
 
@@ -164,7 +165,8 @@ CLAIMS = [
         sample=partial(_peak, column="sv_1"),
         control=partial(_peak, column="sv_1", schedule="none"),
         control_says=_SAME_EPOCHS,
-        changed=f"{_CHANGED}; and the criterion was one-sided (< 0.5), which no peak at all meets as well",
+        changed=f"{_CHANGED}; and the criterion was one-sided (< 0.5), which no peak at all meets as well. Its lower bound"
+        " was first 0.05, and raised on the same ten networks",
         after_data="ten of the networks (0.23)",
     ),
     Claim(
