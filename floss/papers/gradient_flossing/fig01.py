@@ -44,8 +44,11 @@ def draw(findings: Findings) -> Figure:
     """
     longer, episode = findings["numbers_longer"].tables, findings["numbers"].tables
     with house_style():
-        figure, axes = plt.subplot_mosaic("AA;Bb;CD", figsize=(7.6, 9), height_ratios=(0.62, 1, 1))
-        sketch(axes["A"])
+        figure = plt.figure(figsize=(7.6, 9))
+        # One grid for A and the others would be laid out in different last digits from one drawing to the next.
+        above, below = figure.subfigures(2, 1, height_ratios=(0.62, 2))
+        sketch(above.subplots())
+        axes = below.subplot_mosaic("Bb;CD")
         _first_exponent(axes["B"], findings["targets"], "B  One exponent, learning rate 0.001")
         _first_exponent(axes["b"], findings["targets_faster"], "B′  One exponent, learning rate 0.01 (ours)")
         axes["b"].sharey(axes["B"])
