@@ -165,8 +165,8 @@ CLAIMS = [
         sample=partial(_peak, column="sv_1"),
         control=partial(_peak, column="sv_1", schedule="none"),
         control_says=_SAME_EPOCHS,
-        changed=f"{_CHANGED}; and the criterion was one-sided (< 0.5), which no peak at all meets as well. Its lower"
-        " bound was first 0.05, and raised on the same ten networks",
+        changed=f"{_CHANGED}; and the criterion was one-sided (< 0.5), which no peak at all meets as well. Its"
+        " lower bound was first 0.05, and raised on the same ten networks",
         after_data="ten of the networks (0.23)",
     ),
     Claim(
