@@ -143,7 +143,8 @@ _LATER = f"the same {SHIFT} epochs later"
 _CHANGED = (
     "before, there were a step (the 500 epochs after leaving chance minus the 500 before, which the paper does not say)"
     " and the 150 epochs up to leaving chance, each with the criterion > 0; a first version of this one, the median"
-    " within 60 epochs in place of the highest value, missed the criterion on these networks (about 0.02 without flossing)"
+    " within 60 epochs in place of the highest value, missed the criterion on these networks (about 0.02 without"
+    " flossing)"
 )
 _EPOCHS = (
     "highest within 60 epochs of leaving chance (the first epoch from which accuracy stays above 60 %) minus that of as"
