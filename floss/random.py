@@ -36,6 +36,7 @@ class Stream(IntEnum):
     TRAINING = 3
     FLOSSING = 4
     EVALUATION = 5
+    TEACHER = 6
 
 
 def philox4x32(counter: Words, key: tuple[Tensor, Tensor]) -> Words:

@@ -1,5 +1,6 @@
 """The networks of an analysis: fresh ones or those of a checkpoint, and their inputs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from floss.jobs.analysis import AnalysisJob
 from floss.jobs.checkpoints import checkpoint_of
 from floss.jobs.train import ArchConfig
 from floss.networks import CELLS, Cell, Parameters
+from floss.networks.linear_students import LinearStudent
+from floss.networks.linear_students.cells import InitialSpectrum
 from floss.random import Stream
 from floss.runtime.training_checkpoint import Trained
 from floss.tasks import TASKS
@@ -78,8 +81,11 @@ def networks_of(job: AnalysisJob, device: str, *, states: int = 1) -> StackedNet
 
 
 def _fresh(job: AnalysisJob, seeds: Tensor, gains: Tensor, inputs: int, states: int, dtype: torch.dtype) -> Parameters:
-    a = job.arch
-    return CELLS[a.name].initial_parameters(
+    a, cell, further = job.arch, CELLS[job.arch.name], {}
+    if isinstance(cell, LinearStudent):
+        ones = torch.ones_like(gains)
+        further = {"heads": a.heads, "spectrum": InitialSpectrum((a.nu or 0.0) * ones, (a.theta or math.pi) * ones)}
+    return cell.initial_parameters(
         seeds,
         gains,
         n=a.n,
@@ -91,6 +97,7 @@ def _fresh(job: AnalysisJob, seeds: Tensor, gains: Tensor, inputs: int, states: 
         readout=a.readout,
         relaxation=a.relaxation,
         dtype=dtype,
+        **further,
     )
 
 

@@ -44,17 +44,18 @@ def whole(least: int, most: int | None = None) -> Check:
     return Check(convert, f"a whole number >= {least}" + ("" if most is None else f" and <= {most}"))
 
 
-def real(least: float = -math.inf, *, above: bool = False) -> Check:
-    """A finite number, at least (or above) `least`."""
+def real(least: float = -math.inf, *, above: bool = False, below: float = math.inf) -> Check:
+    """A finite number, at least (or above) `least`, and below `below`."""
 
     def convert(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError
-        if value < least or (above and value == least):
+        if value < least or (above and value == least) or value >= below:
             raise ValueError
         return float(value)
 
     bound = "" if least == -math.inf else f" {'>' if above else '>='} {least:g}"
+    bound += "" if below == math.inf else f" and < {below:g}"
     return Check(convert, f"a finite number{bound}")
 
 

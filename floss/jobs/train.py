@@ -7,6 +7,7 @@ dataclasses.
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -26,12 +27,27 @@ if TYPE_CHECKING:
     from floss.training.schedule import FlossingRun
 
 
+TEACHER = "teacher"
+"""The task whose networks may differ in more than the others' within an ensemble."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
     """Keys `task.*`."""
 
     name: str = key(text(), "what the networks learn")
     delay: int = key(whole(0), "the delay d of the task; set it by d=")
+    teacher: str | None = key(
+        optional(one_of("authors", "seeded")),
+        "of task=teacher: the one linear network behind the paper's figures, or one drawn from each network's seed",
+        added=None,
+    )
+    nu: float | None = key(
+        optional(real(0.0, below=1.0)), "of task=teacher: least magnitude of the teacher's eigenvalues", added=None
+    )
+    theta: float | None = key(
+        optional(real(0.0, above=True)), "of task=teacher: largest angle of its eigenvalues, in radians", added=None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +62,17 @@ class ArchConfig:
     bias: float = key(real(0.0), "initial biases are uniform between 0 and this")
     readout: float = key(real(0.0), "standard deviation of the initial readout weights")
     relaxation: int = key(whole(0), "steps without input that settle the random initial states")
+    heads: int = key(whole(1), "of arch=linear_dense: blocks of the recurrent matrix", added=1)
+    nu: float | None = key(
+        optional(real(0.0, below=1.0)),
+        "of linear students: least magnitude of the initial eigenvalues; null: task.nu",
+        added=None,
+    )
+    theta: float | None = key(
+        optional(real(0.0, above=True)),
+        "of linear students: largest angle of the initial eigenvalues, in radians; null: task.theta",
+        added=None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +151,14 @@ class TrainConfig:
     steps: int = key(whole(1, 10**6), "time steps T of one sequence")
     batch: int = key(whole(1), "sequences per epoch B, each with its own trained initial state")
     lr: float = key(real(0.0, above=True), "learning rate of the task")
-    clip: float = key(real(0.0, above=True), "largest norm of one parameter's task gradient")
+    schedule: str = key(
+        one_of("constant", "cosine"),
+        "of the learning rate: constant, or down to 1e-7 over all epochs",
+        added="constant",
+    )
+    clip: float | None = key(
+        optional(real(0.0, above=True)), "largest norm of one parameter's task gradient; null: any"
+    )
     log_every: int = key(whole(1), "epochs between rows of metrics.csv")
     checkpoint_every: int = key(whole(1), "epochs between checkpoints", hashed=False)
     evaluation_batches: int = key(whole(1), "fresh batches behind the final loss and accuracy")
@@ -149,7 +183,7 @@ class TrainJob:
         hashed=False,
     )
     diagnostics: tuple[str, ...] = key(
-        list_of(one_of("grad_h0", "lyapunov", "neutral", "overlap", "spectrum", "svd")),
+        list_of(one_of("effective_rates", "grad_h0", "lyapunov", "neutral", "overlap", "spectrum", "svd")),
         "what to watch at the logged training epochs",
         added=(),
         renewed={"grad_h0": "grad_h0 of the whole loss"},  # it was that of the last step's loss alone
@@ -176,6 +210,17 @@ class TrainJob:
         """
         f = self.flossing
         return f if self.is_flossed else dataclasses.replace(_REFERENCE, name=f.name, at=f.at, every=f.every)
+
+    @property
+    def teacher_spectrum(self) -> tuple[float, float]:
+        """Least magnitude and largest angle of the teacher's eigenvalues; those of no teacher mean nothing."""
+        return self.task.nu or 0.0, self.task.theta or math.pi
+
+    @property
+    def initial_spectrum(self) -> tuple[float, float]:
+        """Least magnitude and largest angle of a linear student's initial eigenvalues: its own, or its teacher's."""
+        nu, theta = self.teacher_spectrum
+        return nu if self.arch.nu is None else self.arch.nu, self.arch.theta or theta
 
     @property
     def flossing_run(self) -> "FlossingRun":
@@ -213,6 +258,8 @@ def train_job(values: Mapping[str, Any]) -> TrainJob:
 
     job = build(TrainJob, values)
     _check_names(job)
+    _check_teacher(job)
+    job = _without_delay(job)
     _check_delay(job)
     _check_flossing(job)
     check_device(job.device)
@@ -237,6 +284,49 @@ def _check_names(job: TrainJob) -> None:
         raise ConfigError("diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru has none")
 
 
+def _check_teacher(job: TrainJob) -> None:
+    """Raise a ConfigError where keys of linear teachers and students are those of others, or are missing."""
+    from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
+
+    task, arch = job.task, job.arch
+    for name in ("teacher", "nu", "theta"):
+        given = getattr(task, name) is not None
+        if given != (task.name == TEACHER):
+            shown = getattr(task, name) if given else "null"
+            needs = "is for task=teacher alone" if given else "has no value, which task=teacher needs"
+            raise ConfigError(f"task.{name}={shown}: {needs}")
+    if arch.name not in LINEAR_STUDENTS:
+        for name, plain in (("heads", 1), ("nu", None), ("theta", None)):
+            if getattr(arch, name) != plain:
+                raise ConfigError(
+                    f"arch.{name}={getattr(arch, name)}: is for linear students alone, such as arch=linear_dense"
+                )
+        return
+    if task.name != TEACHER:
+        raise ConfigError(f"arch={arch.name}: learns from task=teacher alone, and task={task.name}")
+    if not LINEAR_STUDENTS[arch.name].is_dense and arch.heads != 1:
+        raise ConfigError(f"arch.heads={arch.heads}: must be 1 for arch={arch.name}, which has no blocks")
+    if arch.n % arch.heads:
+        raise ConfigError(f"arch.heads={arch.heads}: must divide arch.n={arch.n}")
+    wrong = set(job.diagnostics) - {"lyapunov", "effective_rates"}
+    if wrong:
+        raise ConfigError(f"diagnostics=[{sorted(wrong)[0]}]: a linear student has lyapunov, effective_rates alone")
+
+
+def _without_delay(job: TrainJob) -> TrainJob:
+    """The job with d = 0 where the task has no delay, so that d does not tell such networks apart."""
+    from floss.tasks import TASKS
+
+    if TASKS[job.task.name].has_delay:
+        return job
+    return dataclasses.replace(job, d=0, task=dataclasses.replace(job.task, delay=0))
+
+
+def may_be_native(job: TrainJob) -> bool:
+    """Whether the native engine has the job's optimizer: a constant learning rate, and clipped gradients."""
+    return job.train.schedule == "constant" and job.train.clip is not None
+
+
 def check_cell(arch: ArchConfig) -> None:
     """Raise a ConfigError where the architecture has no such initial weights."""
     from floss.networks import CELLS
@@ -254,6 +344,10 @@ def _check_engine(job: TrainJob) -> None:
         raise ConfigError(f"engine=native: is for arch=vanilla, and arch={job.arch.name}; engine=torch has all of them")
     if extensions.package("task", job.task.name):
         raise ConfigError(f"engine=native: is for floss's own tasks, and task={job.task.name}; engine=torch has all")
+    if job.task.name == TEACHER:
+        raise ConfigError("engine=native: does not have task=teacher; engine=torch has")
+    if not may_be_native(job):
+        raise ConfigError("engine=native: needs train.schedule=constant and a train.clip; engine=torch has all")
     if job.device == "cuda":
         raise ConfigError("engine=native: is for device=cpu, and device=cuda")
 

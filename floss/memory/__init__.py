@@ -15,9 +15,9 @@ from floss.memory.gated import gated_moments
 from floss.memory.hessian import Hessian, eigenvalue_hessian, hessian, participation
 from floss.memory.neuron import moments, sensitivity_moment, state_moment
 from floss.memory.parametrisation import PARAMETRISATIONS, Parametrisation
-from floss.memory.students import STUDENTS, Student, impulse_response
 from floss.memory.teacher_student import curvature, teacher_student_loss
-from floss.memory.teachers import authors_teacher, spread_eigenvalues, zero_student_loss
+from floss.networks.linear_students.impulse_response import STUDENTS, Student, impulse_response
+from floss.tasks.linear_teachers import authors_teacher, seeded_teacher, spread_eigenvalues, zero_student_loss
 
 __all__ = [
     "PARAMETRISATIONS",
@@ -33,6 +33,7 @@ __all__ = [
     "impulse_response",
     "moments",
     "participation",
+    "seeded_teacher",
     "sensitivity_moment",
     "spread_eigenvalues",
     "state_moment",

@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from floss.memory.neuron import sensitivity_moment
-from floss.memory.students import checked, impulse_response
+from floss.networks.linear_students.impulse_response import checked, impulse_response
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from floss.memory.arguments import numbers, require
-from floss.memory.students import powers
+from floss.networks.linear_students.impulse_response import powers
 
 Number = float | complex | Tensor
 

@@ -1,4 +1,4 @@
-"""Recurrent cells, one file each; the folder listing is the list of `arch=` values.
+"""Recurrent cells, one file each, and the linear ones of one folder: the list of `arch=` values.
 
 An installed package adds a cell without a change here: it registers a `Cell` as an entry point of the group
 `floss.cells`, under the cell's name. It is imported when it is first looked up.
@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 from floss.networks import gru, linear, lru, lstm, relu, vanilla
 from floss.networks.cell import Cell, Parameters
+from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 from floss.networks.rate.network import RateNetwork
 
 
@@ -20,6 +21,7 @@ class _Cells(dict[str, Cell]):
         raise KeyError(name)
 
 
-CELLS: dict[str, Cell] = _Cells({module.CELL.name: module.CELL for module in (vanilla, relu, linear, lstm, gru, lru)})
+_MODULES = (vanilla, relu, linear, lstm, gru, lru)
+CELLS: dict[str, Cell] = _Cells({module.CELL.name: module.CELL for module in _MODULES} | LINEAR_STUDENTS)
 
 __all__ = ["CELLS", "Cell", "Parameters", "RateNetwork"]

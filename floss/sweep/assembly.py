@@ -2,10 +2,10 @@
 
 import torch
 
-from floss.jobs.train import TrainJob
+from floss.jobs.train import TEACHER, TrainJob
 from floss.sweep.stacking import Stack
 from floss.training.engine import Engine
-from floss.training.ensemble import Ensemble, Network, Protocol
+from floss.training.ensemble import Ensemble, Network, Protocol, Teacher
 from floss.training.training import Training
 
 _THREADS = torch.get_num_threads()
@@ -25,6 +25,10 @@ def network_of(job: TrainJob) -> Network:
         flossing_steps=run.length,
         flossing_transient=run.transient,
         flossing_until=job.flossing.until,
+        lr=job.train.lr if job.task.name == TEACHER else None,
+        teacher=Teacher(job.task.teacher or "authors", *job.teacher_spectrum),
+        nu=job.initial_spectrum[0],
+        theta=job.initial_spectrum[1],
     )
 
 
@@ -43,6 +47,7 @@ def protocol_of(job: TrainJob) -> Protocol:
         steps=job.train.steps,
         batch=job.train.batch,
         lr=job.train.lr,
+        schedule=job.train.schedule,
         clip=job.train.clip,
         evaluation_batches=job.train.evaluation_batches,
         flossing_epochs=job.flossing.epochs,
@@ -50,6 +55,7 @@ def protocol_of(job: TrainJob) -> Protocol:
         t_ons=job.flossing.t_ons,
         penalty=job.flossing.penalty,
         dtype=getattr(torch, job.dtype),
+        heads=job.arch.heads,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from floss.errors import ConfigError
-from floss.jobs.train import TrainJob
+from floss.jobs.train import TEACHER, TrainJob, may_be_native
 from floss.runtime.device import device_of, free_gpu_memory
 from floss.runtime.free_memory import free_memory
 from floss.sweep.networks import NetworkJobs
@@ -77,7 +77,8 @@ def place_of(job: TrainJob) -> tuple[str, type[Engine]]:
         ConfigError: the engine cannot be used here.
     """
     device = device_of(job.device, auto="cpu" if job.engine == "native" else "cuda")
+    engine = "torch" if job.engine == "auto" and not may_be_native(job) and job.task.name != TEACHER else job.engine
     try:
-        return device, find(job.engine, arch=job.arch.name, task=job.task.name, device=device)
+        return device, find(engine, arch=job.arch.name, task=job.task.name, device=device)
     except BuildError as error:
         raise ConfigError(f"engine={job.engine}: cannot be used here: {error}; engine=torch can") from None

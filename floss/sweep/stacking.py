@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floss.jobs.train import TrainJob
+from floss.jobs.train import TEACHER, TrainJob
 from floss.runtime.network_ids import digits_of
 from floss.sweep.networks import NetworkJobs
 from floss.training.cost import flossing_flop, training_flop
@@ -18,7 +18,7 @@ from floss.training.cost import flossing_flop, training_flop
 def stackable(network: TrainJob) -> TrainJob:
     """What must agree between networks of one ensemble: the job with everything else at one value."""
     replace = dataclasses.replace
-    return replace(
+    shared = replace(
         network,
         seed=0,
         d=0,
@@ -32,6 +32,14 @@ def stackable(network: TrainJob) -> TrainJob:
         results="",
         memory_limit=None,
         parts=1,
+    )
+    if network.task.name != TEACHER:
+        return shared
+    return replace(  # teachers, initial spectra and learning rates may differ as well
+        shared,
+        task=replace(shared.task, teacher=None, nu=None, theta=None),
+        arch=replace(shared.arch, nu=None, theta=None),
+        train=replace(shared.train, lr=1.0),
     )
 
 

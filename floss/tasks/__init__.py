@@ -1,4 +1,4 @@
-"""The paper's tasks, one file each; the folder listing is the list of `task=` values.
+"""The papers' tasks, one file each; the folder listing is the list of `task=` values.
 
 An installed package adds a task without a change here: it registers a `Task` as an entry point of the group
 `floss.tasks`, under the task's name. It is imported when it is first looked up.
@@ -6,7 +6,7 @@ An installed package adds a task without a change here: it registers a `Task` as
 
 from importlib.metadata import entry_points
 
-from floss.tasks import copy, spatial_xor, xor, xor_continuous
+from floss.tasks import copy, spatial_xor, teacher, xor, xor_continuous
 from floss.tasks.task import Task
 
 
@@ -19,6 +19,8 @@ class _Tasks(dict[str, Task]):
         raise KeyError(name)
 
 
-TASKS: dict[str, Task] = _Tasks({module.TASK.name: module.TASK for module in (xor, xor_continuous, copy, spatial_xor)})
+TASKS: dict[str, Task] = _Tasks(
+    {module.TASK.name: module.TASK for module in (xor, xor_continuous, copy, spatial_xor, teacher)}
+)
 
 __all__ = ["TASKS", "Task"]

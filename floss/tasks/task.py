@@ -23,6 +23,8 @@ class Task(ABC):
     """Whether the delay must be even."""
     binary: bool
     """Cross-entropy and accuracy if true; mean squared error, and no accuracy, if false."""
+    has_delay: bool = True
+    """Whether d means anything; it is 0 where it does not."""
 
     @abstractmethod
     def sample_inputs(

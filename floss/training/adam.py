@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+LEAST = 1e-7
+"""Where a learning rate that falls along a cosine ends."""
+
 
 class Adam:
     """Adam over dictionaries of stacked parameters [R, ...]; β = 0.9, 0.999, ε = 1e-8, no weight decay.
@@ -13,10 +16,18 @@ class Adam:
     a number on the way, so that a step can be captured in a CUDA graph.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], lr: float) -> None:
-        """Zero moments for `parameters`, which are not kept."""
+    def __init__(
+        self, parameters: dict[str, Tensor], lr: float | Float[Tensor, "R"], *, cosine: int | None = None
+    ) -> None:
+        """Zero moments for `parameters`, which are not kept.
+
+        Args:
+            parameters: stacked tensors.
+            lr: learning rate, one for all networks or one for each, in float64.
+            cosine: steps over which it falls to `LEAST` along half a cosine; None: it stays.
+        """
         first = next(iter(parameters.values()))
-        self.lr = lr
+        self.lr, self.cosine = lr, cosine
         self.steps: Int64[Tensor, "R"] = torch.zeros(first.shape[0], dtype=torch.int64, device=first.device)
         self.mean = {name: torch.zeros_like(p) for name, p in parameters.items()}
         self.square = {name: torch.zeros_like(p) for name, p in parameters.items()}
@@ -42,7 +53,7 @@ class Adam:
             p, mean, square = old
             m = mean.lerp(g, 0.1)
             v = (square * 0.999).addcmul_(g, g, value=0.001)
-            _write(parameters[name], rows, p - self._change(m, v, t), p, active)
+            _write(parameters[name], rows, p - self._change(m, v, t, rows), p, active)
             _write(self.mean[name], rows, m, mean, active)
             _write(self.square[name], rows, v, square, active)
 
@@ -54,10 +65,26 @@ class Adam:
         """
         return self._change(self.mean[name], self.square[name], self.steps.double())
 
-    def _change(self, mean: Tensor, square: Tensor, t: Float[Tensor, "m"]) -> Tensor:
+    def effective_rate(self, name: str) -> Float[Tensor, "R *rest"]:
+        """What the next step would subtract if the next gradient were all ones: the rate that Adam gives each entry.
+
+        lr m̂ / (√v̂ + ε) after m ← 0.9 m + 0.1, v ← 0.999 v + 0.001; √10 lr where gradients have been negligible, and
+        negative where the momentum is below -1/9. Source: the authors' code of Zucchet & Orvieto 2024, Figs 4, 9, 11.
+        """
+        m, v = 0.9 * self.mean[name] + 0.1, 0.999 * self.square[name] + 0.001
+        return self._change(m, v, self.steps.double() + 1.0)
+
+    def rate(self, t: Float[Tensor, "m"], rows: Tensor | None = None) -> float | Float[Tensor, "m"]:
+        """The learning rate of step number t of each network, counted from 1."""
+        lr = self.lr if rows is None or not isinstance(self.lr, Tensor) else self.lr[rows]
+        if self.cosine is None:
+            return lr
+        return LEAST + (lr - LEAST) * 0.5 * (1.0 + torch.cos(torch.pi * (t - 1.0) / self.cosine))
+
+    def _change(self, mean: Tensor, square: Tensor, t: Float[Tensor, "m"], rows: Tensor | None = None) -> Tensor:
         """Lr m̂ / (√v̂ + ε) of step number t of each network, with m̂ = m / (1 - 0.9ᵗ) and v̂ = v / (1 - 0.999ᵗ)."""
         per_network = (-1,) + (1,) * (mean.ndim - 1)
-        rate = (self.lr / (1.0 - 0.9**t)).to(mean.dtype).reshape(per_network)
+        rate = (self.rate(t, rows) / (1.0 - 0.9**t)).to(mean.dtype).reshape(per_network)
         correction = (1.0 - 0.999**t).rsqrt().to(mean.dtype).reshape(per_network)
         return (mean / square.sqrt().mul_(correction).add_(1e-8)).mul_(rate)
 

@@ -4,7 +4,7 @@ Each diagnostic is a value of `diagnostics=` and adds columns to metrics.csv, me
 the epoch's own data, before the update; the step that follows is measured beside the gradient that it follows from.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -25,6 +25,7 @@ DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "lyapunov": ("lambda_1", "lambda_10"),
     "overlap": ("clv_overlap",),
     "neutral": ("neutral_share", "neutral_vectors"),
+    "effective_rates": ("effective_rate_recurrent", "effective_rate_rest"),
     "spectrum": ("near_zero", "lambda_20", "lambda_40", "lambda_60"),
 }
 """The columns of each diagnostic."""
@@ -96,9 +97,31 @@ def _exponents(
         return run_exponents(cell.step(parameters), chain).sort(-1, descending=True).values
 
 
-def measured_after(names: Collection[str], adam: Adam) -> dict[str, Float[Tensor, "R"]]:
+def measured_after(names: Collection[str], cell: Cell, adam: Adam) -> dict[str, Float[Tensor, "R"]]:
     """The columns of some diagnostics that the step itself has: of all networks, NaN for one that has taken none."""
-    return {"adam_step_h0": norm_of_states(adam.last_step("h0"))} if "grad_h0" in names else {}
+    columns = {"adam_step_h0": norm_of_states(adam.last_step("h0"))} if "grad_h0" in names else {}
+    if "effective_rates" in names:
+        recurrent = [name for name in adam.mean if name in cell.flossed]
+        rest = [name for name in adam.mean if name not in (*cell.flossed, "h0")]
+        columns["effective_rate_recurrent"] = effective_rate(adam, recurrent)
+        columns["effective_rate_rest"] = effective_rate(adam, rest)
+    return columns
+
+
+def effective_rate(adam: Adam, names: Sequence[str]) -> Float[Tensor, "R"]:
+    """Geometric mean of Adam's effective learning rates over all entries of some parameters.
+
+    Those that are negative, since the momentum points the other way, count as 1e-8. Source: App. F of Zucchet & Orvieto
+    2024, Fig. 11, and the authors' code.
+    """
+    rates = torch.cat(
+        [
+            adam.effective_rate(name).flatten(1) if adam.mean[name].ndim > 1 else adam.effective_rate(name)[:, None]
+            for name in names
+        ],
+        -1,
+    )
+    return 10.0 ** torch.log10(rates.clamp(min=0.0) + 1e-8).mean(-1)
 
 
 def _transient(steps: int) -> int:

@@ -3,18 +3,23 @@
 What must agree is in `Protocol`, what may differ in `Network`.
 """
 
+import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
+from floss.networks.linear_students import LinearStudent
+from floss.networks.linear_students.cells import InitialSpectrum
 from floss.random import Stream
 from floss.tasks import TASKS, Task
+from floss.tasks.teacher import Teacher, TeacherTask
 from floss.training.adam import Adam
 from floss.training.flossed_networks import FlossedNetworks
 from floss.training.objective import EXPONENTS
@@ -43,6 +48,14 @@ class Network:
     """Steps of a flossing run that are not counted; None: those of the reference protocol."""
     flossing_until: float | None = None
     """Flossing loss below which an episode ends for the network; None: after all of its epochs."""
+    lr: float | None = None
+    """Learning rate of the task; None: that of the protocol."""
+    teacher: Teacher = dataclasses.field(default_factory=Teacher)
+    """Of `task=teacher`."""
+    nu: float = 0.0
+    """Least magnitude of the initial eigenvalues of a linear student."""
+    theta: float = math.pi
+    """Largest angle of the initial eigenvalues of a linear student, in radians."""
 
     @property
     def flossing_run(self) -> FlossingRun:
@@ -66,7 +79,10 @@ class Protocol:
     steps: int = 300
     batch: int = 16
     lr: float = 1e-3
-    clip: float = 0.03
+    schedule: str = "constant"
+    """Of the learning rate: `constant`, or `cosine` from `lr` to (nearly) zero over all epochs."""
+    clip: float | None = 0.03
+    """Largest norm of one parameter's task gradient; None: it is not clipped."""
     evaluation_batches: int = 16
     flossing_epochs: int = 500
     flossing_lr: float = 1e-3
@@ -74,6 +90,8 @@ class Protocol:
     penalty: str = EXPONENTS
     """What flossing penalises, a name of the table PENALTIES."""
     dtype: torch.dtype = torch.float32
+    heads: int = 1
+    """Blocks of the recurrence of a dense linear student."""
 
 
 class Ensemble:
@@ -83,11 +101,17 @@ class Ensemble:
         """Draw the networks, each from its own seed."""
         self.networks, self.protocol = tuple(networks), protocol
         self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task]
+        further = {}
 
         def per_network(name: str, dtype: torch.dtype = torch.int64) -> Tensor:
             return torch.tensor([getattr(network, name) for network in networks], dtype=dtype, device=device)
 
         self.seeds, self.d = per_network("seed"), per_network("d")
+        if isinstance(self.task, TeacherTask):
+            self.task = self.task.of([network.teacher for network in networks], self.seeds, protocol.steps)
+        if isinstance(self.cell, LinearStudent):
+            spectrum = InitialSpectrum(per_network("nu", torch.float64), per_network("theta", torch.float64))
+            further = {"heads": protocol.heads, "spectrum": spectrum}
         never = protocol.epochs
         most = max(len(network.episodes) for network in networks)
         starts = [[*network.episodes, *[never] * (most - len(network.episodes))] for network in networks]
@@ -105,8 +129,13 @@ class Ensemble:
             readout=protocol.readout,
             relaxation=protocol.relaxation,
             dtype=protocol.dtype,
+            **further,
         )
-        self.task_adam = Adam(self.parameters, protocol.lr)
+        self.task_adam = Adam(
+            self.parameters,
+            protocol.lr if all(network.lr is None for network in networks) else self._rates(),
+            cosine=protocol.epochs if protocol.schedule == "cosine" else None,
+        )
         self.diverged_at = torch.full_like(self.seeds, -1)
         """Training epoch at which a network stopped being finite; -1 while it is."""
         size, columns = self.cell.state_size(protocol.n), max((n.k for n in networks if n.episodes), default=1)
@@ -126,6 +155,10 @@ class Ensemble:
             sample_inputs=functools.partial(_flossing_inputs, self.task, protocol.dtype),
             diverged_at=self.diverged_at,
         )
+
+    def _rates(self) -> Float[Tensor, "R"]:
+        rates = [self.protocol.lr if network.lr is None else network.lr for network in self.networks]
+        return torch.tensor(rates, dtype=torch.float64, device=self.seeds.device)
 
     @property
     def alive(self) -> Bool[Tensor, "R"]:

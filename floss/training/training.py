@@ -95,7 +95,7 @@ class Training:
             raise ValueError(f"count={count}: epoch {first} has diagnostics, and goes alone")
         active, loss, accuracy = self.engine.train(first, count)
         if watched:
-            after = measured_after(self.diagnostics, self.ensemble.task_adam)
+            after = measured_after(self.diagnostics, self.ensemble.cell, self.ensemble.task_adam)
             watched |= {name: column[active] for name, column in after.items()}
         self.epoch, self.flossing_epoch = last + 1, 0
         accuracy = None if accuracy is None else accuracy[active]

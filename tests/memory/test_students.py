@@ -11,8 +11,8 @@ from problems import DOUBLE
 
 from floss.memory import STUDENTS, hessian, impulse_response, participation
 from floss.memory.hessian import eigenvalue_hessian
-from floss.memory.students import powers
-from floss.memory.teachers import authors_teacher, spread_eigenvalues, zero_student_loss
+from floss.networks.linear_students.impulse_response import powers
+from floss.tasks.linear_teachers import authors_teacher, spread_eigenvalues, zero_student_loss
 
 N, STEPS = 4, 37
 

@@ -1,14 +1,16 @@
 """Engines, the implementations of the two hot loops that `engine=` chooses from.
 
 `torch` (`torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA graphs
-(`graph`). `native` is for vanilla networks on CPUs.
+(`graph`). `native` is for vanilla networks on CPUs, `convolution` for linear students that learn from a linear teacher.
 """
 
 import functools
 import logging
 
+from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 from floss.training.engine import Engine
 from floss.training.engines.build import BuildError, compiler
+from floss.training.engines.convolution import ConvolutionEngine
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
 from floss.training.engines.operators import TASK_NUMBERS
@@ -18,7 +20,9 @@ from floss.training.engines.torch_engine import TorchEngine
 
 LOGGER = logging.getLogger("floss")
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine)}
+ENGINES: dict[str, type[Engine]] = {
+    engine.name: engine for engine in (TorchEngine, GraphEngine, NativeEngine, ConvolutionEngine)
+}
 
 
 def available(device: str) -> list[str]:
@@ -38,6 +42,8 @@ def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[Engine
     lower_capability()
     if name == "native":
         library()
+    if name == "auto" and task == "teacher" and arch in LINEAR_STUDENTS:
+        return ConvolutionEngine
     if device == "cuda" and name in ("auto", "torch"):
         return GraphEngine
     if name != "auto":

@@ -3,10 +3,11 @@
 import math
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int64
 from torch import Tensor
 
-from floss.memory.students import powers
+from floss import random
+from floss.random import Stream
 
 # |ℓ|, arg ℓ and residue of the eigenvalues ℓ of the authors' random matrix (ten units, their fixed seed), one of each
 # complex pair and the real ones, and the weight from input to output.
@@ -63,9 +64,53 @@ def authors_teacher(nu: float, theta: float, steps: int) -> Float[Tensor, "steps
     lam = spread_eigenvalues(torch.polar(magnitude, angle), nu, theta)
     single = angle == math.pi
     lam = torch.where(single, lam.real + 0j, lam)
-    k = torch.einsum("n,nt->t", torch.where(single, 1.0, 2.0) * weight, powers(lam, steps)).real.clone()
+    k = torch.einsum("n,nt->t", torch.where(single, 1.0, 2.0) * weight, _powers(lam, steps)).real.clone()
     k[0] += _AUTHORS_D
     return k
+
+
+def seeded_teacher(
+    seeds: Int64[Tensor, "R"], nu: Float[Tensor, "R"], theta: Float[Tensor, "R"], steps: int, *, n: int = 10
+) -> Float[Tensor, "R {steps}"]:
+    """Impulse responses of teachers that are drawn by the authors' recipe, one from each seed.
+
+        k*_τ = C A^τ B + D δ_{τ0},     A = Re[P λ P⁻¹],     B, D ~ N(0, 1),     C ~ N(0, 1/n)
+
+    where P are the eigenvectors of a matrix with entries N(0, 1/n), and λ its eigenvalues moved by
+    `spread_eigenvalues`. In float64.
+
+    Args:
+        seeds: one per teacher.
+        nu: ν₀ of each.
+        theta: θ₀ of each, in radians.
+        steps: T.
+        n: hidden units.
+
+    Source: App. E of Zucchet & Orvieto 2024, who have one teacher for all networks (`authors_teacher`).
+    """
+
+    def normal(part: int, *shape: int) -> Tensor:
+        count = math.prod(shape)
+        numbers = random.normal(seeds, Stream.TEACHER, count, part=part, dtype=torch.float64)
+        return numbers.reshape(len(seeds), *shape)
+
+    eigenvalues, P = torch.linalg.eig(normal(0, n, n) / n**0.5)
+    moved = spread_eigenvalues(eigenvalues, nu[:, None].double(), theta[:, None].double())
+    A = torch.linalg.solve(P, P * moved[:, None, :], left=False).real
+    state, readout, responses = normal(1, n, 1), normal(2, 1, n) / n**0.5, []
+    for _ in range(steps):
+        responses.append((readout @ state)[:, 0, 0])
+        state = A @ state
+    k = torch.stack(responses, -1)
+    k[:, 0] += normal(3, 1)[:, 0]
+    return k
+
+
+def _powers(lam: Complex[Tensor, "n"], steps: int) -> Complex[Tensor, "n {steps}"]:
+    """λ^0 … λ^{T-1}, in float64."""
+    factors = lam[:, None].expand(-1, steps).clone()
+    factors[:, 0] = 1.0
+    return factors.cumprod(-1)
 
 
 def zero_student_loss(kernel: Float[Tensor, "*batch steps"]) -> Float[Tensor, "*batch"]:

@@ -31,6 +31,8 @@ class Student:
     """Parameters that the eigenvalues depend on."""
     eigenvalues: Callable[[Parameters], Tensor]
     """λ of all hidden units, complex, [..., n]."""
+    gain: Callable[[Parameters], Tensor | float] = lambda _: 1.0
+    """What the input of each hidden unit is multiplied by."""
 
 
 def impulse_response(student: str, parameters: Parameters, steps: int) -> Float[Tensor, "*batch steps"]:
@@ -101,7 +103,10 @@ def _dense(p: Parameters, steps: int) -> Tensor:
     A, C = p["A"], p["C"].unflatten(-1, p["A"].shape[-3:-1])
     states, factor = p["B"].unflatten(-1, A.shape[-3:-1])[..., None], A
     while states.shape[-1] < steps:
-        states = torch.cat((states, factor @ states), dim=-1)
+        width = states.shape[-1]
+        # Two columns at least: a product with a single one has other bits where there is one matrix alone.
+        pushed = factor @ (states if width > 1 else torch.nn.functional.pad(states, (0, 1)))
+        states = torch.cat((states, pushed[..., :width]), dim=-1)
         factor = factor @ factor
     return torch.einsum("...hi,...hit->...t", C, states[..., :steps])
 
@@ -110,51 +115,69 @@ def _blocks_eigenvalues(p: Parameters) -> Tensor:
     return torch.linalg.eigvals(p["A"]).flatten(-2)
 
 
-def _diagonal(lam: Tensor, weight: Tensor, steps: int) -> Tensor:
-    """Re Σ_j w_j λ_j^τ."""
-    return torch.einsum("...n,...nt->...t", weight, powers(lam, steps)).real
+Pair = tuple[Tensor, Tensor]
+"""Real and imaginary part. Torch's complex products have other bits at the end of a tensor, where its vector
+instructions do not reach, and so would depend on how many networks there are."""
 
 
-def _residues(p: Parameters) -> Tensor:
-    return torch.complex(p["C_re"], p["C_im"]) * torch.complex(p["B_re"], p["B_im"])
+def _product(a: Pair, b: Pair) -> Pair:
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
 
 
-def _free(p: Parameters) -> Tensor:
-    return torch.complex(p["re"], p["im"])
+def _diagonal(lam: Pair, weight: Pair, steps: int) -> Tensor:
+    """Re Σ_j w_j λ_j^τ, by doubling."""
+    (re, im), factor = (part[..., None] for part in weight), lam
+    while re.shape[-1] < steps:
+        further = _product((re, im), (factor[0][..., None], factor[1][..., None]))
+        re, im = (torch.cat(parts, dim=-1) for parts in zip((re, im), further, strict=True))
+        factor = _product(factor, factor)
+    return re[..., :steps].sum(-2)
 
 
-def _exp(p: Parameters) -> Tensor:
-    nu = torch.exp(-torch.exp(p["w_nu"]))
-    return torch.polar(nu, torch.exp(p["w_theta"]))
+def _free(p: Parameters) -> Pair:
+    return p["re"], p["im"]
+
+
+def _polar(magnitude: Tensor, angle: Tensor) -> Pair:
+    return magnitude * torch.cos(angle), magnitude * torch.sin(angle)
+
+
+def _exp(p: Parameters) -> Pair:
+    return _polar(torch.exp(-torch.exp(p["w_nu"])), torch.exp(p["w_theta"]))
 
 
 def _step_size(p: Parameters) -> Tensor:
-    return torch.nn.functional.softplus(p["w_delta"])
+    """Softplus of w_delta, of functions that have the same bits wherever an element stands."""
+    w = p["w_delta"]
+    return torch.where(w > 20.0, w, torch.log1p(torch.exp(w.clamp(max=20.0))))
 
 
-def _s4(p: Parameters) -> Tensor:
-    return torch.exp(_step_size(p) * torch.complex(p["w_re"], p["w_im"]))
+def _s4(p: Parameters) -> Pair:
+    step = _step_size(p)
+    return _polar(torch.exp(step * p["w_re"]), step * p["w_im"])
 
 
 _READ_WRITE = {"B_re": 1, "B_im": 1, "C_re": 1, "C_im": 1, "D": 0}
+_GAINS: dict[str | None, Callable[[Parameters], Tensor | float]] = {
+    None: lambda _: 1.0,
+    "w_gamma": lambda p: torch.exp(p["w_gamma"]),
+    "gamma": lambda p: p["gamma"],
+    "w_delta": _step_size,
+}
 
 
 def _diagonal_student(
-    name: str, recurrent: tuple[str, ...], lam: Callable[[Parameters], Tensor], gain: str | None = None
+    name: str, recurrent: tuple[str, ...], lam: Callable[[Parameters], Pair], gain: str | None = None
 ) -> Student:
     """A student with a diagonal recurrence whose input is multiplied by exp(gain), by gain, or by its step size."""
-    gains: dict[str | None, Callable[[Parameters], Tensor | float]] = {
-        None: lambda _: 1.0,
-        "w_gamma": lambda p: torch.exp(p["w_gamma"]),
-        "gamma": lambda p: p["gamma"],
-        "w_delta": _step_size,
-    }
 
     def kernel(p: Parameters, steps: int) -> Tensor:
-        return _diagonal(lam(p), gains[gain](p) * _residues(p), steps)
+        re, im = _product((p["C_re"], p["C_im"]), (p["B_re"], p["B_im"]))
+        g = _GAINS[gain](p)
+        return _diagonal(lam(p), (g * re, g * im), steps)
 
     dims: dict[str, int] = dict.fromkeys((*recurrent, *([gain] if gain else [])), 1)
-    return Student(name, {**dims, **_READ_WRITE}, kernel, recurrent, lam)
+    return Student(name, {**dims, **_READ_WRITE}, kernel, recurrent, lambda p: torch.complex(*lam(p)), _GAINS[gain])
 
 
 STUDENTS = {
