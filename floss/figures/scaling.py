@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from floss.figures.growth import SIZES, Growth, cost, growth
-from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, legend_outside, save, settle
+from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, legend_outside, save
 
 _LOOPS = {"train": "training", "floss": "flossing", "spectrum": "spectrum"}
 _NAMES = {"n": "units", "t": "steps", "k": "exponents", "batch": "batch", "networks": "networks"}
@@ -50,7 +50,6 @@ def draw_scaling(table: pd.DataFrame, stem: Path) -> list[Path]:
         )
         names = sorted(handle_of, key=lambda name: (name == _ORDERS, _place(name)))
         legend_outside(figure, [handle_of[name] for name in names], names, ncols=6)
-        settle(figure)
         return save(figure, stem)
 
 

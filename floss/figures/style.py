@@ -106,11 +106,10 @@ def _width(figure: Figure, legend: Legend) -> float:
     return legend.get_window_extent(canvas.get_renderer()).width / figure.bbox.width
 
 
-def settle(figure: Figure) -> None:
+def _settle(figure: Figure) -> None:
     """Lay a figure out, and round the places of its axes to a millionth of its size.
 
-    For figures with texts beside the axes at places of the data. Where such a text ends depends on logarithms, whose
-    last digit depends on the processor, and so would every place in the file.
+    The last digits of a layout depend on the processor, and names within an SVG are made of all of them.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -120,6 +119,8 @@ def settle(figure: Figure) -> None:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png and `stem`.svg, whole or not at all, without dates, and close the figure."""
+    with house_style():
+        _settle(figure)
     paths = []
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
         buffer = io.BytesIO()

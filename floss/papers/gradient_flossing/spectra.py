@@ -45,9 +45,9 @@ def draw(findings: Findings) -> Figure:
         near = f"exponents with |λ| < 1/{d}"
         a.set_ylabel(near)
         b.set_ylabel("test accuracy")
-        c.set_xlabel(f"{near}, last logged epoch")
+        c.set_xlabel(near)
         c.set_ylabel("final test accuracy")
-        for letter, axes, name in zip("ABC", (a, b, c), ("near zero", "accuracy", "at the end"), strict=True):
+        for letter, axes, name in zip("ABC", (a, b, c), ("near zero", "accuracy", "last logged epoch"), strict=True):
             axes.set_title(f"{letter}  {name}, d = {d}")
         legend_below(figure, [a, b], title="single networks thin, their median thick", ncols=4)
         return figure
