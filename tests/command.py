@@ -19,7 +19,7 @@ from floss.jobs.analysis import AnalysisJob, analysis_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import COMMANDS
 from floss.jobs.train import TrainJob, train_job
-from floss.runtime.trained_networks import NETWORKS
+from floss.runtime.files import NETWORKS
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.request import Request
 from floss.sweep.run import run

@@ -16,7 +16,7 @@ from floss.jobs.train import config_yaml
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
 from floss.runtime.environment import environment
-from floss.runtime.files import CHECKSUMS, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
+from floss.runtime.files import CHECKPOINT, CHECKSUMS, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
 from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.locks import exclusive
@@ -81,7 +81,7 @@ def analyse(
         for name, (columns, rows) in tables.items():
             write_whole(folder / f"{name}.csv", csv_text((*IDENTITY, *columns), rows).encode())
         seal(folder)
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
         if interrupt.signal:
             raise SystemExit(interrupt.status)
     return folder, False
@@ -91,7 +91,7 @@ def _floss(
     job: AnalysisJob, networks: StackedNetworks, folder: Path, interrupt: Interrupt, bar: AnalysisBar
 ) -> StackedNetworks:
     """The flossed variants; their course is in flossing.csv."""
-    flossing, path = FlossingEpisode(networks, job.flossing), folder / "checkpoint.pt"
+    flossing, path = FlossingEpisode(networks, job.flossing), folder / CHECKPOINT
     columns = (*IDENTITY, "epoch", "floss_loss", "lambda_1", "lambda_k")
     text = csv_text(columns, [])
     try:

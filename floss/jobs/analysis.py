@@ -50,7 +50,7 @@ class AnalysisJob:
     random_g: bool = key(switch(), "draw each network's gain uniformly between 0 and arch.g")
     checkpoint: str | None = key(
         optional(text()),
-        "checkpoint.pt or networks.safetensors of a training run, or a folder of a run, sweep or ensemble: its"
+        "networks.safetensors or checkpoint.pt of a training run, or a folder of a run, sweep or ensemble: its"
         " networks, not fresh ones",
         hashed=False,
     )

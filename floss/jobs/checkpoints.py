@@ -11,6 +11,7 @@ from yaml import YAMLError
 from floss.errors import ConfigError
 from floss.jobs import extensions
 from floss.jobs.keys import text, whole
+from floss.runtime.files import CHECKPOINT, NETWORKS
 
 _MOST = 12
 """Runs that an error names."""
@@ -18,7 +19,7 @@ _MOST = 12
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint.pt or networks.safetensors, and the run whose networks are meant."""
+    """A networks.safetensors or checkpoint.pt, and the run whose networks are meant."""
 
     file: Path
     run: Mapping[str, Any]
@@ -33,14 +34,17 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
     """The checkpoint that keys mean.
 
     Args:
-        path: a checkpoint.pt or networks.safetensors, or the folder of a run, of a sweep or of an ensemble.
+        path: a networks.safetensors or checkpoint.pt, or the folder of a run, of a sweep or of an ensemble. A finished
+            run has no checkpoint.pt any more; then its networks.safetensors is meant.
         number: which run of a sweep or an ensemble, counted from 1.
 
     Raises:
         ConfigError: there is no such file or configuration, or there are several runs and none is chosen.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    file = Path(path) if folder != Path(path) else _file_in(folder)
+    file = Path(path)
+    if folder == file or (file.name == CHECKPOINT and not file.exists()):
+        file = _file_in(folder)
     try:
         content: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
         runs = list(content["runs"]) if "runs" in content else [content]
@@ -59,8 +63,8 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
 
 
 def _file_in(folder: Path) -> Path:
-    """The checkpoint of a folder; its networks.safetensors where that is all that is left."""
-    file, further = folder / "checkpoint.pt", folder / "networks.safetensors"
+    """The networks of a folder; the checkpoint where it has both, since analyses are known by what they were made of."""
+    file, further = folder / CHECKPOINT, folder / NETWORKS
     return further if further.exists() and not file.exists() else file
 
 

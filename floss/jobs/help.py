@@ -81,7 +81,7 @@ $APP_CONFIG_GROUPS""",
 
 usage: floss spectrum [-m] [key=value ...]
   floss spectrum arch=lstm seeds=10
-  floss spectrum checkpoint=results/RUN/checkpoint.pt flossing.epochs=0
+  floss spectrum checkpoint=results/RUN flossing.epochs=0
   floss spectrum arch.n=32 seeds=10 random_g=true input=gaussian flossing.k=1 flossing.target=[-1,-0.5,0]
 Writes spectrum.csv, dimensions.csv, convergence.csv, flossing.csv and pictures of them.
 

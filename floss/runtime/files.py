@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
+CHECKPOINT = "checkpoint.pt"
+"""Name of the private file of a run that is not finished."""
+
+NETWORKS = "networks.safetensors"
+"""Name of the trained networks in the folder of a run or of an ensemble."""
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file aside, then rename it: after a crash there is the old file or the new one, never a part.
 

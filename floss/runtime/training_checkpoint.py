@@ -1,4 +1,7 @@
-"""What the checkpoint of a training holds: everything needed to resume it, and after the end the trained networks."""
+"""What a training leaves on disk: its checkpoint, with everything needed to resume it, and after the end its networks.
+
+Earlier versions kept the trained networks in a checkpoint as well.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -9,6 +12,7 @@ import torch
 
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.files import CHECKPOINT, NETWORKS
 from floss.runtime.network_ids import current, with_current_id
 from floss.runtime.trained_networks import load_networks, save_networks
 
@@ -127,13 +131,15 @@ class Trained:
         parameters = {name: tensor[rows] for name, tensor in self.parameters.items()}
         return Trained(networks, parameters, self.diverged_at[rows])
 
-    def save(self, path: Path) -> None:
-        """Write the checkpoint, or a file of the format safetensors, whole or not at all."""
-        if path.suffix == ".safetensors":
-            save_networks(path, self.networks, self.parameters, self.diverged_at)
-            return
-        training = {f"{_PREFIX}{name}": tensor for name, tensor in self.parameters.items()}
-        save_checkpoint(path, {"networks": self.networks, "training": {**training, "diverged_at": self.diverged_at}})
+    def save(self, folder: Path) -> None:
+        """Write networks.safetensors of a folder whole or not at all."""
+        save_networks(folder / NETWORKS, self.networks, self.parameters, self.diverged_at)
+
+
+def trained_file(folder: Path) -> Path:
+    """Where a folder has its networks: networks.safetensors, or in older ones checkpoint.pt."""
+    path = folder / NETWORKS
+    return path if path.exists() else folder / CHECKPOINT
 
 
 def epochs_behind(path: Path) -> int:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from floss.errors import CheckpointError
 from floss.runtime.environment import environment
-from floss.runtime.files import remove_leftovers, write_json, write_whole
+from floss.runtime.files import CHECKPOINT, remove_leftovers, write_json, write_whole
 from floss.runtime.interrupt import Interrupt
 from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained, Unfinished
@@ -114,13 +114,13 @@ class _EnsembleRun:
         """Everything needed to resume in one file, and metrics.csv beside it as a human-readable copy."""
         write_whole(self.folder / "metrics.csv", self.rows.metrics().encode())
         state = Unfinished(self.rows.ids, self.training.state(), self.rows.texts, self.seconds, self.floss_seconds)
-        state.save(self.folder / "checkpoint.pt")
+        state.save(self.folder / CHECKPOINT)
 
     def resume(self) -> None:
         """Continue from the lease's checkpoint, of which these networks may be a part, where it can be used."""
         if self.lease.origin is None:
             return
-        path = self.lease.origin / "checkpoint.pt"
+        path = self.lease.origin / CHECKPOINT
         try:
             state = Unfinished.load(path, self.rows.ids)
             self.training.load(state.training)
@@ -129,12 +129,12 @@ class _EnsembleRun:
             reason = error if isinstance(error, CheckpointError | OSError) else f"{path}: not of these networks"
             LOGGER.warning("%s; starting them from the beginning", reason)
             if path.parent == self.folder:
-                path.replace(path.with_name("checkpoint.pt.damaged"))
+                path.replace(path.with_name(f"{CHECKPOINT}.damaged"))
             return
         self.rows.texts, self.seconds, self.floss_seconds = state.rows, state.seconds, state.floss_seconds
 
     def finish(self) -> None:
-        """Evaluate on fresh data and write the rows: metrics first, since the summary says that they are there."""
+        """Evaluate on fresh data and write all that stays: the summary last, since it says that the rest is there."""
         self.checkpoint()
         loss, accuracy = (None if v is None else v.tolist() for v in self.training.evaluate())
         ids, epochs = self.rows.ids, self.job.train.epochs
@@ -154,8 +154,9 @@ class _EnsembleRun:
             }
             for i, (network_id, at) in enumerate(zip(ids, self.training.ensemble.diverged_at.tolist(), strict=True))
         }
+        Trained.of(ids, self.training.state()).save(self.folder)
         self.lease.write_summary(results, self.rows.by_network())
-        Trained.of(ids, self.training.state()).save(self.folder / "checkpoint.pt")
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def floss_seconds_of(self, spent: list[int]) -> list[float]:
         """The seconds of flossing, shared by the networks that are flossed as their work is."""

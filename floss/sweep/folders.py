@@ -17,10 +17,9 @@ from floss.errors import CheckpointError
 from floss.jobs.hashing import config_hash
 from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.environment import read_environment
-from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
+from floss.runtime.files import NETWORKS, csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
-from floss.runtime.trained_networks import NETWORKS
-from floss.runtime.training_checkpoint import Trained
+from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
 from floss.sweep.described import described_networks
 from floss.sweep.networks import NetworkJobs
@@ -39,7 +38,7 @@ def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) ->
     if not (folder / "config.yaml").exists():  # another one may differ in what changes no number
         _write(folder / "config.yaml", config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
-        _write_trained([folder / NETWORKS, folder / "checkpoint.pt"], list(networks), records)
+        _write_trained(folder, list(networks), records)
     return folder
 
 
@@ -164,26 +163,23 @@ def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
     return {column for column in LATER if done and not any(column in row for row in done)}
 
 
-def _write_trained(paths: list[Path], ids: list[str], records: Mapping[str, Record]) -> None:
-    """The trained networks of several ensembles in one file, if those still have them: a copy in each format."""
-    missing = [path for path in paths if not path.exists()]
-    if not missing:
+def _write_trained(folder: Path, ids: list[str], records: Mapping[str, Record]) -> None:
+    """The trained networks of several ensembles in one file, if those still have them."""
+    if (folder / NETWORKS).exists():
         return
     by_folder: dict[Path, list[str]] = {}
     for network_id in ids:
         by_folder.setdefault(records[network_id].folder, []).append(network_id)
     parts = []
-    for folder, members in by_folder.items():
+    for ensemble, members in by_folder.items():
         try:
-            parts.append(Trained.load(folder / "checkpoint.pt", members))
+            parts.append(Trained.load(trained_file(ensemble), members))
         except FileNotFoundError:  # a store that was copied without them
             return
         except CheckpointError as error:
             LOGGER.warning("%s", error)
             return
-    trained = Trained.join(parts).select(ids)
-    for path in missing:
-        trained.save(path)
+    Trained.join(parts).select(ids).save(folder)
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from floss.jobs.train import TrainJob
+from floss.runtime.files import CHECKPOINT
 from floss.runtime.training_checkpoint import epochs_behind
 from floss.sweep.assembly import training_of
 from floss.sweep.networks import NetworkJobs
@@ -119,7 +120,7 @@ def _progress(store: Store, stack: Stack) -> float:
     """The share of its training epochs that an unfinished stack has behind it."""
     if stack.origin is None:
         return 0.0
-    path = store.root / stack.origin / "checkpoint.pt"
+    path = store.root / stack.origin / CHECKPOINT
     return epochs_behind(path) / next(iter(stack.networks.values())).train.epochs
 
 

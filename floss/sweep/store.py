@@ -2,7 +2,7 @@
 
 The truth is files. `ENSEMBLES/NAME/` holds one ensemble: `summary.csv` with one row for each network, which says by its
 `status` how far it is, `metrics.csv` with the rows of its epochs, network by network (`metrics.csv.gz` where it was
-packed), and until it is finished a `checkpoint.pt`. Each network's rows carry a SHA-256 of themselves, so a damaged
+packed), until it is finished a `checkpoint.pt`, and then its networks in `networks.safetensors`. Each network's rows carry a SHA-256 of themselves, so a damaged
 network is found and computed again, alone. There is no index: a scan reads the files, and remembers those that have not
 changed.
 
@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 from floss.errors import ConfigError
-from floss.runtime.files import csv_text, remove_leftovers, write_whole
+from floss.runtime.files import CHECKPOINT, NETWORKS, csv_text, remove_leftovers, write_whole
 from floss.runtime.locks import exclusive, locked, owner_of
 from floss.runtime.network_ids import digits_of, with_current_id
 from floss.sweep.columns import METRICS
@@ -100,7 +100,7 @@ class Store:
         names: dict[str, str] = {}
         newest: dict[str, int] = {}
         for record in self._all():
-            stamp = _stamp(record.folder / "checkpoint.pt")
+            stamp = _stamp(record.folder / CHECKPOINT)
             if record.status in ("interrupted", "failed") and stamp and stamp[0] > newest.get(record.network_id, 0):
                 names[record.network_id], newest[record.network_id] = record.folder.name, stamp[0]
         return names
@@ -130,7 +130,7 @@ class Store:
         held.enter_context(exclusive(folder))
         (folder / PACKED).unlink(missing_ok=True)  # of these same networks, and damaged
         origin = self.root / stack.origin if stack.origin else None
-        lease = Lease(stack, folder, origin if origin and (origin / "checkpoint.pt").exists() else None)
+        lease = Lease(stack, folder, origin if origin and (origin / CHECKPOINT).exists() else None)
         lease.write_summary({network_id: {"status": "interrupted"} for network_id in stack.networks}, {})
         return lease
 
@@ -158,20 +158,24 @@ class Store:
     def tidy(self) -> None:
         """Delete what is of no use any more in ensembles that no process is computing; needs the store's lock.
 
-        That is what killed processes left half written, and ensembles without a result whose networks are done
-        elsewhere.
+        That is what killed processes left half written, checkpoints beside the finished networks, and ensembles without
+        a result whose networks are done elsewhere.
         """
         best = self.records()
         for folder, records in self.ensembles().items():
+            over = bool(records) and all(record.status in DONE for record in records) and (folder / NETWORKS).exists()
+            spent = over and (folder / CHECKPOINT).exists()
             useless = bool(records) and all(
                 best[record.network_id].folder != folder and best[record.network_id].status in DONE
                 for record in records
             )
-            if (useless or any(folder.glob(".*.tmp"))) and not locked(folder):
+            if (useless or spent or any(folder.glob(".*.tmp"))) and not locked(folder):
                 if useless:
                     shutil.rmtree(folder)
-                else:
-                    remove_leftovers(folder)
+                    continue
+                remove_leftovers(folder)
+                if spent:
+                    (folder / CHECKPOINT).unlink(missing_ok=True)
 
     def pack(self) -> None:
         """Compress the long tables of ensembles that are done and that no process is computing; needs the lock."""

@@ -15,12 +15,15 @@ import torch
 from analysis.analyses import COLUMNS, TABLES, TINY, TRANSIENT, contents, done, near, numbers, pick
 from command import inside, job, jobs, rows, run_jobs, without_pictures
 from problems import DOUBLE
+from sweep.damage import empty, flip_a_byte, truncate
 from twins import step_twin
 
 from floss import lyapunov_spectrum
 from floss.lyapunov.chain import initial_tangent
 from floss.random import Stream
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
+from floss.runtime.files import CHECKPOINT, NETWORKS
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.folders import write_sweep
 from floss.tasks import TASKS
 
@@ -54,16 +57,26 @@ def trained(training_runs, tmp_path) -> Path:
     return shutil.copytree(training_runs["vanilla"], tmp_path / "run")
 
 
+def to_checkpoint(run: Path) -> Path:
+    """A run as earlier versions left it, with a checkpoint of its trained networks."""
+    trained = Trained.load(run / NETWORKS)
+    (run / NETWORKS).unlink()
+    training = {f"parameters.{name}": value for name, value in trained.parameters.items()}
+    content = {"networks": trained.networks, "training": {**training, "diverged_at": trained.diverged_at}}
+    save_checkpoint(run / CHECKPOINT, content)
+    return run
+
+
 @pytest.mark.parametrize(("arch", "first", "task"), [("vanilla", 0, "xor"), ("lstm", 7, "spatial_xor")])
 def test_trained_networks(training_runs, tmp_path, arch, first, task):
     shutil.copytree(training_runs[arch], tmp_path / "run")
     folder = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6", "states=2")
     table = pick(rows(folder / "spectrum.csv"), flossing="before")
     assert [row["arch"] for row in table] == [arch] * len(table)
-    state = load_checkpoint(tmp_path / "run" / "checkpoint.pt")["training"]
+    trained = Trained.load(tmp_path / "run" / NETWORKS)
     x = TASKS[task].sample(torch.arange(3) + first, Stream.EVALUATION, 0, steps=36, batch=1, dtype=DOUBLE)[:, :, 0]
     for i, which in itertools.product(range(3), (0, 1)):
-        p = {name.removeprefix("parameters."): v[i].double() for name, v in state.items() if name.startswith("par")}
+        p = {name: value[i].double() for name, value in trained.parameters.items()}
         size = p["h0"].shape[-1]
         q0 = initial_tangent(torch.tensor([first + i]), size, size)[0]
         step = functools.partial(step_twin, arch, p)
@@ -73,7 +86,7 @@ def test_trained_networks(training_runs, tmp_path, arch, first, task):
 
 def test_a_checkpoint_and_its_folder_are_the_same(trained, tmp_path):
     first = [each for each in TINY["condition"] if not each.startswith("arch.")]
-    said = inside(tmp_path, "condition", *first, "checkpoint=run/checkpoint.pt")
+    said = inside(tmp_path, "condition", *first, "checkpoint=run/networks.safetensors")
     assert said.stdout.startswith("finished condition of 3 vanilla networks, n=6\n")
     again = inside(tmp_path, "condition", *first, "checkpoint=run", "arch=vanilla", "seeds=3", "arch.g=1")
     assert (again.returncode, again.stdout) == (0, said.stdout.replace("finished", "known   "))
@@ -82,9 +95,9 @@ def test_a_checkpoint_and_its_folder_are_the_same(trained, tmp_path):
 
 def test_other_weights_are_another_analysis(trained, tmp_path):
     first = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
-    content = load_checkpoint(trained / "checkpoint.pt")
-    content["training"]["parameters.W"] *= 0.5
-    save_checkpoint(trained / "checkpoint.pt", content)
+    networks = Trained.load(trained / NETWORKS)
+    networks.parameters["W"] *= 0.5
+    networks.save(trained)
     second = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
     assert first.name != second.name
     assert contents(first) != contents(second)
@@ -92,10 +105,10 @@ def test_other_weights_are_another_analysis(trained, tmp_path):
 
 def test_networks_that_diverged_in_training_are_left_out(trained, tmp_path):
     wanted = done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6")
-    content = load_checkpoint(trained / "checkpoint.pt")
-    content["training"]["diverged_at"][1] = 5
-    content["training"]["parameters.W"][1] = math.nan
-    save_checkpoint(trained / "checkpoint.pt", content)
+    networks = Trained.load(trained / NETWORKS)
+    networks.diverged_at[1] = 5
+    networks.parameters["W"][1] = math.nan
+    networks.save(trained)
     table = rows(done(tmp_path, "spectrum", "checkpoint=run", "arch.n=6") / "spectrum.csv")
     assert {row["seed"] for row in table} == {"0", "2"}
     assert pick(table, seed=2) == pick(rows(wanted / "spectrum.csv"), seed=2)
@@ -114,7 +127,7 @@ def test_networks_that_were_trained_in_several_ensembles(training_runs, tmp_path
     run_jobs([job(*TRAINED, "seed=2", "seeds=1", f"results={tmp_path / 'trained'}")])
     again = job(*TRAINED, f"results={tmp_path / 'trained'}")
     run_jobs([again])
-    assert len(list(tmp_path.glob("trained/ensembles/*/checkpoint.pt"))) == 2
+    assert len(list(tmp_path.glob("trained/ensembles/*/networks.safetensors"))) == 2
     found = done(tmp_path, "spectrum", f"checkpoint={again.folder}", "arch.n=6")
     wanted = done(tmp_path, "spectrum", f"checkpoint={training_runs['vanilla']}", "arch.n=6")
     for name in TABLES["spectrum"]:
@@ -137,15 +150,19 @@ def test_the_folder_of_an_ensemble_of_one_run_is_that_run(training_runs, tmp_pat
     (ensemble,) = (training_runs["vanilla"].parent / "ensembles").glob("xor-*")
     with without_pictures():
         wanted, _ = spectra(tmp_path, f"checkpoint={training_runs['vanilla']}")
-        for path in (ensemble, ensemble / "checkpoint.pt"):
+        for path in (ensemble, ensemble / NETWORKS):
             assert spectra(tmp_path, f"checkpoint={path}")[0] == wanted
 
 
-def test_networks_in_the_format_safetensors_are_those_of_the_checkpoint(trained, tmp_path, no_pictures):
-    wanted, _ = spectra(tmp_path, "checkpoint=run")
-    assert spectra(tmp_path, "checkpoint=run/networks.safetensors")[0] == wanted
-    (trained / "checkpoint.pt").unlink()
-    assert spectra(tmp_path, "checkpoint=run")[0] == wanted
+def test_a_checkpoint_of_an_earlier_version_is_that_of_its_networks(trained, tmp_path, no_pictures):
+    wanted, place = spectra(tmp_path, "checkpoint=run")
+    assert spectra(tmp_path, "checkpoint=run/checkpoint.pt") == (wanted, place)  # a file that a finished run has not
+    networks = (trained / NETWORKS).read_bytes()
+    found, place = spectra(tmp_path, f"checkpoint={to_checkpoint(trained)}")
+    assert found == wanted
+    assert spectra(tmp_path, "checkpoint=run/checkpoint.pt") == (wanted, place)
+    (trained / NETWORKS).write_bytes(networks)  # as a later version has added it
+    assert spectra(tmp_path, "checkpoint=run") == (wanted, place)
 
 
 @pytest.fixture(scope="module")
@@ -187,54 +204,46 @@ def test_a_run_without_a_checkpoint_is_refused(tmp_path):
     assert said.stderr == "floss spectrum: run=1: chooses a run of a checkpoint, and checkpoint=null\n"
 
 
-def truncate(run: Path) -> None:
-    path = run / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:-100])
+def in_file(damage: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda run: damage(run / NETWORKS)
 
 
-def flip_a_byte(run: Path) -> None:
-    content = bytearray((run / "checkpoint.pt").read_bytes())
-    content[len(content) // 2] ^= 1
-    (run / "checkpoint.pt").write_bytes(content)
+def in_checkpoint(damage: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda run: damage(to_checkpoint(run) / CHECKPOINT)
 
 
-def random_bytes(run: Path) -> None:
-    (run / "checkpoint.pt").write_bytes(os.urandom(3000))
-
-
-def empty(run: Path) -> None:
-    (run / "checkpoint.pt").write_bytes(b"")
-
-
-def remove(run: Path) -> None:
-    (run / "checkpoint.pt").unlink()
-    (run / "networks.safetensors").unlink()
+def random_bytes(path: Path) -> None:
+    path.write_bytes(os.urandom(3000))
 
 
 def without_config(run: Path) -> None:
     (run / "config.yaml").unlink()
 
 
-def of_something_else(run: Path) -> None:
-    save_checkpoint(run / "checkpoint.pt", {"flossing": {"epoch": 3}, "rows": ""})
+def of_something_else(path: Path) -> None:
+    save_checkpoint(path, {"flossing": {"epoch": 3}, "rows": ""})
 
 
 def without_states(run: Path) -> None:
-    content = load_checkpoint(run / "checkpoint.pt")
-    content["training"] = {"epoch": 3, "diverged_at": torch.full((3,), -1)}
-    save_checkpoint(run / "checkpoint.pt", content)
+    networks = Trained.load(run / NETWORKS)
+    Trained(networks.networks, {}, networks.diverged_at).save(run)
 
 
 def of_fewer_networks(run: Path) -> None:
-    content = load_checkpoint(run / "checkpoint.pt")
+    networks = Trained.load(run / NETWORKS)
+    networks.select(networks.networks[:2]).save(run)
+
+
+def of_fewer_networks_in_a_part(path: Path) -> None:
+    content = load_checkpoint(path)
     content["training"]["diverged_at"] = content["training"]["diverged_at"][:2]
-    save_checkpoint(run / "checkpoint.pt", content)
+    save_checkpoint(path, content)
 
 
 def all_diverged(run: Path) -> None:
-    content = load_checkpoint(run / "checkpoint.pt")
-    content["training"]["diverged_at"] += 6
-    save_checkpoint(run / "checkpoint.pt", content)
+    networks = Trained.load(run / NETWORKS)
+    networks.diverged_at.add_(6)
+    networks.save(run)
 
 
 def edit(old: str, new: str) -> Callable[[Path], None]:
@@ -253,13 +262,18 @@ def whole_config(text: str) -> Callable[[Path], object]:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated": (truncate, "this checkpoint is damaged"),
-    "flipped byte": (flip_a_byte, "this checkpoint is damaged"),
-    "random": (random_bytes, "this checkpoint is damaged"),
-    "empty": (empty, "this checkpoint is damaged"),
-    "missing": (remove, "cannot be read: No such file or directory"),
+    "truncated": (in_file(truncate), "networks.safetensors: these networks are damaged (their SHA-256 does not fit)"),
+    "flipped byte": (in_file(flip_a_byte), "networks.safetensors: these networks are damaged (their SHA-256 does not"),
+    "random": (in_file(random_bytes), "networks.safetensors: is damaged, or holds no networks of floss train"),
+    "empty": (in_file(empty), "networks.safetensors: is damaged, or holds no networks of floss train"),
+    "truncated checkpoint": (in_checkpoint(truncate), "this checkpoint is damaged"),
+    "flipped byte of a checkpoint": (in_checkpoint(flip_a_byte), "this checkpoint is damaged"),
+    "random checkpoint": (in_checkpoint(random_bytes), "this checkpoint is damaged"),
+    "empty checkpoint": (in_checkpoint(empty), "this checkpoint is damaged"),
+    "missing": (in_file(Path.unlink), "cannot be read: No such file or directory"),
     "without config": (without_config, "needs the config.yaml of its run beside it"),
-    "of something else": (of_something_else, "is not a checkpoint of floss train"),
+    "of something else": (in_checkpoint(of_something_else), "is not a checkpoint of floss train"),
+    "of fewer networks in a part": (in_checkpoint(of_fewer_networks_in_a_part), ""),
     "without states": (without_states, "its networks are not those of arch=vanilla with 6 units"),
     "of fewer networks": (of_fewer_networks, ""),
     "all diverged": (all_diverged, "all of its networks have diverged"),

@@ -11,7 +11,7 @@ from command import TINY, floss, inside, jobs, rows
 from commands.run_folders import METRICS, RUN_FILES, SUMMARY, SWEEP, TABLES, held, names, only
 
 from floss.jobs.train import config_values
-from floss.runtime.trained_networks import NETWORKS
+from floss.runtime.files import NETWORKS
 from floss.sweep.networks import network_ids
 
 
@@ -48,11 +48,11 @@ def test_a_sweep_collects_its_runs_and_compares_them(swept):
 
 def test_a_sweep_is_one_ensemble_and_its_jobs_have_folders_without_pictures(swept):
     sweep, ensemble = only(swept, "results/sweep-*"), only(swept, "results/ensembles/xor-*")
-    assert names(ensemble) == sorted([*TABLES, "checkpoint.pt", ".lock"])
+    assert names(ensemble) == sorted([*TABLES, NETWORKS, ".lock"])
     runs = [each.folder.name for each in jobs(*SWEEP)]
     assert names(swept / "results") == sorted(["ensembles", sweep.name, *runs])
     for run in runs:
-        assert names(swept / "results" / run) == sorted([*TABLES, "checkpoint.pt", NETWORKS])
+        assert names(swept / "results" / run) == sorted([*TABLES, NETWORKS])
     environment = {ensemble.name: json.loads((ensemble / "environment.json").read_text())}
     for run in (*runs, sweep.name):
         assert json.loads((swept / "results" / run / "environment.json").read_text()) == environment
@@ -68,7 +68,7 @@ def test_jobs_one_after_the_other_have_pictures_as_well(swept, tmp_path):
     assert done.stdout.endswith("\nnetworks 4 done\n")
     assert len(list(tmp_path.glob("results/ensembles/xor-*"))) == 4
     for each in jobs(*SWEEP):
-        assert names(tmp_path / each.folder) == sorted([*RUN_FILES, "checkpoint.pt", NETWORKS])
+        assert names(tmp_path / each.folder) == sorted([*RUN_FILES, NETWORKS])
         assert f"picture  {each.folder / 'learning_curves.png'}\n" in done.stdout
         seen = [[row["network"] for row in rows(top / each.folder / "summary.csv")] for top in (tmp_path, swept)]
         assert seen == [network_ids(each)] * 2

@@ -11,8 +11,8 @@ from command import TINY, files, floss, installed, job, rows
 from commands.run_folders import METRICS, RUN_FILES, SUMMARY, TABLES, held, names, only
 
 from floss.jobs.train import config_values, config_yaml
-from floss.runtime.checkpoint import load_checkpoint
-from floss.runtime.trained_networks import NETWORKS
+from floss.runtime.files import NETWORKS
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.networks import network_ids
 
 JOB = (*TINY, "flossing.at=[0,10]", "seeds=2")
@@ -34,9 +34,9 @@ def test_a_job_writes_the_documented_files(finished):
     assert names(finished / "results" / "ensembles") == [".lock", ensemble.name]
     assert run.name == job(*JOB).folder.name
     assert re.fullmatch(r"xor-vanilla-[0-9a-f]{10}", ensemble.name)
-    assert names(run) == sorted([*RUN_FILES, "checkpoint.pt", NETWORKS])
+    assert names(run) == sorted([*RUN_FILES, NETWORKS])
     assert files(run) == RUN_FILES
-    assert names(ensemble) == sorted([*TABLES, "checkpoint.pt", ".lock"])
+    assert names(ensemble) == sorted([*TABLES, NETWORKS, ".lock"])
     for folder in (run, ensemble):
         assert (folder / "metrics.csv").read_text().splitlines()[0] == METRICS
         assert (folder / "summary.csv").read_text().splitlines()[0] == SUMMARY
@@ -51,12 +51,10 @@ def test_the_folder_of_a_job_shows_what_lies_in_the_ensemble(finished):
     environment = json.loads((ensemble / "environment.json").read_text())
     assert environment["command"] == shlex.join(["floss", "train", *JOB])
     assert json.loads((run / "environment.json").read_text()) == {ensemble.name: environment}
-    ours, theirs = (load_checkpoint(folder / "checkpoint.pt") for folder in (run, ensemble))
-    assert ours["networks"] == theirs["networks"] == network_ids(job(*JOB))
-    assert sorted(ours["training"]) == sorted(theirs["training"])
-    for name, value in ours["training"].items():
-        assert len(value) == 2
-        assert value.equal(theirs["training"][name])
+    assert (run / NETWORKS).read_bytes() == (ensemble / NETWORKS).read_bytes()
+    trained = Trained.load(run / NETWORKS)
+    assert trained.networks == network_ids(job(*JOB))
+    assert all(len(value) == 2 for value in trained.parameters.values())
 
 
 def test_metrics_have_a_row_for_each_network_and_logged_epoch(finished):

@@ -158,7 +158,7 @@ class Reader:
         """A word with the folder of a training run in the place of RUN."""
         if not word.endswith("/RUN"):
             return word
-        runs = sorted(path.parent for path in (self.folder / "results").glob("[!s]*/checkpoint.pt"))
+        runs = sorted(path.parent for path in (self.folder / "results").glob("[!s]*/networks.safetensors"))
         return word.replace("results/RUN", str(runs[0].relative_to(self.folder)))
 
     def _on_a_cluster(self, overrides: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints of trainings: the files that are there already, and the parts of them that others ask for."""
 
+import hashlib
 import json
 import zipfile
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load, save
 
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import _parts, load_checkpoint, save_checkpoint, written_digest
+from floss.runtime.files import NETWORKS as FILE
 from floss.runtime.training_checkpoint import Trained, Unfinished, epochs_behind
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
@@ -34,19 +37,24 @@ def unfinished(tmp_path):
 
 @pytest.fixture
 def trained(tmp_path):
+    """As finished ensembles of earlier versions have it."""
     path = tmp_path / "trained.pt"
-    Trained.of(NETWORKS, STATE).save(path)
+    training = {name: STATE[name] for name in ("parameters.W", "parameters.b", "diverged_at")}
+    save_checkpoint(path, {"networks": NETWORKS, "training": training})
     return path
 
 
-def test_the_names_in_the_files_are_those_that_files_have(unfinished, trained):
+@pytest.fixture
+def networks(tmp_path):
+    Trained.of(NETWORKS, STATE).save(tmp_path)
+    return tmp_path / FILE
+
+
+def test_the_names_in_the_file_are_those_that_files_have(unfinished):
     """Old checkpoints are read by them."""
     content = load_checkpoint(unfinished)
     assert list(content) == ["networks", "training", "rows", "seconds", "floss_seconds"]
     assert list(content["training"]) == list(STATE)
-    content = load_checkpoint(trained)
-    assert list(content) == ["networks", "training"]
-    assert list(content["training"]) == ["parameters.W", "parameters.b", "diverged_at"]
 
 
 def test_the_files_are_read_by_the_names_that_a_training_gives(tmp_path):
@@ -72,8 +80,8 @@ def test_a_part_of_an_unfinished_ensemble_has_its_share_of_the_clock(unfinished)
     assert epochs_behind(unfinished) == 9
 
 
-def test_trained_networks_come_from_a_checkpoint_of_either_kind(unfinished, trained):
-    for path in (unfinished, trained):
+def test_trained_networks_come_from_a_file_of_any_kind(unfinished, trained, networks):
+    for path in (unfinished, trained, networks):
         every, two = Trained.load(path), Trained.load(path, ["bbb", "aaa"])
         assert (every.networks, two.networks) == (NETWORKS, ["bbb", "aaa"])
         assert list(every.parameters) == ["W", "b"]
@@ -147,24 +155,42 @@ def test_a_checkpoint_of_an_earlier_version_is_read_and_has_the_same_digest(unfi
     assert Trained.load(old).networks == [f"n{network}" for network in digits]
 
 
-def test_networks_are_read_without_floss(trained, tmp_path):
-    path = tmp_path / "networks.safetensors"
-    Trained.load(trained).save(path)
-    with safe_open(path, "numpy") as file:
+def test_networks_are_read_without_floss(networks):
+    with safe_open(networks, "numpy") as file:
         content: Any = file
         assert json.loads(content.metadata()["networks"]) == NETWORKS
         assert set(content.keys()) == {"W", "b", "diverged_at"}
         assert content.get_tensor("W").tolist() == STATE["parameters.W"].tolist()
-    again, before = Trained.load(path, ["ccc", "aaa"]), path.read_bytes()
-    assert torch.equal(again.parameters["b"], STATE["parameters.b"][[2, 0]])
-    assert again.diverged_at.tolist() == [-1, -1]
-    Trained.load(trained).save(path)
-    assert path.read_bytes() == before  # the same networks give the same bytes
+        digest = content.metadata()["sha256"]
+    before = networks.read_bytes()
+    assert hashlib.sha256(before.replace(digest.encode(), b"0" * 64)).hexdigest() == digest
+    Trained.load(networks).save(networks.parent)
+    assert networks.read_bytes() == before  # the same networks give the same bytes
+
+
+def test_every_byte_of_the_networks_is_checked(networks):
+    content = networks.read_bytes()
+    for place in range(len(content)):
+        networks.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"^\S+networks\.safetensors: .* damaged[^\n]*$"):
+            Trained.load(networks)
+
+
+def test_networks_without_a_digest_are_read(networks):
+    networks.write_bytes(save(load(networks.read_bytes()), {"networks": json.dumps(NETWORKS)}))
+    assert Trained.load(networks).networks == NETWORKS
+
+
+@pytest.mark.parametrize("metadata", [{}, {"other": "3"}, {"networks": "3"}, {"networks": "[1, 2]"}, {"networks": "x"}])
+def test_tensors_of_something_else_are_said_in_one_line(networks, metadata):
+    networks.write_bytes(save(load(networks.read_bytes()), metadata))
+    with pytest.raises(CheckpointError, match=r"^\S+: is damaged, or holds no networks of floss train$"):
+        Trained.load(networks)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_damaged_file_of_networks_is_said_in_one_line(tmp_path, content):
-    path = tmp_path / "networks.safetensors"
+    path = tmp_path / FILE
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"networks\.safetensors: is damaged, or holds no networks of floss"):
         Trained.load(path)

@@ -23,8 +23,10 @@ from sweep.tiny_runs import (
 
 from floss.errors import CheckpointError
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
-from floss.runtime.files import write_whole
-from floss.sweep import ensemble_run as experiment
+from floss.runtime.files import CHECKPOINT, NETWORKS, write_whole
+from floss.runtime.training_checkpoint import Trained
+from floss.sweep.networks import network_ids
+from floss.sweep.store import Lease
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -129,6 +131,7 @@ def test_a_full_disk_leaves_what_was_whole(tmp_path, monkeypatch, undisturbed, f
             "runtime.files",
             "sweep.ensemble_run",
             "runtime.checkpoint",
+            "runtime.trained_networks",
             "sweep.store",
             "sweep.folders",
         ):
@@ -142,26 +145,58 @@ def test_a_full_disk_leaves_what_was_whole(tmp_path, monkeypatch, undisturbed, f
 
 
 def test_a_process_that_dies_right_after_its_summary_has_finished(tmp_path, monkeypatch, undisturbed_three):
-    """What only going on needs is in the checkpoint still, and in no folder that people open."""
+    """What only going on needs is in a checkpoint still, which goes."""
     last, one = small(tmp_path, "seed=2", "seeds=1"), small(tmp_path)
 
-    def dies(*arguments):
-        assert statuses(ensemble(one)) == ["done"] * 2
-        raise KeyboardInterrupt
+    def dies(lease, results, rows):
+        write(lease, results, rows)
+        if statuses(ensemble(one)) == ["done"] * 2:
+            raise KeyboardInterrupt
 
+    write = Lease.write_summary
     computed(last)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Trained, "save", dies)
+        patch.setattr(Lease, "write_summary", dies)
         with pytest.raises(KeyboardInterrupt):
             computed(one)
+    assert (ensemble(one) / CHECKPOINT).exists()
     with watched() as watch:
         three = computed(small(tmp_path, "seeds=3"))
         computed(one)
     assert watch.networks == []
     assert result(three.folder) == result(undisturbed_three.folder)
     assert parameters(three.folder) == parameters(undisturbed_three.folder)
-    names = load_checkpoint(one.folder / "checkpoint.pt")["training"].keys()
-    assert names == load_checkpoint(three.folder / "checkpoint.pt")["training"].keys()
+    assert not list(tmp_path.rglob(CHECKPOINT))
+
+
+def test_networks_of_an_earlier_version_are_read(tmp_path, undisturbed, undisturbed_three):
+    """Its finished ensembles have a checkpoint, of the trained networks or, where it was killed, of all; both stay."""
+    one = copied(undisturbed, tmp_path)
+    trained = Trained.load(ensemble(one) / NETWORKS)
+    training = {f"parameters.{name}": value for name, value in trained.parameters.items()}
+    training["diverged_at"] = trained.diverged_at
+    for further in ({}, {"rows": ["", ""], "seconds": 1.0, "floss_seconds": 0.5}):
+        save_checkpoint(ensemble(one) / CHECKPOINT, {"networks": trained.networks, "training": training, **further})
+        for folder in (ensemble(one), one.folder):
+            (folder / NETWORKS).unlink(missing_ok=True)
+        with watched() as watch:
+            computed(one)
+            three = computed(small(tmp_path, "seeds=3"))
+        assert watch.networks in ([network_ids(three)[2:]], [])  # the third one, once
+        assert parameters(one.folder) == parameters(undisturbed.folder)
+        assert parameters(three.folder) == parameters(undisturbed_three.folder)
+        assert (ensemble(one) / CHECKPOINT).exists()
+
+
+def test_damaged_networks_are_said_and_not_copied(tmp_path, capsys, undisturbed):
+    one = copied(undisturbed, tmp_path)
+    (one.folder / NETWORKS).unlink()
+    flip_a_byte(ensemble(one) / NETWORKS)
+    computed(one)
+    assert capsys.readouterr().err == (
+        f"floss: {ensemble(one) / NETWORKS}: these networks are damaged (their SHA-256 does not fit)\n"
+    )
+    assert not (one.folder / NETWORKS).exists()
 
 
 def test_load_checkpoint_of_a_folder_that_was_never_one(tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from command import TINY, expand, job, rows, run_jobs, without_pictures
 
 from floss.jobs.train import TrainJob
+from floss.runtime.files import NETWORKS
 from floss.sweep import run as sweep
 from floss.sweep.stacking import Stack
 from floss.sweep.store import ENSEMBLES
@@ -70,7 +71,7 @@ def result(folder: Path) -> tuple[bytes, list[dict[str, str]]]:
 
 def parameters(folder: Path) -> bytes:
     """What a finished folder keeps of its networks."""
-    return (folder / "checkpoint.pt").read_bytes()
+    return (folder / NETWORKS).read_bytes()
 
 
 def assert_same(one: TrainJob, other: TrainJob) -> None:

@@ -22,7 +22,8 @@ from floss.jobs.train import TrainJob
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS, Parameters
 from floss.random import Stream
-from floss.runtime.checkpoint import load_checkpoint
+from floss.runtime.files import NETWORKS
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.columns import METRICS, SUMMARY
 from floss.sweep.folders import write_sweep
 from floss.sweep.request import Request
@@ -272,9 +273,9 @@ def test_watching_changes_neither_the_networks_nor_their_other_rows(tmp_path, ar
     ]
     assert summaries[0] == summaries[1]
     assert (ours.folder / "summary.csv").read_text().splitlines()[0] == ",".join(SUMMARY)
-    states = [load_checkpoint(each.folder / "checkpoint.pt")["training"] for each in (plain, ours)]
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(torch.as_tensor(states[0][name]), torch.as_tensor(states[1][name])) for name in states[0])
+    parameters = [Trained.load(each.folder / NETWORKS).parameters for each in (plain, ours)]
+    assert parameters[0].keys() == parameters[1].keys()
+    assert all(torch.equal(parameters[0][name], parameters[1][name]) for name in parameters[0])
 
 
 def test_columns_that_a_small_network_does_not_have_are_empty(tmp_path):
