@@ -4,8 +4,9 @@
     floss.memory.sensitivity_moment(a, b, rho)    E[∂h^a/∂a ∂h^b/∂b], which grows as 1 / (1 - |λ|)³
     floss.memory.hessian(student, T)              at the optimum of a linear student, exactly
 
-Everything here is exact, in float64, and samples nothing, but for the sequences that stand in for embeddings. Gradients can neither explode nor vanish (no exponent above
-zero, none far below it), and the state still moves the more with its recurrent parameters, the longer it remembers.
+Everything here is exact, in float64, and samples nothing, but for the sequences that stand in for embeddings. Gradients
+can neither explode nor vanish (no exponent above zero, none far below it), and the state still moves the more with its
+recurrent parameters, the longer it remembers.
 
 Source: N. Zucchet and A. Orvieto, Recurrent neural networks: vanishing and exploding gradients are not the end of the
 story, NeurIPS 2024, arXiv 2405.21064.
