@@ -49,7 +49,8 @@ def draw(findings: Findings) -> Figure:
         c.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
         c.set_xlabel("θ − θ*, at |λ| = λ*")
         c.set_title("C  Learning the angle, ρ = 0")
-        legend_below(figure, (a, b), ncols=6)
+        a.legend(loc="upper left", fontsize=7, handlelength=2.8)
+        legend_below(figure, (b,), ncols=7)
         return figure
 
 

@@ -35,7 +35,7 @@ def draw(findings: Findings) -> Figure:
         families(b, table[table["nines"] > 0], "rho", "nines", "sensitivity", "ρ = {:g}")
         b.set_ylabel("E (∂h/∂ω)², λ = exp(−exp ω)")
         b.set_title("B  Sensitivity to ω")
-        b.set_ylim(bottom=1e-4)
+        b.set_ylim(bottom=1e-2)
         for axes in (a, b):
             axes.set_yscale("log")
             axes.set_xlabel("memory, −log₁₀(1 − λ)")

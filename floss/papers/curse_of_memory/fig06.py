@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from floss.figures.panels import legend_below
 from floss.figures.style import house_style
@@ -31,12 +32,22 @@ _UNITS = {
     ("optimal", "theta"): (np.pi, "ω_θ / π"),
 }
 
+_TICKS = {
+    ("polar", "nu"): (-100, -1, 0, 1, 100, 1e4),
+    ("exp", "nu"): (-0.1, 0, 0.1),
+    ("optimal", "nu"): (-0.1, 0, 0.1, 1),
+    ("polar", "theta"): (-1000, -10, -0.1, 0, 0.1, 10, 1000),
+    ("exp", "theta"): (-1, -0.1, 0, 0.1, 1),
+    ("optimal", "theta"): (-0.1, 0, 0.1, 1),
+}
+"""Of the curvature."""
+
 
 def draw(findings: Findings) -> Figure:
     """A row for each parametrisation: loss and curvature along ν, loss and curvature along θ."""
     table = findings["parametrised"].tables["curves"]
     with house_style():
-        figure, grid = plt.subplots(3, 4, figsize=(11, 7.4))
+        figure, grid = plt.subplots(3, 4, figsize=(8.8, 5.8))
         for (name, words), line in zip(PARAMETRISATIONS.items(), grid, strict=True):
             for place, (variable, of) in enumerate((v, o) for v in ("nu", "theta") for o in ("loss", "curvature")):
                 axes = line[place]
@@ -48,6 +59,8 @@ def draw(findings: Findings) -> Figure:
                     axes.set_ylim(-0.05, 1.05 if variable == "nu" else None)
                 else:
                     axes.set_yscale("symlog", linthresh=1e-2)
+                    axes.set_yticks(_TICKS[name, variable])
+                    axes.yaxis.set_minor_locator(NullLocator())
                     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
             line[0].set_ylabel(f"{words}\nloss")
         columns = ("A  Loss, magnitude", "B  Curvature, magnitude", "C  Loss, angle", "D  Curvature, angle")

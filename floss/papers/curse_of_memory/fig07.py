@@ -60,7 +60,7 @@ def _contours(axes: Axes, table: pd.DataFrame, name: str) -> None:
     loss = rows.pivot(index="w_theta", columns="w_nu", values="loss")
     levels = 10.0 ** np.arange(-2, 3.1, 0.5)
     values = loss.to_numpy(dtype=float).clip(levels[0], levels[-1])
-    axes.contourf(loss.columns, loss.index, values, levels=levels, norm=LogNorm(), cmap="Greys")
+    axes.contourf(loss.columns, loss.index, values, levels=levels, norm=LogNorm(1e-2, 1e5), cmap="Greys")
     axes.set_xlim(loss.columns.min(), loss.columns.max())
     axes.set_ylim(loss.index.min(), loss.index.max())
 

@@ -38,12 +38,15 @@ def draw(findings: Findings) -> Figure:
             for line, values in enumerate((rows["corrected"].clip(1e-2, 1e5), ratio.clip(0, 2))):
                 images[line] = _disc(grid[line][place], rows, values, colours[line], ("viridis", "RdBu_r")[line])
             grid[0][place].set_title(f"{'ABCDE'[place]}  ρ = {rho:g}")
-        grid[0][0].set_ylabel("corrected |S(λ, λ₀)|")
+        grid[0][0].set_ylabel("corrected |S(λ, λ₀)|, λ₀ at ×")
         grid[1][0].set_ylabel("printed / corrected")
         for line, label in enumerate(("|S|", "ratio")):
             figure.colorbar(images[line], ax=grid[line].tolist(), label=label, shrink=0.8)
-        mark = grid[0][0].plot(np.real(CONJUGATE), -np.imag(CONJUGATE), "+", color="white", markersize=6)
-        mark[0].set_label("λ₀")
+        for axes in grid[0]:
+            axes.plot(np.real(CONJUGATE), -np.imag(CONJUGATE), "x", color="black", markersize=5)
+        for axes in grid.flat:
+            axes.set_xlim(-1.05, 1.05)
+            axes.set_ylim(-1.05, 1.05)
         return figure
 
 
@@ -85,11 +88,15 @@ def _shrinks(findings: Findings) -> Sample:
     return formula(np.array(values[1:]) / np.array(values[:-1]), np.max)
 
 
-def _printed(findings: Findings, inside: bool) -> Sample:
-    """|printed / corrected - 1| over the disc, of 0 < ρ < 1 or of ρ = 0 and 1."""
+def _printed(findings: Findings) -> Sample:
+    """|printed / corrected - 1| at the conjugate of λ₀, for every 0 < ρ < 1."""
     table = findings["disc"].tables["disc"]
-    rows = table[table["rho"].between(0, 1, inclusive="neither") == inside]
-    return formula((rows["printed"] / rows["corrected"] - 1).abs(), np.max)
+    values = []
+    for rho in sorted(table.loc[table["rho"].between(0, 1, inclusive="neither"), "rho"].unique()):
+        rows, lam = _rows(findings, rho)
+        at = rows.iloc[np.abs(lam - CONJUGATE).argmin()]
+        values.append(abs(at["printed"] / at["corrected"] - 1))
+    return formula(values, np.max)
 
 
 def _simulated(findings: Findings, column: str) -> Sample:
@@ -135,11 +142,13 @@ CLAIMS = [
         figure="fig08",
         place="App. A, Fig. 8",
         sentence="S is the expression that the paper prints.",
-        statistic="|printed / ∂²F/∂a∂b - 1|, the largest over the disc and ρ = 0.9, 0.99, 0.999",
+        statistic="|printed / ∂²F/∂a∂b - 1| at the conjugate of λ₀, the largest of ρ = 0.9, 0.99, 0.999",
         criterion=Criterion(below=1e-3),
-        sample=partial(_printed, inside=True),
+        sample=_printed,
         tried="Its numerator has 1 - ρ in two places where 1 - ρ² belongs. With ρ = 0 and 1, where the two are equal,"
         " the printed form is right to six digits.",
+        changed="It was the largest over the whole disc, which depends on how close the grid is to zeros of S: 3.06 and 9.68"
+        " on two grids.",
     ),
     Claim(
         name="fig08.corrected_simulated",

@@ -40,7 +40,7 @@ def draw(findings: Findings) -> Figure:
                 label=f"surrogate: {kind}",
             )
         law = table[(table["surrogate"] == "independent") & (table["seed"] == 0)]
-        axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label="0.332 δ + 0.0431 · 0.9970^Δ")
+        axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label="0.332 δ + 0.0431 · 0.9970$^Δ$")
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=0.1)
         axes.set_ylim(-0.01, 0.5)

@@ -113,7 +113,7 @@ def _half(teacher: Tensor, far: Tensor) -> float:
 class ParametrisedJob(TablesJob):
     """Keys of `parametrised`."""
 
-    points: int = key(whole(2), "points of each curve")
+    points: int = key(whole(4), "points of each curve, a third of them around the optimum")
 
 
 _AXES = {
@@ -142,7 +142,7 @@ def parametrised_tables(job: ParametrisedJob) -> dict[str, Table]:
             at_optimum = curvature(name, teacher, theta)
             optimum.append([name, nu, *map(digits, (*truth, *at_optimum))])
             for variable in ("nu", "theta"):
-                w = torch.linspace(*_AXES[name, variable], job.points, dtype=torch.float64)
+                w = _around(truth[variable == "theta"], *_AXES[name, variable], job.points)
                 wanted = teacher.expand_as(w)
                 if variable == "nu":
                     at = (w, torch.full_like(w, -math.inf if name == "exp" else 0.0))  # θ = 0
@@ -159,6 +159,13 @@ def parametrised_tables(job: ParametrisedJob) -> dict[str, Table]:
         "curves": (("parametrisation", "variable", "teacher", "w", "loss", "curvature"), curves),
         "optimum": (("parametrisation", "teacher", "w_nu", "w_theta", "curvature_nu", "curvature_theta"), optimum),
     }
+
+
+def _around(centre: Tensor, low: float, high: float, points: int) -> Tensor:
+    """Points of an axis: evenly spaced, and a third of them the closer together, the closer to a place on it."""
+    near = centre + 0.5 * (high - low) * torch.linspace(-1, 1, points // 3, dtype=torch.float64) ** 3
+    even = torch.linspace(low, high, points - points // 3, dtype=torch.float64)
+    return torch.cat((even, near.clamp(low, high))).sort().values
 
 
 MOMENTS = tables_kind("moments", MomentsJob, moments_tables)

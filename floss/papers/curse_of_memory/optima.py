@@ -45,7 +45,7 @@ def draw_optima(figure: Figure | SubFigure, findings: Findings, students: tuple[
 
 def _ticks(norm: Any) -> list[float]:
     """Zero, and both ends of the colours."""
-    return [norm.vmin, -norm.linthresh, 0, norm.linthresh, norm.vmax]
+    return [norm.vmin, 0, norm.vmax]
 
 
 def _shares(axes: Any, shares: pd.DataFrame, student: str, colour: str) -> None:

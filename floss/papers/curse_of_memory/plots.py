@@ -74,4 +74,4 @@ def spectrum_panel(axes: Axes, eigenvalues: pd.DataFrame, rank: int, **look: Any
     axes.axvline(rank + 0.5, color="0.6", linestyle=":", linewidth=1)
     axes.set_yscale("log")
     axes.set_xlabel("number of the eigenvalue")
-    axes.set_ylabel("eigenvalue of the Hessian")
+    axes.set_ylabel("eigenvalue")
