@@ -3,7 +3,7 @@
 The criterion is a number chosen from the words of the paper, before the data. The measured value comes with its 95 %
 interval, and that alone decides: all of it meets the criterion (reproduced), none of it does (not reproduced), or it
 lies on both sides (not yet enough data). How many of some networks do something has an exact interval, everything else
-that of its bootstrap replicates.
+that of its bootstrap replicates. The values of a formula have none: the value alone decides.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ COLUMNS = (
     *("control", "control_value", "control_low", "control_high", "control_misses", "changed", "after_data"),
 )
 """Columns of claims.csv."""
-BOOTSTRAP, EXACT = "bootstrap", "exact"
-"""Kinds of intervals: percentiles of bootstrap replicates, or Clopper and Pearson's."""
+BOOTSTRAP, EXACT, FORMULA = "bootstrap", "exact", "formula"
+"""Kinds of intervals: percentiles of bootstrap replicates, Clopper and Pearson's, or none of a formula's values."""
 REPRODUCED, NOT_REPRODUCED, NOT_ENOUGH = "reproduced", "not reproduced", "not yet enough data"
 FEWEST = 5
 """Rows of a sample (networks, in most claims) below which there is no verdict."""
@@ -60,6 +60,8 @@ class Sample:
     """How many networks the rows are of."""
     counted: bool = False
     """Whether the rows are yes or no, and the statistic is how often yes: the interval is exact then."""
+    formula: bool = False
+    """Whether the rows are values of a formula, or of one fixed computation: nothing was drawn, so the value is all."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Result:
     """Rows of the sample."""
     counted: int | None = None
     """How many of the units are a yes, where the statistic is their share and the interval exact."""
+    formula: bool = False
+    """Whether the value is that of a formula, whose interval is the value alone."""
     identities: frozenset[str] = frozenset()
     """Names of the networks of the runs that were looked at."""
     control: "Result | None" = None
@@ -124,6 +128,8 @@ class Result:
         """Of which kind the interval is; empty where there is none."""
         if np.isnan([self.low, self.high]).any():
             return ""
+        if self.formula:
+            return FORMULA
         return BOOTSTRAP if self.counted is None else EXACT
 
     @property
@@ -134,7 +140,8 @@ class Result:
     @property
     def verdict(self) -> str:
         """Reproduced, not reproduced, or not yet enough data."""
-        if self.units < FEWEST or "smoke" in self.scales or not np.isfinite([self.low, self.high]).all():
+        too_few = self.units < FEWEST and not self.formula
+        if too_few or "smoke" in self.scales or not np.isfinite([self.low, self.high]).all():
             return NOT_ENOUGH
         if self.claim.criterion.met(self.low, self.high):
             return REPRODUCED

@@ -17,7 +17,10 @@ _BITS = 40
 
 
 def interval(sample: Sample, name: str) -> tuple[float, float]:
-    """The 95 % interval of a statistic; NaN where the rows do not determine it."""
+    """The 95 % interval of a statistic; NaN where the rows do not determine it, the value alone of a formula."""
+    if sample.formula:
+        value = float(sample.statistic(sample.rows))
+        return value, value
     if sample.counted:
         return clopper_pearson(int(sample.rows.sum()), len(sample.rows))
     return bootstrap(sample, name)

@@ -40,6 +40,7 @@ def judge(claim: Claim, findings: Findings) -> Result:
         commands=tuple(dict.fromkeys(finding.command for finding in runs)),
         units=len(sample.rows),
         counted=int(sample.rows.sum()) if sample.counted else None,
+        formula=sample.formula,
         identities=frozenset().union(*(finding.identities for finding in runs)),
         control=_control(claim, findings),
     )

@@ -37,6 +37,11 @@ def count(values: Sequence[bool] | np.ndarray | pd.Series, each: int = 1) -> Sam
     return Sample(rows, np.mean, each * len(rows), counted=True)
 
 
+def formula(values: Sequence[float] | np.ndarray | pd.Series, statistic: Callable[[np.ndarray], float]) -> Sample:
+    """The values of a formula, or of one fixed computation: there is no interval, and no network."""
+    return Sample(np.asarray(values, dtype=float), statistic, 0, formula=True)
+
+
 def middle(values: Sequence[float] | pd.Series, each: int = 1) -> Sample:
     """The median of one number for each network, or so many; those without a number are left out."""
     rows = np.asarray(values, dtype=float)

@@ -14,6 +14,7 @@ from floss.papers import samples
 from floss.papers.claim import (
     EXACT,
     FEWEST,
+    FORMULA,
     NOT_ENOUGH,
     NOT_REPRODUCED,
     REPRODUCED,
@@ -25,6 +26,7 @@ from floss.papers.claim import (
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.intervals import bootstrap, clopper_pearson
 from floss.papers.judge import judge
+from floss.papers.report.typesetting import measured
 
 CLAIMS = {each.name: each for each in PAPER.claims()}
 
@@ -188,6 +190,17 @@ def test_what_is_counted_is_yes_or_no(values):
 
 def claim(sample: Any, **different: Any) -> Claim:
     return Claim("a.b", "fig01", "Sec. 1", "So it is.", "a share", Criterion(above=0.8), lambda _: sample, **different)
+
+
+def test_values_of_a_formula_have_no_interval():
+    """One value is enough, and it decides alone."""
+    result = judge(claim(samples.formula([0.9], np.max)), made("fig01", "true"))
+    assert (result.value, result.low, result.high, result.verdict) == (0.9, 0.9, 0.9, REPRODUCED)
+    assert (result.interval, result.networks, measured(result)) == (FORMULA, 0, "0.900")
+    assert judge(claim(samples.formula([0.7, 0.6], np.max)), made("fig01", "true")).verdict == NOT_REPRODUCED
+    assert judge(claim(samples.formula([np.nan], np.max)), made("fig01", "true")).verdict == NOT_ENOUGH
+    smoke = judge(claim(samples.formula([0.9], np.max)), {})
+    assert Result(smoke.claim, 0.9, 0.9, 0.9, scales=("smoke",), formula=True).verdict == NOT_ENOUGH
 
 
 def test_counts_have_exact_intervals():

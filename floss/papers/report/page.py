@@ -111,7 +111,7 @@ class ShownClaim:
         """How many networks, in how many samples where these are not the networks, and at which scale."""
         result = self.result
         numbers = [str(result.networks)] if result.networks else []
-        if result.units != result.networks:
+        if result.units != result.networks and not result.formula:
             numbers.append(plural(result.units, "independent sample"))
         scale = f" ({' and '.join(result.scales)} scale)" if result.scales else ""
         return " in ".join(numbers) + scale
@@ -121,14 +121,14 @@ class ShownClaim:
         """Why the verdict is what it is."""
         result = self.result
         if result.verdict == REPRODUCED:
-            return "all of the interval meets the criterion"
+            return "the value meets the criterion" if result.formula else "all of the interval meets the criterion"
         if result.verdict == NOT_REPRODUCED:
-            return "none of the interval meets the criterion"
+            return "the value misses the criterion" if result.formula else "none of the interval meets the criterion"
         if not result.units:
             return "no data"
         if "smoke" in result.scales:
             return "smoke scale only tries the program"
-        if result.units < FEWEST:
+        if result.units < FEWEST and not result.formula:
             return f"{result.units} of the {FEWEST} independent samples that a verdict needs"
         if not np.isfinite([result.low, result.high]).all():
             return "the data give no finite interval"

@@ -70,10 +70,12 @@ def criterion(result: Result) -> str:
 
 
 def measured(result: Result) -> str:
-    """Value [low, high], or n of N [low, high], as a terminal shows it."""
+    """Value [low, high], or n of N [low, high], as a terminal shows it; of a formula the value alone."""
     value, low, high = _numbers(result)
     if result.counted is not None:
         value = f"{result.counted} of {result.units}"
+    if result.formula:
+        return value
     return f"{value} [{low}, {high}]" if not np.isnan([result.low, result.high]).any() else value
 
 
