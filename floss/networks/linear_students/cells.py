@@ -68,12 +68,13 @@ class LinearStudent(Cell):
         *,
         n: int,
         inputs: int = 1,
+        batch: int = 1,
         heads: int = 1,
         spectrum: InitialSpectrum | None = None,
         dtype: torch.dtype = torch.float32,
         **_: Any,
     ) -> Parameters:
-        """Parameters drawn from each network's own seed, and h0 [R, 1, state size], which is zero and stays so.
+        """Parameters drawn from each network's own seed, and h0 [R, B, state size], which is zero and stays so.
 
         Dense: each of H blocks m×m has N(0, 1/m) entries, whose eigenvalues ℓ move to
         (ν₀ + (1 - ν₀) tanh|ℓ|) exp(i arg ℓ θ₀/π) with their eigenvectors, of which the real part is taken; B and D have
@@ -86,6 +87,7 @@ class LinearStudent(Cell):
             g: as of any cell; nothing here depends on it, nor on the further keywords that other cells have.
             n: hidden units, complex ones in diagonal networks.
             inputs: must be 1.
+            batch: number of batch slots B.
             heads: blocks H of a dense recurrence, which divide n.
             spectrum: of each network; None: ν₀ = 0, θ₀ = π.
             dtype: of the result; everything is drawn in float64.
@@ -100,7 +102,7 @@ class LinearStudent(Cell):
         draw = Draw(seeds, g.double(), "gaussian", 0.0, 0.0)
         nu, theta = (each.double()[:, None] for each in (spectrum.nu, spectrum.theta))
         parameters = _dense(draw, n, heads, nu, theta) if self.is_dense else self._diagonal(draw, n, nu, theta)
-        parameters["h0"] = zero.new_zeros(len(seeds), 1, self.state_size(n))
+        parameters["h0"] = zero.new_zeros(len(seeds), batch, self.state_size(n))
         return {name: value.to(dtype).contiguous() for name, value in parameters.items()}
 
     def initial_weights(self, draw: Draw, *, n: int, inputs: int) -> Parameters:
@@ -145,8 +147,7 @@ class LinearStudent(Cell):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Float[Tensor, "R T B"]:
         """Readouts y_1, …, y_T by stepping through time: the slow twin of the impulse response."""
-        h0 = parameters["h0"].detach().expand(-1, x.shape[2], -1)
-        states = self.step(parameters).unroll(h0, x)
+        states = self.step(parameters).unroll(parameters["h0"].detach(), x)
         # Re(C h) = [Re C, -Im C] (Re h, Im h)
         C = parameters["C"] if self.is_dense else torch.cat((parameters["C_re"], -parameters["C_im"]), -1)
         seen = torch.einsum("rtbn,rn->rtb", states, C)
