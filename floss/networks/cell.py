@@ -41,6 +41,8 @@ class Cell(ABC):
     """Value of `arch=`."""
     flossed: ClassVar[tuple[str, ...]]
     """Parameters that flossing changes; the task trains all of them."""
+    trains_initial_state: ClassVar[bool] = True
+    """Whether the task trains h0 as well."""
     defaults: ClassVar[Mapping[str, float | str]] = {}
     """Values of keys `arch.*`, for a cell of another package; those of floss have a file of them in `conf/arch`."""
 

@@ -9,7 +9,7 @@ the authors' code for the initial values.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -41,6 +41,7 @@ class LinearStudent(Cell):
 
     name: str
     student: Student
+    trains_initial_state: ClassVar[bool] = False
 
     @property
     def flossed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -147,7 +148,7 @@ class LinearStudent(Cell):
         workspace: Workspace | None = None,  # noqa: ARG002
     ) -> Float[Tensor, "R T B"]:
         """Readouts y_1, …, y_T by stepping through time: the slow twin of the impulse response."""
-        states = self.step(parameters).unroll(parameters["h0"].detach(), x)
+        states = self.step(parameters).unroll(parameters["h0"], x)
         # Re(C h) = [Re C, -Im C] (Re h, Im h)
         C = parameters["C"] if self.is_dense else torch.cat((parameters["C_re"], -parameters["C_im"]), -1)
         seen = torch.einsum("rtbn,rn->rtb", states, C)

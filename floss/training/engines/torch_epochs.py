@@ -31,7 +31,7 @@ class TorchEpochs:
         leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
         y = self.ensemble.cell.unroll(leaves, x, workspace=self._workspace)
         loss, accuracy = self.ensemble.task.loss(y, x, d, first=first)
-        gradient = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True)
+        gradient = torch.autograd.grad(loss.sum(), list(leaves.values()))
         return loss.detach(), accuracy, dict(zip(leaves, gradient, strict=True))
 
     def train_epoch(self, now: int | Int64[Tensor, "R"]) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
@@ -44,7 +44,9 @@ class TorchEpochs:
         loss, accuracy, gradient = self.gradient(e.parameters, x, e.d)
         finite, alive = finite_networks(loss, gradient), e.alive
         e.diverged_at.copy_(torch.where(alive & ~finite, now, e.diverged_at))
-        clipped = gradient if p.clip is None else {name: clip_gradient(g, p.clip) for name, g in gradient.items()}
+        clipped = {name: g if p.clip is None else clip_gradient(g, p.clip) for name, g in gradient.items()}
+        if not e.cell.trains_initial_state:
+            del clipped["h0"]
         everyone = torch.arange(len(e.networks), device=e.seeds.device)
         e.task_adam.step(e.parameters, clipped, alive & finite, everyone)
         return loss, accuracy
