@@ -16,6 +16,8 @@ DOUBLE = torch.float64
 RATE_CELLS = ("vanilla", "relu", "linear")
 """Rate networks: h ↦ W φ(h) + V x / S + b, with a hand-written time loop and exponents in closed form."""
 GATED_CELLS = ("lstm", "gru")
+TRAINED_CELLS = tuple(name for name, cell in CELLS.items() if cell.trains_initial_state)
+"""All but the linear students, which have a test file of their own."""
 QR_CELLS = (*RATE_CELLS, *GATED_CELLS)
 """Architectures whose exponents come from a chain of QR decompositions; those of the LRU are known at once."""
 

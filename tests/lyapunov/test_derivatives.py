@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from problems import DOUBLE, gaussian
+from problems import DOUBLE, TRAINED_CELLS, gaussian
 from torch import Tensor
 from twins import relative
 
@@ -19,7 +19,7 @@ STEP = 1e-4
 AGREEMENT = 1e-6
 
 N, S, T, R = 5, 2, 14, 2
-EVERY_CELL = [arch for arch in CELLS if arch != "relu"]
+EVERY_CELL = [arch for arch in TRAINED_CELLS if arch != "relu"]
 
 
 def slope_at_zero(f: Callable[[float], Tensor]) -> Tensor:

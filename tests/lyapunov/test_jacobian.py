@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE, gaussian
+from problems import DOUBLE, TRAINED_CELLS, gaussian
 from torch.func import jacrev
 
 import floss
@@ -24,7 +24,7 @@ def slow_jacobians(step, h, inputs):
 
 
 @pytest.mark.parametrize("own", [True, False])
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_jacobians_along_a_trajectory(arch, own):
     """D[s] is that of the step from h[s] to h[s+1], also where it is rank-deficient."""
     cell = CELLS[arch]

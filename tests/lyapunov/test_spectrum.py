@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE, GATED_CELLS, PROBLEMS, QR_CELLS, gaussian, orthogonal, rotated_diagonal
+from problems import DOUBLE, GATED_CELLS, PROBLEMS, QR_CELLS, TRAINED_CELLS, gaussian, orthogonal, rotated_diagonal
 from torch.autograd.functional import jacobian
 from twins import exponents_twin, relative
 
@@ -106,7 +106,7 @@ def test_error_falls_with_the_transient_at_the_rate_of_the_gap():
     assert slope(transients.double(), error.log()) == pytest.approx(2.0 * gap, rel=5e-3)
 
 
-@pytest.mark.parametrize("arch", [arch for arch in CELLS if arch != "relu"])
+@pytest.mark.parametrize("arch", [arch for arch in TRAINED_CELLS if arch != "relu"])
 def test_sum_of_all_exponents_is_the_mean_log_determinant(arch):
     """For every architecture whose Jacobian has full rank."""
     parameters, x, n = network(arch), gaussian(1, 30, 2, 2), CELLS[arch].state_size(6)
@@ -215,7 +215,7 @@ def test_leading_axes_are_independent_trajectories(shape):
         torch.testing.assert_close(lam[at], slow.sort(descending=True).values, **EXACT)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_cells_take_several_trajectories_per_network(arch):
     parameters, x = network(arch), gaussian(12, 7, 2, 3, 2)
     step, h0 = (
@@ -228,7 +228,7 @@ def test_cells_take_several_trajectories_per_network(arch):
         torch.testing.assert_close(together[:, b], floss.lyapunov_spectrum(step, h0[:, b], x[:, :, b], k=3), **EXACT)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_all_trajectories_of_one_network(arch):
     """Weights without the network's axis go with states of any shape."""
     parameters, x = network(arch), gaussian(12, 7, 2, 3, 2)
@@ -365,7 +365,7 @@ def test_closed_form_refuses(bad, message):
 
 
 @pytest.mark.parametrize("closed_form", [True, False])
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_network_that_is_not_finite_is_named(arch, closed_form):
     parameters = network(arch)
     parameters[CELLS[arch].flossed[0]][1] = torch.nan
@@ -376,7 +376,7 @@ def test_network_that_is_not_finite_is_named(arch, closed_form):
 
 
 @pytest.mark.parametrize("spectrum", [floss.lyapunov_spectrum, floss.adaptive_t_ons])
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_state_of_another_size(arch, spectrum):
     step, n = CELLS[arch].step(network(arch)), CELLS[arch].state_size(6)
     message = f"{spectrum.__name__}: h0 has {n - 1} numbers per state, but the state of {type(step).__name__} has {n}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE, RATE_CELLS, activation, gaussian
+from problems import DOUBLE, RATE_CELLS, TRAINED_CELLS, activation, gaussian
 from twins import relative, step_twin, unroll_twin
 
 from floss import random
@@ -76,7 +76,7 @@ def test_orthogonal_weights():
 
 
 @pytest.mark.parametrize("init", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_single_precision_is_the_rounded_double_one(arch, init):
     # a gain that both precisions hold
     single, double = draw(arch, R=3, g=0.75, init=init, dtype=torch.float32), draw(arch, R=3, g=0.75, init=init)
@@ -86,7 +86,7 @@ def test_single_precision_is_the_rounded_double_one(arch, init):
         assert torch.equal(single[name], p.float()), name
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_numbers_of_a_network_depend_on_its_own_seed_alone(arch):
     together = draw(arch, R=4)
     gains = torch.tensor([0.3, 0.9], dtype=DOUBLE)
@@ -97,7 +97,7 @@ def test_numbers_of_a_network_depend_on_its_own_seed_alone(arch):
             assert not torch.equal(p[2], p[1]), name
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_shapes_that_all_architectures_share(arch):
     cell, parameters = CELLS[arch], draw(arch, R=2)
     assert parameters["U"].shape == (2, 40)
@@ -110,7 +110,7 @@ def test_shapes_that_all_architectures_share(arch):
     assert cell.name == arch
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_initial_state_is_relaxed_without_input(arch):
     """For 100 steps, or as many as are asked for; what it starts from is standard normal."""
     settled, three, raw = draw(arch, R=2), draw(arch, R=2, relaxation=3), draw(arch, R=2, relaxation=0)
@@ -128,7 +128,7 @@ def test_initial_state_is_relaxed_without_input(arch):
             torch.testing.assert_close(p["h0"][slot], h, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_unknown_init(arch):
     with pytest.raises(ValueError, match="init='xavier': allowed are gaussian, orthogonal"):
         draw(arch, R=1, init="xavier")
@@ -141,7 +141,7 @@ EXACT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 3), (2, 3, 4)], ids=str)
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_step_and_advance(arch, shape):
     """Against the equations, one network and one state at a time, and the Jacobian by reverse-mode differentiation."""
     cell, parameters = CELLS[arch], draw(arch, R=2, n=5, inputs=2, batch=1)
@@ -175,7 +175,7 @@ def test_step_and_advance(arch, shape):
 @pytest.mark.parametrize(
     ("state", "inputs"), [((2,), ()), ((2, 3), ()), ((2, 3), (3,)), ((2, 2), (2,)), ((2, 3), (2, 1))]
 )
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_inputs_with_fewer_axes_serve_several_states(arch, state, inputs):
     """As in any sum of tensors: the last axes match, also where there are as many networks as slots."""
     parameters = draw(arch, R=2, n=4, inputs=2, batch=1)
@@ -187,7 +187,7 @@ def test_inputs_with_fewer_axes_serve_several_states(arch, state, inputs):
         torch.testing.assert_close(ours, wanted, **EXACT)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_unroll_equals_slow_twin(arch):
     """Values, and the gradient of every parameter."""
     parameters = {name: p.requires_grad_() for name, p in draw(arch, R=2, n=4, inputs=2, batch=3).items()}
@@ -201,7 +201,7 @@ def test_unroll_equals_slow_twin(arch):
         assert relative(a, b) < 1e-10, name
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_a_loop_of_its_own_gives_the_states_of_the_plain_one(arch):
     parameters, x = draw(arch, R=2, n=4, inputs=2, batch=3), gaussian(6, 2, 9, 3, 2)
     step = CELLS[arch].step(parameters)
@@ -210,7 +210,7 @@ def test_a_loop_of_its_own_gives_the_states_of_the_plain_one(arch):
     assert step.unroll(parameters["h0"], x).shape == (2, 9, 3, CELLS[arch].state_size(4))
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_unroll_gradcheck(arch):
     parameters = draw(arch, R=2, n=2, inputs=2, batch=2)
     names, x = list(parameters), gaussian(8, 2, 3, 2, 2)

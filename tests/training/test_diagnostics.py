@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from command import TINY, job, rows, run_jobs
-from problems import DOUBLE
+from problems import DOUBLE, TRAINED_CELLS
 from torch import Tensor
 from torch.nn import functional
 from twins import readout_twin, step_twin, unroll_twin
@@ -20,7 +20,7 @@ from floss import lyapunov_spectrum
 from floss.figures import draw
 from floss.jobs.train import TrainJob
 from floss.lyapunov.chain import initial_tangent
-from floss.networks import CELLS, Parameters
+from floss.networks import Parameters
 from floss.random import Stream
 from floss.runtime.files import NETWORKS
 from floss.runtime.training_checkpoint import Trained
@@ -149,7 +149,7 @@ def test_the_whole_spectrum_is_that_along_the_same_inputs(arch, n):
             assert watched["lambda_20"][r].item() == pytest.approx(lam[19].item())
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch):
     training = ensemble(arch, 6, ("overlap",))
     before, x, watched = epoch_of(training)
@@ -173,7 +173,7 @@ def test_the_overlap_is_that_of_the_gradient_and_the_first_covariant_vector(arch
         assert float(watched["clv_overlap"][r]) == pytest.approx(np.mean(cosines), rel=1e-9)
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_the_share_is_that_of_the_span_of_what_outlasts_the_delay(arch):
     training = ensemble(arch, 6, ("neutral",))
     before, x, watched = epoch_of(training)

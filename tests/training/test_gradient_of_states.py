@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from problems import DOUBLE
+from problems import DOUBLE, TRAINED_CELLS
 from torch import Tensor
 from torch.nn import functional
 from twins import unroll_twin
 
-from floss.networks import CELLS
 from floss.random import Stream
 from floss.training import engines
 from floss.training.engines import ENGINES
@@ -50,7 +49,7 @@ def losses(task: str, y: Tensor, x: Tensor, d: int) -> Tensor:
 @pytest.mark.parametrize(
     ("engine", "arch", "task"),
     [
-        *(("torch", arch, "xor") for arch in CELLS),
+        *(("torch", arch, "xor") for arch in TRAINED_CELLS),
         *((engine, "vanilla", task) for engine in ENGINES for task in ("xor", "copy", "spatial_xor")),
     ],
 )
