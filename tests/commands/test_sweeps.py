@@ -63,11 +63,12 @@ def test_a_sweep_is_one_ensemble_and_its_jobs_have_folders_without_pictures(swep
 
 
 def test_jobs_one_after_the_other_have_pictures_as_well(swept, tmp_path):
-    done = inside(tmp_path, "train", "-m", *SWEEP, "hydra/launcher=basic")
+    some = (*SWEEP, "flossing=pre")  # the later value of a key counts
+    done = inside(tmp_path, "train", "-m", *some, "hydra/launcher=basic")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("\nnetworks 4 done\n")
-    assert len(list(tmp_path.glob("results/ensembles/xor-*"))) == 4
-    for each in jobs(*SWEEP):
+    assert done.stdout.endswith("\nnetworks 2 done\n")
+    assert len(list(tmp_path.glob("results/ensembles/xor-*"))) == 2
+    for each in jobs(*some):
         assert names(tmp_path / each.folder) == sorted([*RUN_FILES, NETWORKS])
         assert f"picture  {each.folder / 'learning_curves.png'}\n" in done.stdout
         seen = [[row["network"] for row in rows(top / each.folder / "summary.csv")] for top in (tmp_path, swept)]
@@ -76,13 +77,15 @@ def test_jobs_one_after_the_other_have_pictures_as_well(swept, tmp_path):
 
 def test_figures_draws_the_same_bytes_again(swept, tmp_path):
     results = shutil.copytree(swept / "results", tmp_path / "results")
+    for each in jobs(*SWEEP)[1:]:
+        shutil.rmtree(tmp_path / each.folder)
     drawn = {path: path.read_bytes() for kind in ("png", "svg") for path in results.rglob(f"*.{kind}")}
     assert len(drawn) == 4  # those of the sweep; the jobs have none yet
     done = floss(tmp_path, "figures")
     assert (done.returncode, done.stderr) == (0, "")
     pictures = sorted([*results.rglob("*.png"), *results.rglob("*.svg")])
     before = {path: path.read_bytes() for path in pictures}
-    assert (len(before), before | drawn) == (12, before)
+    assert (len(before), before | drawn) == (6, before)
     for path in pictures:
         path.write_bytes(b"")
     done = floss(tmp_path, "figures")

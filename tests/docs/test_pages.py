@@ -1,47 +1,26 @@
-"""The pages are short where they should be, show what the data say, and name nothing that is not there."""
+"""The pages are short where they should be, and name nothing that is not there.
 
-import importlib
+That their tables show what the data say is in tests/papers/test_published.py.
+"""
+
 import re
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from docs.pages import PAGES, ROOT, blocks, read, without_blocks
 
 import floss
 
-GENERATED = ("README.md", "results/README.md", "docs/gallery.md", "docs/speed.md")
 FOLDERS = ("floss", "conf", "docs", "results", "scripts", "tests")
 MADE = ("results/ensembles", "results/collected", "results/submitit", "results/report.html")
 """What commands make in a results folder."""
-
-
-@pytest.fixture(scope="module")
-def fill_pages() -> ModuleType:
-    """The script that writes the tables."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        return importlib.import_module("fill_pages")
-    finally:
-        sys.path.pop(0)
 
 
 def test_the_readme_is_read_in_a_few_minutes():
     text = read("README.md")
     assert text.count("\n") <= 150
     assert len(text.encode()) <= 9000
-
-
-@pytest.mark.parametrize("page", GENERATED)
-def test_tables_are_those_of_the_data(fill_pages, page):
-    assert tuple(fill_pages.PAGES) == GENERATED
-    text = read(page)
-    assert fill_pages.filled(page, text) == text
-    for name in fill_pages.PAGES[page]:
-        with pytest.raises(SystemExit, match=f"{page}: must have the marks .* end of {name} "):
-            fill_pages.filled(page, text.replace(f"<!-- end of {name} -->", ""))
 
 
 def anchors(page: str) -> set[str]:

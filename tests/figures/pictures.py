@@ -1,20 +1,56 @@
 """Pictures on disk: that they are complete and the same when drawn again, and what is written in them."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from matplotlib.figure import Figure
 
 from floss.figures import draw
 
+PNG = b"\x89PNG\r\n", b"IEND\xaeB`\x82"
+SVG = b"<?xml", b"</svg>"
+"""How a complete picture begins and ends."""
+_BOTH = Figure.savefig
+
+
+@contextlib.contextmanager
+def only_svg() -> Iterator[None]:
+    """Of every picture the SVG alone is rendered, which is half of the work; the PNG is of the same artists."""
+
+    def savefig(figure: Figure, file: Any, **how: Any) -> None:
+        if how["format"] == "png":
+            file.write(b"".join(PNG))
+        else:
+            _BOTH(figure, file, **how)
+
+    with patch.object(Figure, "savefig", savefig):
+        yield
+
+
+def drawn(folder: Path) -> list[str]:
+    """Names of the pictures, after making sure that they are complete."""
+    paths = draw(folder)
+    for path in paths:
+        begin, end = PNG if path.suffix == ".png" else SVG
+        content = path.read_bytes()
+        assert content.startswith(begin)
+        assert content.rstrip().endswith(end)
+    return sorted(path.name for path in paths)
+
 
 def drawn_twice(folder: Path) -> list[str]:
-    """Names of the pictures, after making sure that they are complete and the same when drawn again."""
-    paths = draw(folder)
-    first = [path.read_bytes() for path in paths]
-    for path, content in zip(paths, first, strict=True):
-        assert content.startswith(b"\x89PNG\r\n" if path.suffix == ".png" else b"<?xml")
-        assert content.rstrip().endswith(b"IEND\xaeB`\x82" if path.suffix == ".png" else b"</svg>")
-        path.unlink()
-    assert [path.read_bytes() for path in draw(folder)] == first
-    return sorted(path.name for path in paths)
+    """The same of both kinds, after making sure that they are the same when drawn again."""
+    with patch.object(Figure, "savefig", _BOTH):
+        names = drawn(folder)
+        first = [(folder / name).read_bytes() for name in names]
+        for name in names:
+            (folder / name).unlink()
+        assert drawn(folder) == names
+    assert [(folder / name).read_bytes() for name in names] == first
+    return names
 
 
 def texts(picture: Path) -> str:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from command import inside
 from figures.made_up_runs import CURVES, network, write
-from figures.pictures import drawn_twice, texts
+from figures.pictures import drawn, drawn_twice, texts
 
 from floss.figures import draw
 from floss.runtime.files import csv_text
+
+pytestmark = pytest.mark.usefixtures("kinds")
 
 OF_NETWORK = ("arch", "n", "init", "g", "seed", "flossing", "k", "target")
 EPISODE = ["flossing.png", "flossing.svg"]
@@ -99,10 +101,6 @@ NETWORKS = {
 }
 
 
-def names(paths: list[Path]) -> list[str]:
-    return sorted(path.name for path in paths)
-
-
 def test_an_analysis_is_drawn_the_same_twice(tmp_path):
     networks = NETWORKS["flossed"]
     write_flossing(tmp_path, networks)
@@ -112,7 +110,7 @@ def test_an_analysis_is_drawn_the_same_twice(tmp_path):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_spectra(tmp_path, name):
-    assert names(draw(write_spectrum(tmp_path, NETWORKS[name]))) == SPECTRA
+    assert drawn(write_spectrum(tmp_path, NETWORKS[name])) == SPECTRA
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -120,7 +118,7 @@ def test_condition_numbers(tmp_path, name):
     flossed = any(identity[5] == "after" for identity in NETWORKS[name])
     if flossed:
         write_flossing(tmp_path, NETWORKS[name])
-    assert names(draw(write_condition(tmp_path, NETWORKS[name]))) == sorted(CONDITIONS + EPISODE * flossed)
+    assert drawn(write_condition(tmp_path, NETWORKS[name])) == sorted(CONDITIONS + EPISODE * flossed)
 
 
 ODD_SPECTRA = {
@@ -135,12 +133,12 @@ ODD_SPECTRA = {
 
 @pytest.mark.parametrize("name", ODD_SPECTRA)
 def test_odd_spectra(tmp_path, name):
-    assert names(draw(write_spectrum(tmp_path, **ODD_SPECTRA[name]))) == SPECTRA
+    assert drawn(write_spectrum(tmp_path, **ODD_SPECTRA[name])) == SPECTRA
 
 
 def test_a_spectrum_whose_convergence_is_not_shown(tmp_path):
     folder = write_spectrum(tmp_path, analysed(BEFORE), show=())
-    assert names(draw(folder)) == ["spectrum.png", "spectrum.svg"]
+    assert drawn(folder) == ["spectrum.png", "spectrum.svg"]
 
 
 ODD_CONDITIONS = {
@@ -153,20 +151,20 @@ ODD_CONDITIONS = {
 
 @pytest.mark.parametrize("name", ODD_CONDITIONS)
 def test_odd_condition_numbers(tmp_path, name):
-    assert names(draw(write_condition(tmp_path, **ODD_CONDITIONS[name]))) == CONDITIONS
+    assert drawn(write_condition(tmp_path, **ODD_CONDITIONS[name])) == CONDITIONS
 
 
 @pytest.mark.parametrize(("epochs", "loss"), [(1, 1.0), (3, 0.0)])
 def test_odd_episodes(tmp_path, epochs, loss):
     networks = analysed(BEFORE, after(2), seeds=2)
     write_flossing(tmp_path, networks, epochs, loss)
-    assert names(draw(tmp_path)) == EPISODE
+    assert drawn(tmp_path) == EPISODE
 
 
 def test_an_episode_in_which_no_network_stayed_finite(tmp_path):
     networks = analysed(BEFORE)
     write_flossing(tmp_path, networks, epochs=0)
-    assert set(names(draw(write_condition(tmp_path, networks)))) >= set(CONDITIONS)
+    assert set(drawn(write_condition(tmp_path, networks))) >= set(CONDITIONS)
 
 
 def test_limited_precision_says_where_it_saturates(tmp_path):

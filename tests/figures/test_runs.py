@@ -8,7 +8,8 @@ import pytest
 import yaml
 from command import TINY, inside, jobs
 from figures.made_up_runs import CURVES, network, write
-from figures.pictures import drawn_twice, texts
+from figures.pictures import drawn, drawn_twice, texts
+from grids import covered
 
 from floss.figures import draw
 from floss.figures.schedules import in_words
@@ -52,24 +53,38 @@ SWEEPS = {
 }
 
 
+@pytest.mark.usefixtures("kinds")
 @pytest.mark.parametrize("name", FOLDERS)
 def test_learning_curves(tmp_path, name):
+    assert drawn(write(tmp_path, *FOLDERS[name])) == CURVES
+
+
+@pytest.mark.usefixtures("kinds")
+@pytest.mark.parametrize("name", SWEEPS)
+def test_several_delays_are_compared(tmp_path, name):
+    assert drawn(write(tmp_path, *SWEEPS[name])) == DELAYS + CURVES
+
+
+@pytest.mark.parametrize("name", covered(FOLDERS, ["one diverged", "architectures and gains"]))
+def test_learning_curves_are_the_same_when_drawn_twice(tmp_path, name):
     assert drawn_twice(write(tmp_path, *FOLDERS[name])) == CURVES
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_several_delays_are_compared(tmp_path, name):
+@pytest.mark.parametrize("name", covered(SWEEPS, ["one schedule all diverged"]))
+def test_comparisons_of_delays_are_the_same_when_drawn_twice(tmp_path, name):
     assert drawn_twice(write(tmp_path, *SWEEPS[name])) == DELAYS + CURVES
 
 
+@pytest.mark.usefixtures("kinds")
 def test_nothing_to_compare_where_every_network_diverged(tmp_path):
     folder = write(tmp_path, *(network(d=d, diverged_at=250) for d in (10, 20)))
-    assert drawn_twice(folder) == CURVES
+    assert drawn(folder) == CURVES
 
 
+@pytest.mark.usefixtures("kinds")
 def test_nothing_to_compare_where_no_network_is_done(tmp_path):
     folder = write(tmp_path, *(network(d=d, status="interrupted") for d in (10, 20)))
-    assert drawn_twice(folder) == CURVES
+    assert drawn(folder) == CURVES
 
 
 def test_other_numbers_give_another_picture(tmp_path):
@@ -78,6 +93,7 @@ def test_other_numbers_give_another_picture(tmp_path):
     assert one != other
 
 
+@pytest.mark.usefixtures("kinds")
 def test_axes_and_groups_are_named(tmp_path):
     draw(write(tmp_path, *SWEEPS["schedules and seeds"]))
     curves = texts(tmp_path / "learning_curves.svg")
@@ -96,6 +112,7 @@ def test_axes_and_groups_are_named(tmp_path):
         assert f"<!-- {text} -->" in delays
 
 
+@pytest.mark.usefixtures("kinds")
 def test_groups_are_named_by_what_varies(tmp_path):
     draw(write(tmp_path, *SWEEPS["k"]))
     assert "<!-- k = 75 (n = 1) -->" in texts(tmp_path / "accuracy_vs_delay.svg")
@@ -103,6 +120,7 @@ def test_groups_are_named_by_what_varies(tmp_path):
     assert "<!-- relu, g = 0.5 (n = 1) -->" in texts(tmp_path / "learning_curves.svg")
 
 
+@pytest.mark.usefixtures("kinds")
 def test_a_task_without_accuracy_is_drawn_by_its_loss(tmp_path):
     draw(write(tmp_path, *SWEEPS["no accuracy"]))
     assert "accuracy" not in texts(tmp_path / "learning_curves.svg") + texts(tmp_path / "accuracy_vs_delay.svg")
@@ -156,6 +174,7 @@ def test_rows_belong_to_the_network_of_their_key_in_whatever_order(tmp_path):
     assert read_runs(folder).metrics[::-1].reset_index(drop=True).equals(wanted)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
     """Without flossing the learning rate of flossing changes nothing: one network of two jobs."""
     sweep = (*TINY, "flossing=none,pre", "train.lr=1e-3,1e-1", "flossing.lr=1e-3,1e-2")
@@ -171,6 +190,7 @@ def test_a_network_that_several_jobs_share_is_named_by_its_own_values(tmp_path):
         assert each.flossing.label == "none" or f"flossing.lr = {each.flossing.lr:g}" in named[network_key]
 
 
+@pytest.mark.usefixtures("kinds")
 def test_networks_that_are_not_done_are_counted_nowhere(tmp_path):
     networks = [network(s, d=d, status="done" if s else "failed") for d in (10, 20) for s in range(3)]
     draw(write(tmp_path, *networks))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 from command import inside
@@ -74,6 +75,11 @@ def test_orders_of_table_1():
     assert 1 < fits["floss", "k"] < 2
 
 
+def by_units(**same) -> list[list]:
+    """One size of one loop: a single panel, and the fewest rows of one."""
+    return [row(**same, n=n) for n in (16, 32, 64)]
+
+
 def everything() -> list[list]:
     """As of a whole run: two engines with scans, two peers, two loops, and spectra."""
     rows = []
@@ -85,12 +91,10 @@ def everything() -> list[list]:
 
 
 TABLES = {
-    "a whole run": everything(),
-    "one engine": scans(),
-    "engines that are equally fast": scans() + scans(engine="native"),
-    "without spread": scans(spread=0.0),
-    "a spread that is larger than the median": scans(spread=30.0),
-    "one size of one loop": [row(n=n) for n in (16, 32, 64)],
+    "engines that are equally fast": by_units() + by_units(engine="native"),
+    "without spread": by_units(spread=0.0),
+    "a spread that is larger than the median": by_units(spread=30.0),
+    "one size of one loop": by_units(),
     "only ensemble sizes": [row(loop=loop, networks=r) for loop in ("train", "floss") for r in (1, 8, 32)],
     "an unknown engine": [row(engine="new", networks=r) for r in (1, 8, 32)],
     "spectra": [row(engine, "spectrum", n=n) for engine in ("clvlib", "floss") for n in (16, 32, 64)],
@@ -98,19 +102,29 @@ TABLES = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, list[str]]:
+    """The folder of a whole run, and the names of its pictures, drawn twice."""
+    folder = write(tmp_path_factory.mktemp("whole"), everything())
+    return folder, drawn_twice(folder)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_the_picture_is_the_same_when_drawn_twice(tmp_path, name):
     assert drawn_twice(write(tmp_path, TABLES[name])) == PICTURE
 
 
+def test_the_picture_of_a_whole_run_is_the_same_when_drawn_twice(whole):
+    assert whole[1] == PICTURE
+
+
 def test_other_numbers_give_another_picture(tmp_path):
-    one, other = (draw(write(tmp_path, scans(factor=factor)))[0].read_bytes() for factor in (1.0, 2.0))
+    one, other = (draw(write(tmp_path, by_units(factor=factor)))[0].read_bytes() for factor in (1.0, 2.0))
     assert one != other
 
 
-def test_the_picture_names_engines_sizes_and_exponents(tmp_path):
-    draw(write(tmp_path, everything()))
-    said = texts(tmp_path / "scaling.svg")
+def test_the_picture_names_engines_sizes_and_exponents(whole):
+    said = texts(whole[0] / "scaling.svg")
     for text in (
         *("torch", "native", "jax", "torch-single", "orders of Table 1"),
         *("units N (Table 1: $N^{2.00}$)", "steps T_f (Table 1: $T_f^{1.00}$)", "networks R"),
@@ -126,10 +140,11 @@ def test_nothing_is_drawn_where_nothing_varies(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bench.csv"]
 
 
+@pytest.mark.usefixtures("kinds")
 def test_figures_finds_measurements(tmp_path):
     for name in ("a", "b"):
         (tmp_path / "results" / name).mkdir(parents=True)
-    write(tmp_path / "results" / "a", scans())
+    write(tmp_path / "results" / "a", by_units())
     write(tmp_path / "results" / "b", [])
     done = inside(tmp_path, "figures")
     assert done.stdout.splitlines() == [f"results/a/{name}" for name in PICTURE]
@@ -147,11 +162,12 @@ def test_a_table_without_a_column_is_named(tmp_path, column):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
+@pytest.mark.usefixtures("kinds")
 def test_every_combination_of_engines_keeps_its_colours(tmp_path):
     """An engine looks the same whatever is beside it."""
     colours = {}
     for engines in itertools.combinations(("torch", "native", "jax"), 2):
-        draw(write(tmp_path, [line for engine in engines for line in scans(engine=engine)]))
+        draw(write(tmp_path, [line for engine in engines for line in by_units(engine=engine)]))
         svg = (tmp_path / "scaling.svg").read_text().lower()
         found = frozenset(colour for colour in ("#0072b2", "#d55e00", "#009e73") if colour in svg)
         colours[engines] = found

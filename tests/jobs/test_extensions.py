@@ -1,11 +1,14 @@
 """Architectures and tasks of other installed packages work as our own do, and broken ones are named in one line."""
 
+import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +23,8 @@ from floss.tasks import TASKS
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 EXAMPLE = Path(__file__).with_name("example_package")
 BOTH = ("arch=leaky", "task=recall")
@@ -47,6 +52,48 @@ def site(wheel, tmp_path_factory) -> Path:
     return folder
 
 
+COMMANDS = ("train", "plan", "spectrum", "condition")
+COMPLETED = [("arch=le", ["arch=leaky"]), ("arch=leaky task=re", ["task=recall"])]
+ANSWERED = """
+import json, os, sys
+from pathlib import Path
+from unittest.mock import patch
+from command import inside
+
+answers = []
+for arguments, variables in json.load(sys.stdin):
+    with patch.dict(os.environ, variables):
+        done = inside(Path(), *arguments)
+    answers.append((done.returncode, done.stdout, done.stderr))
+json.dump(answers, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(site, tmp_path_factory) -> dict[str, list[Any]]:
+    """Status, output and errors of some lines of a process in which the package is installed from its start.
+
+    All in one process: each of its own would import for longer than it takes to answer.
+    """
+    lines = {f"{command} --help": ([command, "--help"], {}) for command in COMMANDS}
+    for words, _ in COMPLETED:
+        line = f"floss train {words}"
+        lines[words] = (["-sc", "query=bash"], {"COMP_LINE": line, "COMP_POINT": str(len(line))})
+    lines["arch=leakyy"] = (["train", "arch=leakyy"], {})
+    tests = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERED],
+        input=json.dumps([*lines.values()]),
+        env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(site), tests])},
+        cwd=tmp_path_factory.mktemp("answers"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(zip(lines, json.loads(done.stdout), strict=True))
+
+
 @pytest.fixture
 def installed(site, forgotten, monkeypatch) -> None:
     """The example package can be imported in this process."""
@@ -70,19 +117,18 @@ def test_an_installed_package_trains_from_the_command_line(site, tmp_path):
     assert "packages:\n  arch: floss-example 1.0\n  task: floss-example 1.0\n" in (folder / "config.yaml").read_text()
 
 
-@pytest.mark.parametrize("command", ["train", "plan", "spectrum", "condition"])
-def test_help_lists_it(command, site, tmp_path):
-    done = floss(tmp_path, command, "--help", PYTHONPATH=str(site))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\narch: gru, leaky, linear, lru, lstm, relu, vanilla\n" in done.stdout
-    assert ("\ntask: copy, recall, spatial_xor, xor, xor_continuous\n" in done.stdout) == (command in ("train", "plan"))
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_it(command, answers):
+    status, out, err = answers[f"{command} --help"]
+    assert (status, err) == (0, "")
+    assert "\narch: gru, leaky, linear, lru, lstm, relu, vanilla\n" in out
+    assert ("\ntask: copy, recall, spatial_xor, xor, xor_continuous\n" in out) == (command in ("train", "plan"))
 
 
-@pytest.mark.parametrize(("line", "words"), [("arch=le", ["arch=leaky"]), ("arch=leaky task=re", ["task=recall"])])
-def test_the_shell_completes_it(line, words, site, tmp_path):
-    line = f"floss train {line}"
-    done = floss(tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)), PYTHONPATH=str(site))
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, words, "")
+@pytest.mark.parametrize(("line", "words"), COMPLETED)
+def test_the_shell_completes_it(line, words, answers):
+    status, out, err = answers[line]
+    assert (status, out.split(), err) == (0, words, "")
 
 
 def test_nothing_is_imported_that_is_not_asked_for(site, tmp_path):
@@ -262,10 +308,9 @@ def test_a_broken_task_is_said_in_one_line_when_it_is_asked_for(tmp_path, monkey
     assert job().task.name == "xor"
 
 
-def test_a_name_that_nobody_has(site, tmp_path):
+def test_a_name_that_nobody_has(answers):
     allowed = "must be one of gru, leaky, linear, lru, lstm, relu, vanilla; did you mean leaky?"
-    done = floss(tmp_path, "train", "arch=leakyy", PYTHONPATH=str(site))
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"floss train: arch=leakyy: {allowed}\n")
+    assert answers["arch=leakyy"] == [2, "", f"floss train: arch=leakyy: {allowed}\n"]
 
 
 @pytest.mark.usefixtures("installed")

@@ -1,8 +1,10 @@
 """`floss reproduce`: every figure of the paper, computed where it is missing and nowhere else, and drawn."""
 
 import csv
+import functools
 import importlib
 import re
+import resource
 import shutil
 import signal
 import time
@@ -12,27 +14,37 @@ import pytest
 from command import expand, floss, inside, rows, start
 
 from floss.papers.claim import COLUMNS
+from floss.papers.draw import draw_figure
 from floss.papers.experiments import SCALES
 from floss.papers.finding import Finding
 from floss.papers.findings import REQUESTS, Reproduction, record_request
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.paper import Paper
 from floss.papers.reproduce import FigureRequest, mend
+from floss.sweep.networks import NetworkJobs
 from floss.sweep.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = "scale=smoke"
+KINDS = ("png", "svg")
+"""Of pictures."""
 all_claims, experiment, figures, label, named = PAPER.claims, PAPER.experiment, PAPER.figures, PAPER.label, PAPER.named
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one has waited for: unlike the clock, they do not count what runs beside them."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory) -> Path:
     """Every figure at the smallest scale, as a user computes it."""
     folder = tmp_path_factory.mktemp("smoke")
-    begin = time.monotonic()
-    done = floss(folder, "reproduce", SMOKE, first="import warnings; warnings.simplefilter('error')", seconds=300)
+    begin = processor_seconds()
+    done = floss(folder, "reproduce", SMOKE, first="import warnings; warnings.simplefilter('error')", seconds=590)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - begin < 180
+    assert processor_seconds() - begin < 300
     (folder / "printed").write_text(done.stdout)
     return folder
 
@@ -42,6 +54,22 @@ def copy(smoke, tmp_path) -> Path:
     """The same to spoil."""
     shutil.copytree(smoke / "results", tmp_path / "results")
     return tmp_path
+
+
+@functools.cache
+def networks_of(figure: str, scale: str) -> dict[str, NetworkJobs]:
+    """The networks of every run of a figure that trains."""
+    runs = experiment(figure).scales[scale].items()
+    return {name: expand(run.jobs(Path("nowhere"))) for name, run in runs if run.kind.command == "train"}
+
+
+def draw_only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Of all figures draw these alone: a picture takes longer than looking whether anything is missing of its data."""
+
+    def draw_some(reproduction: Reproduction, figure: str) -> list[Path]:
+        return draw_figure(reproduction, figure) if figure in names else []
+
+    monkeypatch.setattr("floss.papers.draw.draw_figure", draw_some)
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -71,29 +99,38 @@ def test_names_of_claims_are_unique_and_tell_their_figure():
 
 
 @pytest.mark.parametrize("figure", figures())
-def test_the_smaller_scales_are_parts_of_the_larger(figure, tmp_path):
+def test_the_smaller_scales_are_parts_of_the_larger(figure):
     """So that nothing that was computed for one is lost for the other; smoke trains for fewer epochs."""
-    scales = experiment(figure).scales
-    assert set(scales) == set(SCALES)
-    for name, run in scales["small"].items():
-        if run.kind.command == "train" and name in scales["paper"]:
-            small, paper = (expand(one.jobs(tmp_path)) for one in (run, scales["paper"][name]))
+    assert set(experiment(figure).scales) == set(SCALES)
+    every = networks_of(figure, "paper")
+    for name, small in networks_of(figure, "small").items():
+        if name in every:
+            paper = every[name]
             assert set(small) <= set(paper)
             assert all(one.train.epochs == next(iter(paper.values())).train.epochs for one in small.values())
 
 
-def test_the_papers_own_grid(tmp_path):
-    jobs = [job for run in experiment("fig04").scales["paper"].values() for job in run.jobs(tmp_path)]
-    networks = expand(jobs)
+def test_the_papers_own_grid():
+    runs = networks_of("fig04", "paper").values()
+    networks = {name: network for run in runs for name, network in run.items()}
     assert len(networks) == 2 * 8 * 3 * 20
     one = next(iter(networks.values()))
     assert (one.train.epochs, one.train.steps, one.train.batch, one.arch.n, one.flossing.k) == (10_000, 300, 16, 80, 75)
     assert {one.d for one in networks.values()} == set(range(10, 81, 10))
 
 
-def test_figures_share_networks(tmp_path):
+@pytest.mark.parametrize("figure", figures())
+def test_smoke_scale_trains_for_a_few_epochs(figure):
+    """Nothing is learnt there: more would only take longer."""
+    networks = [network for run in networks_of(figure, "smoke").values() for network in run.values()]
+    assert all(network.train.epochs <= 20 and network.flossing.epochs <= 25 for network in networks)
+    assert {network.seeds for network in networks} <= {1}
+    assert len(networks) <= 32
+
+
+def test_figures_share_networks():
     def keys(figure: str, name: str) -> set[str]:
-        return set(expand(experiment(figure).scales["paper"][name].jobs(tmp_path)))
+        return set(networks_of(figure, "paper")[name])
 
     assert keys("fig13", "spatial") <= keys("fig04", "spatial")
     assert keys("fig05", "during") & keys("fig04", "temporal")
@@ -105,13 +142,12 @@ def test_figures_share_networks(tmp_path):
     assert keys("budget", "early") & keys("control", "exponents")
 
 
-def test_the_seeds_of_our_figures_are_their_own(tmp_path):
+def test_the_seeds_of_our_figures_are_their_own():
     """No choice was made on them, and no claim of the paper counts them."""
 
     def seeds(figure: str) -> set[int]:
-        scales = experiment(figure).scales.values()
-        runs = [run for scale in scales for run in scale.values() if run.kind.command == "train"]
-        return {network.seed for run in runs for network in expand(run.jobs(tmp_path)).values()}
+        runs = [run for scale in SCALES for run in networks_of(figure, scale).values()]
+        return {network.seed for run in runs for network in run.values()}
 
     assert min(seed for figure in OURS for seed in seeds(figure)) == 100
     assert max(seed for figure in set(figures()) - OURS for seed in seeds(figure)) < 100
@@ -160,7 +196,7 @@ def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, words):
 
 
 def test_every_figure_is_drawn(smoke):
-    assert set(pictures(smoke)) == {f"{figure}.{suffix}" for figure in figures() for suffix in ("png", "svg")}
+    assert set(pictures(smoke)) == {f"{figure}.{suffix}" for figure in figures() for suffix in KINDS}
     text = (smoke / "printed").read_text()
     for figure in figures():
         assert re.search(rf"^{re.escape(label(figure))} ", text, re.MULTILINE)
@@ -170,19 +206,23 @@ def test_every_figure_is_drawn(smoke):
     assert names == {"ensembles", "analyses", "figures", "reproduction.json"}
 
 
-def test_nothing_is_computed_twice_and_pictures_are_the_same_bytes(copy):
+def test_nothing_is_computed_twice_and_pictures_are_the_same_bytes(copy, monkeypatch):
+    draw_only(monkeypatch, "fig06", "until")
     before, ensembles = pictures(copy), set((copy / "results/paper/ensembles").iterdir())
     stamps = {path: path.stat().st_mtime_ns for path in (copy / "results/paper").rglob("*.csv")}
     shutil.rmtree(copy / "results/paper/figures")
     done = inside(copy, "reproduce", SMOKE)
     assert done.returncode == 0, done.stderr
     assert "nothing to compute" in done.stdout
-    assert pictures(copy) == before
+    redrawn = pictures(copy)
+    assert redrawn == {
+        f"{figure}.{kind}": before[f"{figure}.{kind}"] for figure in ("fig06", "until") for kind in KINDS
+    }
     assert set((copy / "results/paper/ensembles").iterdir()) == ensembles
     assert {path: path.stat().st_mtime_ns for path in (copy / "results/paper").rglob("*.csv")} == stamps
 
 
-def test_figures_draws_without_computing(copy):
+def test_figures_draws_without_computing_and_all_pictures_are_the_same_bytes(copy):
     before = pictures(copy)
     shutil.rmtree(copy / "results/paper/figures")
     done = inside(copy, "figures", "fig=4")
@@ -192,7 +232,7 @@ def test_figures_draws_without_computing(copy):
     assert pictures(copy) == before
 
 
-def test_what_is_damaged_is_repaired_and_nothing_else(copy):
+def test_what_is_damaged_is_repaired_and_nothing_else(copy, monkeypatch):
     """A deleted row of metrics.csv costs its network, and a changed table its analysis."""
     before, root = pictures(copy), copy / "results/paper"
     networks, _ = sorted(Store(root).records().values(), key=lambda record: record.network_id)[:2]
@@ -203,6 +243,12 @@ def test_what_is_damaged_is_repaired_and_nothing_else(copy):
     spectrum = next(root.glob("analyses/spectrum-lstm-*/flossing.csv"))
     text = spectrum.read_text()
     spectrum.write_text(text.replace("lstm", "gru", 1))
+    of_network = {f for f in figures() for run in networks_of(f, "smoke").values() if networks.network_id in run}
+    assert of_network
+    drawn_from = of_network | {"fig06"}
+    draw_only(monkeypatch, *drawn_from)
+    for name in drawn_from:
+        (root / "figures" / f"{name}.svg").unlink()
     done = inside(copy, "reproduce", SMOKE)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
@@ -259,7 +305,7 @@ def test_config_files_are_written_again_as_they_were(copy, monkeypatch):
 
 def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
     """config.yaml of an ensemble with networks of this figure and of others, and of one without any of this figure."""
-    wanted = expand([job for run in experiment(figure).scales["smoke"].values() for job in run.jobs(copy)]).keys()
+    wanted = {name for run in networks_of(figure, "smoke").values() for name in run}
     ensembles = Store(copy / "results/paper").ensembles().items()
     keys = {folder: {record.network_id for record in records} for folder, records in ensembles}
     shared = next(folder for folder in keys if keys[folder] & wanted and keys[folder] - wanted)
@@ -317,17 +363,18 @@ def test_a_damaged_record_of_what_was_asked_for_hides_nothing(copy, content):
 def test_interrupted_twice_it_ends_with_the_same_pictures(smoke, tmp_path):
     """SIGINT while networks are trained: status 130, and the same command goes on."""
     arguments = ("reproduce", "fig=[4,8]", SMOKE)
-    for wait in (2.5, 4.0):
+    for begun in (1, 2):
         process = start(tmp_path, *arguments)
-        time.sleep(wait)
+        while process.poll() is None and len([*tmp_path.glob("results/paper/ensembles/*/summary.csv")]) < begun:
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert process.returncode in (0, 130), (out, err)
         assert "Traceback" not in err
     done = floss(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     before = pictures(smoke)
-    assert pictures(tmp_path) == {f"{f}.{s}": before[f"{f}.{s}"] for f in ("fig04", "fig08") for s in ("png", "svg")}
+    assert pictures(tmp_path) == {f"{f}.{s}": before[f"{f}.{s}"] for f in ("fig04", "fig08") for s in KINDS}
 
 
 def test_the_larger_scale_is_shown_where_it_is_complete(copy, tmp_path):

@@ -1,5 +1,6 @@
 """Training ensembles: stacked equals looped, divergence, going on where one stopped, schedules, and learning."""
 
+import functools
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -28,6 +29,13 @@ STACKED: dict[str, Any] = {"rtol": 1e-8, "atol": 1e-10}
 
 def finished(training: Training) -> list[Tick]:
     return list(training.run())
+
+
+@functools.cache
+def whole_run(protocol: Protocol) -> tuple[Training, list[Tick]]:
+    """A training of NETWORKS from its beginning to its end, to look at only."""
+    training = Training(Ensemble(NETWORKS, protocol))
+    return training, finished(training)
 
 
 def tensors(training: Training) -> dict[str, torch.Tensor]:
@@ -114,11 +122,11 @@ def test_others_go_on_bit_for_bit(arch, after, dtype):
     Ticks 10 to 12 are an episode of all three networks.
     """
     p = replace(SMALL, arch=arch, dtype=dtype)
-    healthy, spoilt = Training(Ensemble(NETWORKS, p)), Training(Ensemble(NETWORKS, p))
+    (healthy, reference), spoilt = whole_run(p), Training(Ensemble(NETWORKS, p))
     list(islice(spoilt.run(), after))
     spoil(spoilt, arch, 1)
     frozen, due = tensors(spoilt), spoilt.epoch
-    reference, ticks = finished(healthy), finished(spoilt)
+    ticks = finished(spoilt)
     assert spoilt.ensemble.diverged_at.tolist() == [-1, due, -1]
     assert healthy.ensemble.diverged_at.tolist() == [-1, -1, -1]
     for name, value in tensors(spoilt).items():
@@ -170,8 +178,8 @@ def test_ends_early_where_nothing_is_left():
 @pytest.mark.parametrize("ticks", [1, 4, 5, 9, 12])
 def test_goes_on_where_it_stopped(ticks):
     """Also in the middle of an episode."""
-    whole, first, second = (Training(Ensemble(NETWORKS, SMALL)) for _ in range(3))
-    reference = finished(whole)
+    whole, reference = whole_run(SMALL)
+    first, second = (Training(Ensemble(NETWORKS, SMALL)) for _ in range(2))
     early = list(islice(first.run(), ticks))
     state = first.state()
     spoil(first, "vanilla", 0)  # the state is a copy
@@ -186,11 +194,10 @@ def test_goes_on_where_it_stopped(ticks):
 
 
 def test_same_iterator_or_a_new_one():
-    whole, parts = Training(Ensemble(NETWORKS, SMALL)), Training(Ensemble(NETWORKS, SMALL))
-    finished(whole)
+    parts = Training(Ensemble(NETWORKS, SMALL))
     while list(islice(parts.run(), 2)):
         pass
-    assert_same_state(parts, whole, exact=True)
+    assert_same_state(parts, whole_run(SMALL)[0], exact=True)
 
 
 # --- schedules ---------------------------------------------------------------------------------------------------
@@ -204,10 +211,7 @@ def test_episodes_happen_when_they_are_due():
             numbers = {r: NETWORKS[r].episodes.index(epoch) * SMALL.flossing_epochs + within for r in due}
             expected.append(("floss", within, numbers))
         expected.append(("train", epoch, dict.fromkeys(range(3), epoch)))
-    ticks = [
-        (*place(t), dict(zip(t.networks.tolist(), life(t).tolist(), strict=True)))
-        for t in finished(Training(Ensemble(NETWORKS, SMALL)))
-    ]
+    ticks = [(*place(t), dict(zip(t.networks.tolist(), life(t).tolist(), strict=True))) for t in whole_run(SMALL)[1]]
     assert ticks == expected
     assert Ensemble(NETWORKS, SMALL).episodes == (0, 2, 4)
 
@@ -228,8 +232,7 @@ def test_flossing_changes_what_it_may_of_due_networks_only(arch):
 
 
 def test_evaluation_is_on_fresh_data_and_changes_nothing():
-    training = Training(Ensemble(NETWORKS, SMALL))
-    finished(training)
+    training, _ = whole_run(SMALL)
     before = tensors(training)
     loss, accuracy = judged(training)
     for name, value in tensors(training).items():

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from grids import grid
 from ticks import life, measurements, place
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,11 +31,11 @@ from floss.training.flossed_networks import FlossedNetworks, Selection
 from floss.training.schedule import FlossingRun
 from floss.training.training import Training
 
-SMALL = Protocol(n=8, epochs=9, steps=30, batch=3, relaxation=5, evaluation_batches=2, flossing_epochs=4)
+SMALL = Protocol(n=8, epochs=9, steps=12, batch=3, relaxation=5, evaluation_batches=2, flossing_epochs=4)
 NETWORKS = [
-    Network(seed=3, d=2, g=0.8, episodes=(0, 4), k=3, flossing_steps=20),
-    Network(seed=11, d=6, g=1.0, episodes=(4,), k=8, target=-0.4, flossing_steps=31),
-    Network(seed=2**40, d=4, g=0.9, episodes=(0, 2, 4), k=6, target=-0.1, flossing_steps=20),
+    Network(seed=3, d=2, g=0.8, episodes=(0, 4), k=3, flossing_steps=14),
+    Network(seed=11, d=6, g=1.0, episodes=(4,), k=8, target=-0.4, flossing_steps=19),
+    Network(seed=2**40, d=4, g=0.9, episodes=(0, 2, 4), k=6, target=-0.1, flossing_steps=14),
 ]
 ARCHITECTURES = ("vanilla", "relu", "linear", "lstm", "gru", "lru")
 
@@ -101,7 +102,7 @@ def on_meta(given: Protocol) -> Ensemble:
 
 def selected(networks: Ensemble, *rows: int) -> Selection:
     """To be flossed together, whatever the lengths of their own runs."""
-    return networks.flossed.select(torch.tensor(rows), FlossingRun.of_length(20))
+    return networks.flossed.select(torch.tensor(rows), FlossingRun.of_length(14))
 
 
 CHANGED = [
@@ -118,8 +119,12 @@ def test_a_training_epoch_can_be_captured(changed):
         epoch._once()
 
 
-@pytest.mark.parametrize("networks", [(0, 2), (0, 1, 2)])
-@pytest.mark.parametrize("changed", [*CHANGED, {"t_ons": 3}, {"t_ons": 3, "arch": "lstm"}], ids=str)
+FLOSSED = [*CHANGED, {"t_ons": 3}, {"t_ons": 3, "arch": "lstm"}]
+SOME, ALL = (0, 2), (0, 1, 2)
+QUICK = [(changed, SOME) for changed in FLOSSED] + [({"arch": "vanilla"}, ALL), ({"arch": "lstm"}, ALL)]
+
+
+@pytest.mark.parametrize(("changed", "networks"), grid(QUICK, FLOSSED, (SOME, ALL)), ids=str)
 def test_a_flossing_epoch_can_be_captured(changed, networks):
     selection = meta(selected(Ensemble(NETWORKS, protocol(**changed)), *networks))
     epoch = FlossingEpoch(on_meta(protocol(**changed)).flossed, selection, None)
@@ -152,8 +157,10 @@ def assert_same(one: Training, other: Training) -> None:
         assert torch.equal(tensor, other.ensemble.tensors()[name]), name
 
 
-@pytest.mark.parametrize("task", ["xor", "xor_continuous"])
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+BOTH = ("xor", "xor_continuous")
+
+
+@pytest.mark.parametrize(("arch", "task"), grid([*zip(ARCHITECTURES, BOTH * 3, strict=True)], ARCHITECTURES, BOTH))
 def test_replayed_epochs_are_those_of_the_torch_engine(arch, task):
     (ours, measured), (theirs, expected) = (run(e, protocol(arch=arch, task=task)) for e in (GraphEngine, TorchEngine))
     assert_same(ours, theirs)
@@ -258,8 +265,13 @@ def test_a_network_that_explodes_is_marked_and_disturbs_nobody():
         assert torch.equal(ours.ensemble.parameters[name][:3], p)
 
 
+@pytest.fixture(scope="module")
+def reference() -> Training:
+    return trained(TorchEngine, SMALL)
+
+
 @pytest.mark.parametrize("stop", range(1, 12, 2))
-def test_a_run_that_was_stopped_goes_on_to_the_same_end(stop):
+def test_a_run_that_was_stopped_goes_on_to_the_same_end(stop, reference):
     first = Training(Ensemble(NETWORKS, SMALL), GraphEngine)
     for count, _ in enumerate(first.run(), 1):
         if count == stop:
@@ -268,7 +280,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(stop):
     second.load(first.state())
     for _ in second.run():
         pass
-    assert_same(second, trained(TorchEngine, SMALL))
+    assert_same(second, reference)
 
 
 def test_the_torch_engine_on_a_gpu_replays():

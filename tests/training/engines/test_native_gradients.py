@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from grids import covered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_networks import SMALL, distance, training
@@ -95,7 +96,7 @@ def test_gradients_of_the_reference_protocol(dtype, g):
         check_flossing_gradient(ours, steps=55, transient=16, t_ons=1)
 
 
-@pytest.mark.parametrize("g", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("g", covered([0.5, 1.0, 1.5], [1.0]))
 def test_flossing_gradients_of_the_reference_protocol_in_float32(g):
     """The chain is in float64, the adjoint in float32: more exact than torch's, which has float32 in the chain too."""
     networks = tuple(Network(seed=s, d=40, g=g, k=75, episodes=(0,)) for s in range(24))
