@@ -12,7 +12,7 @@ from docs.pages import PAGES, ROOT, blocks, read, without_blocks
 
 import floss
 
-GENERATED = ("README.md", "results/README.md", "docs/gallery.md", "docs/speed.md")
+GENERATED = ("README.md", "results/README.md", "docs/curse_of_memory.md", "docs/gallery.md", "docs/speed.md")
 FOLDERS = ("floss", "conf", "docs", "results", "scripts", "tests")
 MADE = ("results/ensembles", "results/collected", "results/submitit", "results/report.html")
 """What commands make in a results folder."""
