@@ -5,7 +5,8 @@ formula that it prints is right for ρ = 0 and 1 alone.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportReturnType=false
 
 from functools import partial
 from typing import Any
