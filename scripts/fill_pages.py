@@ -22,12 +22,14 @@ from omegaconf import OmegaConf
 
 from floss.figures.schedules import SCHEDULES
 from floss.papers.claim import REPRODUCED, Result
+from floss.papers.curse_of_memory import PAPER as CURSE
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.binary_xor import REACHED
 from floss.papers.gradient_flossing.which_gradient import MEASURES, NORMS
 from floss.papers.intervals import clopper_pearson
 from floss.papers.judge import judged
+from floss.papers.paper import Paper
 from floss.papers.report.tables import (
     VERDICTS,
     changes_markdown,
@@ -46,15 +48,15 @@ RESULTS = ROOT / "results"
 
 
 @functools.cache
-def reproduction() -> Reproduction:
-    """The committed data of the paper's figures."""
-    return Reproduction(RESULTS / "paper")
+def reproduction(paper: Paper = PAPER) -> Reproduction:
+    """The committed data of a paper's figures."""
+    return Reproduction(ROOT / paper.results_folder)
 
 
 @functools.cache
-def results() -> tuple[Result, ...]:
-    """Every claim of the paper beside the committed data."""
-    return tuple(judged(reproduction()))
+def results(paper: Paper = PAPER) -> tuple[Result, ...]:
+    """Every claim of a paper beside the committed data."""
+    return tuple(judged(reproduction(paper)))
 
 
 def headline() -> str:
@@ -81,76 +83,94 @@ def headline() -> str:
     return "\n".join(lines) + "\n"
 
 
-def drawn() -> str:
+def curse_headline() -> str:
+    """How many claims of the second paper have each verdict, and how the sensitivity grows."""
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in counts(results(CURSE)).items())
+    table = reproduction(CURSE).complete("fig01")["moments"].tables["moments"]
+    rows = {rho: table[(table["rho"] == rho) & table["nines"].isin([3.0, 4.0])]["sensitivity"] for rho in (0.0, 1.0)}
+    powers = [f"{np.log10(of.iloc[1] / of.iloc[0]):.2f}" for of in rows.values()]
+    return (
+        f"{drawn(CURSE)} Of {sum(counts(results(CURSE)).values())} claims of the paper **{tally}**. The main one: the"
+        f" sensitivity of a linear neuron to its recurrent weight λ grows as 1 / (1 − λ) to the power {powers[0]} for"
+        f" white input and {powers[1]} for a constant one, whatever its gradients do.\n"
+    )
+
+
+def drawn(paper: Paper = PAPER) -> str:
     """How many figures there are, and which of them have fewer networks than the paper."""
-    findings = {figure: reproduction().findings(figure) for figure in PAPER.figures()}
-    missing = [PAPER.label(figure) for figure, found in findings.items() if found is None]
+    findings = {figure: reproduction(paper).findings(figure) for figure in paper.figures()}
+    missing = [paper.label(figure) for figure, found in findings.items() if found is None]
     scales = {figure: {each.scale for each in found.values()} for figure, found in findings.items() if found}
-    small = [PAPER.label(figure) for figure, of_runs in scales.items() if of_runs != {"paper"}]
-    text = f"{len(findings) - len(missing)} figures and tables"
+    small = [paper.label(figure) for figure, of_runs in scales.items() if of_runs != {"paper"}]
+    text = f"{len(findings) - len(missing)} figures{' and tables' if paper is PAPER else ''}"
     text += f" at the paper's own grid, but for {', '.join(small)}" if small else " at the paper's own grid"
     return f"{text}; not yet complete: {', '.join(missing)}." if missing else f"{text}."
 
 
-def claims() -> str:
+def claims(paper: Paper = PAPER) -> str:
     """All claims as one table."""
-    return claims_markdown(results(), PAPER)
+    return claims_markdown(results(paper), paper)
 
 
 @functools.cache
-def statements() -> tuple[Stated, ...]:
+def statements(paper: Paper = PAPER) -> tuple[Stated, ...]:
     """Every statement of the paper beside the claims that measure it."""
-    return tuple(stated(PAPER.statements(), results()))
+    return tuple(stated(paper.statements(), results(paper)))
 
 
-def first_lines() -> str:
+def first_lines(paper: Paper = PAPER) -> str:
     """How much of what the paper says is measured, and on how many networks that do not overlap."""
-    return f"{overview(statements(), results())}\n"
+    return f"{overview(statements(), results(paper))}\n"
 
 
-def statement_list() -> str:
+def statement_list(paper: Paper = PAPER) -> str:
     """The statements as one table."""
-    return statements_markdown(statements())
+    return statements_markdown(statements(paper))
 
 
-def questions() -> str:
+def questions(paper: Paper = PAPER) -> str:
     """The claims that are ours as one table."""
-    return claims_markdown(results(), PAPER, ours=True)
+    return claims_markdown(results(paper), paper, ours=True)
 
 
-def changes() -> str:
+def changes(paper: Paper = PAPER) -> str:
     """The claims whose statistic or criterion was changed, or that were added when data were known."""
-    return changes_markdown(results(), PAPER)
+    return changes_markdown(results(paper), paper)
 
 
-def figure_list() -> str:
+def pictures_of(paper: Paper) -> str:
+    """Where the pictures are, as seen from the page that lists them."""
+    return "paper/figures" if paper is PAPER else f"../{paper.results_folder}/figures"
+
+
+def figure_list(paper: Paper = PAPER) -> str:
     """The figures, what they show, and how many networks they are of."""
-    return figures_markdown(reproduction(), pictures="paper/figures")
+    return figures_markdown(reproduction(paper), pictures=pictures_of(paper))
 
 
-def gallery() -> str:
+def gallery(paper: Paper = PAPER) -> str:
     """Every figure with its title; of one that was never drawn, the command that computes it."""
     parts = []
-    for figure in PAPER.figures():
-        title, name = PAPER.experiment(figure).title, PAPER.label(figure)
-        shown = f"![{name}: {title}](../results/paper/figures/{figure}.png)"
-        if not (reproduction().results / "figures" / f"{figure}.png").exists():
+    for figure in paper.figures():
+        title, name = paper.experiment(figure).title, paper.label(figure)
+        shown = f"![{name}: {title}](../{paper.results_folder}/figures/{figure}.png)"
+        if not (reproduction(paper).results / "figures" / f"{figure}.png").exists():
             shown = f"Not computed yet: `floss reproduce fig={figure} scale=small`"
         parts.append(f"## {name}\n\n{title}.\n\n{shown}\n")
     return "\n".join(parts)
 
 
-def tried() -> str:
+def tried(paper: Paper = PAPER) -> str:
     """The claims that did not come out, or not yet, with what else was tried."""
     lines = []
-    for result in results():
+    for result in results(paper):
         if result.verdict == REPRODUCED or not result.claim.tried:
             continue
         mark = VERDICTS[result.verdict][0]
         claim = f"{result.claim.sentence} Measured: {typeset(measured(result))}, criterion"
         criterion = typeset(str(result.claim.criterion))
         text = plain_in_markdown(f"{claim} {criterion}. {result.claim.tried}")
-        lines.append(f"- {mark} **{PAPER.label(result.claim.figure)}**: {text}")
+        lines.append(f"- {mark} **{paper.label(result.claim.figure)}**: {text}")
     return "\n".join(lines) + "\n"
 
 
@@ -262,7 +282,7 @@ def spectra() -> str:
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "README.md": {"headline": headline, "speed": speed},
+    "README.md": {"headline": headline, "curse": curse_headline, "speed": speed},
     "results/README.md": {
         "figures": figure_list,
         "overview": first_lines,
@@ -274,7 +294,19 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "gradients": gradients,
         "flossing lengths": flossing_lengths,
     },
-    "docs/gallery.md": {"gallery": gallery},
+    "docs/curse_of_memory.md": {
+        name: functools.partial(make, CURSE)
+        for name, make in {
+            "overview": first_lines,
+            "figures": figure_list,
+            "claims": claims,
+            "statements": statement_list,
+            "questions": questions,
+            "changes": changes,
+            "tried": tried,
+        }.items()
+    },
+    "docs/gallery.md": {"gallery": gallery, "curse": functools.partial(gallery, CURSE)},
     "docs/speed.md": {"loops": loops, "spectra": spectra},
 }
 """The generated parts of each page, by the name in their marks."""

@@ -90,6 +90,8 @@ def quickened(command: str, overrides: list[str]) -> list[str]:
     elif "arch.n" in added:  # as many units as a line asks for exponents
         named = [int(number) for key in _DIRECTIONS for number in re.findall(r"\d+", given.get(key, ""))]
         added["arch.n"] = str(max([int(added["arch.n"]), *named]))
+    if command == "reproduce" and "paper" in given and "fig" in added:
+        added["fig"] = "2"  # a quick one of the second paper
     if command == "reproduce" and "scale" in given:
         if given["scale"] not in ("paper", "small", "smoke"):
             raise UnknownLineError(f"scale={given['scale']}: no such scale")

@@ -55,7 +55,7 @@ def copy(tmp_path) -> Path:
         shutil.copytree(path, tmp_path / name) if path.is_dir() else shutil.copy(path, tmp_path / name)
     (tmp_path / "results").mkdir()
     shutil.copy(ROOT / "results/README.md", tmp_path / "results")
-    for name in ("bench", "demo", "paper"):
+    for name in ("bench", "curse_of_memory", "demo", "paper"):
         (tmp_path / "results" / name).symlink_to(ROOT / "results" / name)
     return tmp_path
 

@@ -23,7 +23,7 @@ from floss.runtime.files import sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / PAPER.results_folder
-GENERATED = ("README.md", "results/README.md", "docs/gallery.md", "docs/speed.md")
+GENERATED = ("README.md", "results/README.md", "docs/curse_of_memory.md", "docs/gallery.md", "docs/speed.md")
 """Pages with tables that are made from the data."""
 PROGRAM = """
 from floss.papers.claim import claims_csv
@@ -56,7 +56,11 @@ def fill_pages(results, reproduction) -> ModuleType:
     finally:
         sys.path.pop(0)
     assert module.reproduction().results == FOLDER
-    module.__dict__.update(results=lambda: tuple(results), reproduction=lambda: reproduction)
+    of_another, data_of_another = module.results, module.reproduction
+    module.__dict__.update(
+        results=lambda paper=PAPER: tuple(results) if paper is PAPER else of_another(paper),
+        reproduction=lambda paper=PAPER: reproduction if paper is PAPER else data_of_another(paper),
+    )
     return module
 
 

@@ -11,6 +11,7 @@ from command import TINY, inside
 
 from floss.errors import ConfigError
 from floss.jobs.paper import DEFAULT_PAPER, paper_names
+from floss.papers.curse_of_memory import PAPER as CURSE
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.paper import paper_named
@@ -208,7 +209,7 @@ def test_a_paper_that_is_not_installed_any_more_is_said(installed, tmp_path):
     result = inside(tmp_path, "figures")
     assert result.returncode == 1
     assert result.stdout.count("fig15") == 2
-    assert result.stderr == f"floss: results/made_up: paper=made_up: must be one of {DEFAULT_PAPER}\n"
+    assert result.stderr == f"floss: results/made_up: paper=made_up: must be one of {CURSE.name}, {DEFAULT_PAPER}\n"
 
 
 @pytest.mark.parametrize(
@@ -216,14 +217,14 @@ def test_a_paper_that_is_not_installed_any_more_is_said(installed, tmp_path):
     [
         (
             "reproduce paper=made_upp",
-            "paper=made_upp: must be one of gradient_flossing, made_up; did you mean made_up?",
+            "paper=made_upp: must be one of curse_of_memory, gradient_flossing, made_up; did you mean made_up?",
         ),
         ("reproduce paper=made_up fig=2", "fig=2: must be all, 1, or a list of them"),
         ("reproduce paper=made_up results=mine", "results=mine: holds the figures of paper=gradient_flossing"),
         ("report paper=made_up results=mine", "results=mine: holds the figures of paper=gradient_flossing"),
         ("report paper=made_up", "results=results/made_up: must be a folder of floss reproduce"),
         ("figures paper=made_up fig=2", "fig=2: must be all, 1, or a list of them"),
-        ("figures paper=nothing", "paper=nothing: must be one of gradient_flossing, made_up"),
+        ("figures paper=nothing", "paper=nothing: must be one of curse_of_memory, gradient_flossing, made_up"),
     ],
 )
 def test_wrong_input_is_answered_in_one_line(installed, tmp_path, arguments, words):
@@ -260,6 +261,7 @@ def test_a_package_that_cannot_be_imported_is_said(installed):
 
 
 def test_the_papers_of_the_package_are_the_folders_of_experiments():
-    assert paper_names() == [DEFAULT_PAPER]
+    assert paper_names() == [CURSE.name, DEFAULT_PAPER]
+    assert paper_named(CURSE.name) is CURSE
     assert paper_named(DEFAULT_PAPER) is PAPER
     assert (PAPER.results_folder, PAPER.report_folder) == ("results/paper", "results")

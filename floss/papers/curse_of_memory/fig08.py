@@ -5,7 +5,8 @@ formula that it prints is right for ρ = 0 and 1 alone.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportReturnType=false
 
 from functools import partial
 from typing import Any
@@ -147,8 +148,8 @@ CLAIMS = [
         sample=_printed,
         tried="Its numerator has 1 - ρ in two places where 1 - ρ² belongs. With ρ = 0 and 1, where the two are equal,"
         " the printed form is right to six digits.",
-        changed="It was the largest over the whole disc, which depends on how close the grid is to zeros of S: 3.06 and 9.68"
-        " on two grids.",
+        changed="It was the largest over the whole disc, which depends on how close the grid is to zeros of S: 3.06"
+        " and 9.68 on two grids.",
     ),
     Claim(
         name="fig08.corrected_simulated",

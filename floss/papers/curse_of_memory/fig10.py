@@ -4,7 +4,8 @@ The paper claims: the more the eigenvalues crowd near 1, the less is the Hessian
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportReturnType=false
 
 from functools import partial
 

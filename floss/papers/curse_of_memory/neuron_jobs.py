@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from floss.jobs.keys import key, switch, whole
-from floss.memory import PARAMETRISATIONS, curvature, sensitivity_moment, state_moment, teacher_student_loss
+from floss.memory import (
+    PARAMETRISATIONS,
+    Parametrisation,
+    curvature,
+    sensitivity_moment,
+    state_moment,
+    teacher_student_loss,
+)
 from floss.papers.tables import Table, TablesJob, tables_kind
 
 RHO = (0.0, 0.9, 0.99, 0.999, 1.0)
@@ -145,9 +152,7 @@ def parametrised_tables(job: ParametrisedJob) -> dict[str, Table]:
                 w = _around(truth[variable == "theta"], *_AXES[name, variable], job.points)
                 wanted = teacher.expand_as(w)
                 if variable == "nu":
-                    at = (w, torch.full_like(w, -math.inf if name == "exp" else 0.0))  # θ = 0
-                    loss = teacher_student_loss(p.magnitude(w), teacher, normalised=True)
-                    bend, _ = curvature(name, wanted, torch.zeros_like(w), at=at)
+                    loss, bend = _along_magnitude(p, w, teacher)
                 else:
                     at = (truth[0].expand_as(w), w)
                     turned = torch.polar(wanted, p.angle(w, wanted))
@@ -161,10 +166,20 @@ def parametrised_tables(job: ParametrisedJob) -> dict[str, Table]:
     }
 
 
+def _along_magnitude(p: Parametrisation, w: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """L and ∂²L/∂ω_ν² of a student with the teacher's angle: here it is 0, and a magnitude of 0 no special place."""
+    w = w.clone().requires_grad_()
+    loss = teacher_student_loss(p.magnitude(w), teacher, normalised=True)
+    (slope,) = torch.autograd.grad(loss.sum(), w, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), w)
+    return loss.detach(), bend
+
+
 def _around(centre: Tensor, low: float, high: float, points: int) -> Tensor:
     """Points of an axis: evenly spaced, and a third of them the closer together, the closer to a place on it."""
-    near = centre + 0.5 * (high - low) * torch.linspace(-1, 1, points // 3, dtype=torch.float64) ** 3
-    even = torch.linspace(low, high, points - points // 3, dtype=torch.float64)
+    number = points // 3 | 1  # odd, so that the place is one of them
+    near = centre + 0.5 * (high - low) * torch.linspace(-1, 1, number, dtype=torch.float64) ** 3
+    even = torch.linspace(low, high, points - number, dtype=torch.float64)
     return torch.cat((even, near.clamp(low, high))).sort().values
 
 

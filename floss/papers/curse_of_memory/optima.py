@@ -1,7 +1,8 @@
 """What Figs 4 and 9 share: Hessians of two students at the optimum, and their numbers over many random functions."""
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportReturnType=false
 
 from typing import Any
 

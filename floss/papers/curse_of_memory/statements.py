@@ -1,0 +1,145 @@
+"""What the paper says of what its figures show, with the claims or panels that measure it.
+
+Of the figures that are here; in the order of the paper. Definitions and derivations are not statements.
+"""
+
+from floss.papers.statement import Statement
+
+STATEMENTS = (
+    # --- Sec. 3.1, Fig. 1 ---
+    Statement(
+        "abstract, Sec. 3.1, Fig. 1A",
+        "As the memory of a network grows, changes of its parameters change its output more and more, although its"
+        " dynamics stays stable.",
+        ("fig01.values", "fig01.powers"),
+    ),
+    Statement(
+        "Sec. 3.1, Fig. 1A",
+        "The sensitivity grows as a power of 1 / (1 - |λ|), three for uncorrelated and four for constant input.",
+        ("fig01.powers",),
+    ),
+    Statement(
+        "Sec. 3.1, Fig. 1A",
+        "The more correlated the input is, the larger is the sensitivity.",
+        panels=("fig01 A",),
+    ),
+    Statement(
+        "a summary of the paper",
+        "The difficulty of learning grows exponentially with the memory length.",
+        ("fig01.exponential",),
+    ),
+    Statement(
+        "Sec. 3.2, Fig. 1B",
+        "The loss around the teacher's eigenvalue becomes sharp as it approaches 1.",
+        ("fig01.sharp",),
+    ),
+    Statement(
+        "Sec. 3.2, Fig. 1C",
+        "In the angle the basin becomes a narrow hole in a high plateau.",
+        ("fig01.basin", "fig01.far_loss"),
+    ),
+    # --- Sec. 3.3, Fig. 2 ---
+    Statement(
+        "Sec. 3.3, Fig. 2A",
+        "Multiplying inputs by γ keeps the hidden state at a constant size for uncorrelated input.",
+        ("fig02.state_limits",),
+    ),
+    Statement(
+        "Sec. 3.3, Fig. 2A",
+        "For a constant input it does not, but slows its growth.",
+        ("fig02.state_constant_input",),
+    ),
+    Statement(
+        "Sec. 3.3, Fig. 2B",
+        "An exponential parametrisation besides keeps the sensitivity bounded.",
+        ("fig02.sensitivity_limits",),
+    ),
+    Statement(
+        "Sec. 3.3, Fig. 2B",
+        "Of a constant input the sensitivity still grows.",
+        ("fig02.sensitivity_constant_input",),
+    ),
+    # --- Sec. 4.2, Fig. 4 ---
+    Statement(
+        "Sec. 4.2, Fig. 4A, B",
+        "The Hessians of a dense and of a complex diagonal network with one function have similar spectra.",
+        ("fig04.similar_spectra", "fig04.dense_explodes", "fig04.diagonal_explodes"),
+    ),
+    Statement(
+        "Sec. 4.2, Fig. 4A, B",
+        "Few directions are sharp, the others flat.",
+        ("fig04.few_directions",),
+    ),
+    Statement(
+        "Sec. 4.2, Fig. 4A, B",
+        "The sharp directions are those of the recurrent parameters.",
+        ("fig04.recurrent_*",),
+    ),
+    Statement(
+        "Sec. 4.2, Fig. 4A, B",
+        "They are aligned with single parameters in the diagonal network, and not in the dense one.",
+        ("fig04.aligned",),
+    ),
+    # --- App. B, Figs 6 and 7 ---
+    Statement(
+        "App. B, Fig. 6",
+        "In polar coordinates the curvature explodes in magnitude and angle, even with normalised input.",
+        ("fig06.polar",),
+    ),
+    Statement(
+        "Sec. 3.3, App. B, Fig. 6",
+        "The exponential parametrisation of the LRU solves this for the magnitude.",
+        ("fig06.exp_tames_magnitude",),
+    ),
+    Statement("Sec. 3.3, App. B, Fig. 6", "It does not for the angle.", ("fig06.exp_leaves_angle",)),
+    Statement(
+        "App. B, Fig. 6",
+        "With a parametrisation of the angle that depends on the magnitude, both curvatures are constant.",
+        ("fig06.optimal", "fig06.same_shape"),
+    ),
+    Statement(
+        "App. B, Fig. 7",
+        "To change the angle, the network first forgets and then learns to remember again.",
+        ("fig07.magnitude_first*",),
+    ),
+    Statement(
+        "App. B, Fig. 7",
+        "Learning the angle remains hard with Adam in polar and exponential parametrisation.",
+        ("fig07.adam_is_hard", "fig07.polar_oscillates", "fig07.exp_closer"),
+    ),
+    Statement(
+        "App. B, Fig. 7",
+        "The optimal parametrisation is optimal near the optimum alone: far from it, it is stuck.",
+        ("fig07.optimal_sticks*",),
+    ),
+    # --- App. A and D, Figs 8, 9, 10 ---
+    Statement("App. A", "The expression of S for input with the autocorrelation ρ^|Δ|.", ("fig08.printed",)),
+    Statement(
+        "App. D, Fig. 8",
+        "Eigenvalues interact where they are conjugate, and for correlated input where they are near 1.",
+        ("fig08.conjugates", "fig08.shrinks", "fig08.towards_one"),
+    ),
+    Statement(
+        "App. D, Fig. 9A",
+        "In the LRU the angle alone remains sharp.",
+        ("fig09.lru_*", "fig09.aligned", "fig09.few_directions"),
+    ),
+    Statement("App. D, Fig. 9B", "In S4 it is the step size that is shared by λ and the input.", ("fig09.s4_step",)),
+    Statement(
+        "App. D, Fig. 10",
+        "The Hessian over the eigenvalues is almost diagonal where these are spread over the circle.",
+        ("fig10.none", "fig10.largest_none"),
+    ),
+    Statement(
+        "App. D, Fig. 10",
+        "It is far from diagonal where they crowd near the real axis.",
+        ("fig10.most", "fig10.some", "fig10.largest_most", "fig10.largest_some"),
+    ),
+    Statement("App. D, Fig. 10", "This is so for white input, which Fig. 10 has.", ("fig10.white_input",)),
+    # --- App. C, Fig. 12 ---
+    Statement(
+        "App. C, Fig. 12",
+        "The autocorrelation of BERT embeddings of Wikipedia is that of white noise and one slow exponential.",
+        unmeasured="The embeddings cannot be had here; a surrogate with this autocorrelation stands in for them.",
+    ),
+)
