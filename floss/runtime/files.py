@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-
 CHECKPOINT = "checkpoint.pt"
 """Name of the private file of a run that is not finished."""
 
