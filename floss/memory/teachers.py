@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from floss.lyapunov.arguments import check_broadcast, whole_number
+from floss.memory.arguments import numbers, real, require
 from floss.memory.students import powers
 
 # |ℓ|, arg ℓ and residue of the eigenvalues ℓ of the authors' random matrix (ten units, their fixed seed), one of each
@@ -34,9 +36,24 @@ def spread_eigenvalues(
     Returns:
         λ, all within the unit circle.
 
+    Raises:
+        ValueError: what are not numbers, or a magnitude that is not between 0 and 1.
+
     Source: the authors' code of Zucchet & Orvieto 2024.
     """
+    eigenvalues = numbers("eigenvalues", eigenvalues)
+    require(torch.isfinite(eigenvalues), "eigenvalues: must be finite", eigenvalues.abs())
+    nu, theta = (_like(eigenvalues, name, value) for name, value in (("nu", nu), ("theta", theta)))
+    require((nu >= 0) & (nu <= 1), "nu: must be from 0 to 1", nu)
+    require(torch.isfinite(theta), "theta: must be finite", theta)
     return torch.polar(nu + (1.0 - nu) * torch.tanh(eigenvalues.abs()), eigenvalues.angle() * theta / math.pi)
+
+
+def _like(eigenvalues: Tensor, name: str, value: float | Tensor) -> Tensor:
+    """A real number, or several that broadcast to the eigenvalues, of their precision."""
+    tensor = numbers(name, value, real=True).to(eigenvalues.abs())
+    check_broadcast("spread_eigenvalues", name, tensor.shape, eigenvalues.shape)
+    return tensor
 
 
 def authors_teacher(nu: float, theta: float, steps: int) -> Float[Tensor, "steps"]:
@@ -52,8 +69,13 @@ def authors_teacher(nu: float, theta: float, steps: int) -> Float[Tensor, "steps
         theta: θ₀ in radians.
         steps: T.
 
+    Raises:
+        ValueError: ν₀ is not from 0 to 1, θ₀ is not finite, or T < 1.
+
     Source: regenerated from the authors' code, with residues to six digits.
     """
+    nu, theta = float(real("nu", nu)), float(real("theta", theta))
+    steps = whole_number("authors_teacher", "steps", steps, 1)
     magnitude, angle, weight = (
         torch.tensor(column, dtype=dtype)
         for column, dtype in zip(
@@ -69,7 +91,14 @@ def authors_teacher(nu: float, theta: float, steps: int) -> Float[Tensor, "steps
 
 
 def zero_student_loss(kernel: Float[Tensor, "*batch steps"]) -> Float[Tensor, "*batch"]:
-    """½ E y² over T steps of white input: the loss of a student that says nothing, ½ Σ_τ (1 - τ/T) k_τ²."""
+    """½ E y² over T steps of white input: the loss of a student that says nothing, ½ Σ_τ (1 - τ/T) k_τ².
+
+    Raises:
+        ValueError: a kernel that is not real numbers [..., T], T ≥ 1.
+    """
+    kernel = numbers("kernel", kernel, real=True)
+    if kernel.ndim < 1 or not kernel.shape[-1]:
+        raise ValueError(f"kernel: must be of shape [..., T] with T >= 1, not of {list(kernel.shape)}")
     steps = kernel.shape[-1]
     weights = 1.0 - torch.arange(steps, dtype=kernel.dtype, device=kernel.device) / steps
     return 0.5 * (weights * kernel**2).sum(-1)
