@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from floss.lyapunov.qr import qr
     from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
     from floss.networks.torch_modules import step_from_module
-    from floss.training.flossing import flossing_loss
+    from floss.training.flossing_loss import flossing_loss
 
 __all__ = [
     "ConvergenceWarning",
@@ -55,7 +55,7 @@ _MODULES = {
     "lyapunov.convergence": ("ConvergenceWarning",),
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
-    "training.flossing": ("flossing_loss",),
+    "training.flossing_loss": ("flossing_loss",),
     "lyapunov.flow": ("stroboscopic_map",),
     "lyapunov.function_step": ("step_from_function",),
     "lyapunov.history": ("lyapunov_history",),

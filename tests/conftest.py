@@ -1,8 +1,8 @@
 """Shapes and dtypes in the signatures of the numerical core are checked while the tests run.
 
-Not those of `floss.qr`, `floss.lyapunov_spectrum` and `floss.step_from_module`, which check their arguments themselves,
-for users; nor `floss.lyapunov.step`, through which every step of a map goes: the checks would take half as long
-again.
+Not those of `floss.qr`, `floss.lyapunov_spectrum`, `floss.flossing_loss` and `floss.step_from_module`, which check
+their arguments themselves, for users; nor `floss.lyapunov.step`, through which every step of a map goes: the checks
+would take half as long again.
 """
 
 import gc

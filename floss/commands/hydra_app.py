@@ -68,6 +68,8 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
         try:
             with as_config_errors(command):
                 return function(config)
+        except LaunchError:  # of a job in another process, which Hydra carries home
+            raise
         except Exception as error:
             raise Stop(error) from error
 

@@ -1,6 +1,9 @@
 """`floss train`: compute what is missing of a job or of a sweep, draw it, and report the state of its networks."""
 
+import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from floss.commands.pictures import draw_folder
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from floss.jobs.train import TrainJob
     from floss.sweep.request import Request
     from floss.sweep.summary import Outcome
+
+
+_LONGER = "hydra.launcher.timeout_min must be longer, or hydra.launcher.signal_delay_s shorter"
 
 
 def run(command: str, arguments: list[str]) -> None:
@@ -28,7 +34,8 @@ def run(command: str, arguments: list[str]) -> None:
 
     def train_one(config: Any) -> str:
         job = train_job(plain(config))
-        request = _train_one(job)
+        with _in_a_launchers_job(job.results):
+            request = _train_one(job)
         if not options.multirun:
             single.append(request)
         return str(job.folder)
@@ -50,6 +57,20 @@ def run(command: str, arguments: list[str]) -> None:
         _conclude_sweep(sweep)
     for request in single:
         _exit_if_any_failed(request)
+
+
+def _in_a_launchers_job(results: str) -> "contextlib.AbstractContextManager[None]":
+    """A job of a cluster that a launcher of Hydra runs is queued again when its time is up; for how long."""
+    if "SUBMITIT_FOLDER" not in os.environ:
+        return contextlib.nullcontext()
+    from submitit import JobEnvironment
+
+    from floss.runtime.requeue import queued_again
+
+    task = JobEnvironment()
+    if task.global_rank:  # the first process of a job alone queues it again
+        return contextlib.nullcontext()
+    return queued_again(task.paths.folder / f".floss-{task.job_id}", Path(results), _LONGER)
 
 
 def _checked_sweep(command: str, options: "Namespace") -> "Request":

@@ -63,7 +63,7 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
 
 
 def _file_in(folder: Path) -> Path:
-    """The networks of a folder; the checkpoint where it has both, since analyses are known by what they were made of."""
+    """The networks of a folder; where it has both, the checkpoint, from which earlier analyses were made."""
     file, further = folder / CHECKPOINT, folder / NETWORKS
     return further if further.exists() and not file.exists() else file
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from floss.errors import ConfigError
 from floss.jobs.keys import Check, key, optional, text, whole
+from floss.runtime.requeue import shell_lines
 
 _TIME = re.compile(r"(?:(?P<days>\d+)-(?P<hours>\d+)(?::(?P<min>\d+)(?::(?P<s>\d+))?)?)|(?P<plain>\d+(?::\d+){0,2})")
 _ENDLESS = ("UNLIMITED", "INFINITE")
@@ -94,6 +95,9 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str], results: str = "
         "--output=floss-%A_%a.log",
     ]
     command = shlex.join(["floss", "train", "-m", *overrides, f"parts={slurm.tasks}"])
+    started, out_of_time, ended = shell_lines(
+        results, 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"', _LONGER
+    )
     lines = [
         "#!/bin/sh",
         *(f"#SBATCH {option}" for option in options),
@@ -105,7 +109,7 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str], results: str = "
         *([slurm.setup] if slurm.setup else []),
         f"export OMP_NUM_THREADS={slurm.cpus}",
         'mark=".floss-${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
-        ': > "$mark.started"',
+        *started,
         "# A signal that came during the setup: 140 and 143 are what floss answers to them.",
         'case "$told" in USR2) status=140 ;; TERM) status=143 ;; *) status=127 ;; esac',
         'if [ -z "$told" ]; then',
@@ -122,20 +126,9 @@ def sbatch_script(slurm: SlurmConfig, overrides: Sequence[str], results: str = "
         "    done",
         "fi",
         'if [ "$status" -eq 140 ]; then',
-        "    # A checkpoint is written after at least one more epoch. Without any, a new task would come no further.",
-        f'    if [ "$(find {shlex.quote(results)} -name checkpoint.pt -newer "$mark.started" 2>/dev/null)" ]; then',
-        '        rm -f "$mark.stalled"',
-        "    else",
-        '        echo >> "$mark.stalled"',
-        "    fi",
-        '    if [ "$(cat "$mark.stalled" 2>/dev/null | wc -l)" -le 2 ]; then',
-        '        scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
-        "        exit 140",
-        "    fi",
-        f"    echo 'floss: queued again twice without one more epoch, so this task gives up: {_LONGER}' >&2",
-        "    status=1",
+        *(f"    {line}" for line in out_of_time),
         "fi",
-        'rm -f "$mark.started" "$mark.stalled"',
+        *ended,
         'exit "$status"',
         "",
     ]

@@ -4,7 +4,8 @@ NumPy arrays are taken where tensors are, and NumPy's whole numbers where counts
 floats, and truth values as numbers are refused.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
@@ -22,7 +23,7 @@ _WIDTH = 60
 def shown(value: Any) -> str:
     """A value in one line: tensors and arrays by dtype and shape, what is long by its beginning."""
     if isinstance(value, Tensor):
-        return f"{value.dtype} {list(value.shape)}"
+        return f"{value.dtype} {list(value.shape)}{' on meta' if value.is_meta else ''}"
     if isinstance(value, np.ndarray):
         return f"numpy {value.dtype} {list(value.shape)}"
     text = " ".join(repr(value).split())
@@ -66,8 +67,9 @@ def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
             return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
         except TypeError:  # a dtype that torch does not have
             pass
-    # A tensor of another layout (sparse, nested) is none of numbers on axes; a packed sequence is no tensor.
-    if not isinstance(value, Tensor) or value.layout != torch.strided:
+    # A tensor of another layout (sparse, nested) is none of numbers on axes, and one of the device meta has no numbers;
+    # a packed sequence is no tensor.
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
         raise ValueError(f"{caller}: {name}={shown(value)} must be a tensor or a NumPy array, {allowed}")
     return value
 
@@ -106,11 +108,25 @@ def whole_numbers(caller: str, name: str, value: Any, low: int, high: int | None
 def real_number(caller: str, name: str, value: Any, allowed: str, fits: Callable[[float], bool]) -> float:
     """A number for which `fits` holds; `allowed` says in words what that is."""
     numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if isinstance(value, Tensor) and value.ndim == 0 and value.dtype in _FLOATS:
+    if isinstance(value, Tensor) and value.ndim == 0 and value.dtype in _FLOATS and not value.is_meta:
         value, numeric = float(value), True
-    if not numeric or not fits(float(value)):
+    try:
+        number = float(value) if numeric else math.nan
+    except OverflowError:  # a whole number that no float reaches
+        number = math.nan
+    if not numeric or not fits(number):
         raise ValueError(f"{caller}: {name}={shown(value)} must be {allowed}")
-    return float(value)
+    return number
+
+
+def check_broadcast(caller: str, name: str, shape: Sequence[int], whole: Sequence[int]) -> None:
+    """Raise a ValueError where an argument of some shape does not broadcast to a whole one."""
+    try:
+        fits = torch.broadcast_shapes(shape, whole) == tuple(whole)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{caller}: {name} must be of a shape that broadcasts to {list(whole)}, got {list(shape)}")
 
 
 def function(caller: str, name: str, value: Any, allowed: str) -> None:

@@ -46,7 +46,7 @@ def check_step(step: Step, h0: Float[Tensor, "*batch n"], x: Float[Tensor, "*inp
     Source: central differences.
     """
     one_step = None if x is None else arguments.real_or_whole_tensor("check_step", "x", x, "[..., S]").detach()[None]
-    h0, one_step, _ = checked_trajectory("check_step", step, h0, one_step, 1)
+    h0, one_step, _ = checked_trajectory("check_step", step, h0, one_step, 1, derivative=False)
     h0 = h0.detach()
     inputs = () if one_step is None else (one_step[0],)
     with torch.no_grad():

@@ -255,7 +255,7 @@ def overlap(
         |cos| [...]; NaN where one of the two has length 0.
 
     Raises:
-        ValueError: `i` is not one of the vectors, or the two have different n.
+        ValueError: `i` is not one of the vectors, or the two have different n or leading axes.
     """
     vectors = _vectors("overlap", vectors)
     direction = arguments.real_tensor("overlap", "direction", direction, "[..., n]")
@@ -264,6 +264,11 @@ def overlap(
     if direction.ndim < 1 or direction.shape[-1] != n:
         size = direction.shape[-1] if direction.ndim else "no axis of"
         raise ValueError(f"overlap: the direction has {size} numbers, but the vectors have {n}")
+    try:
+        torch.broadcast_shapes(direction.shape[:-1], vectors.shape[:-2])
+    except RuntimeError:
+        shapes = f"{list(direction.shape)} and {list(vectors.shape)}"
+        raise ValueError(f"overlap: leading axes of direction and vectors do not fit each other: {shapes}") from None
     return (_unit(direction, -1) * _unit(vectors[..., i], -1)).sum(-1).abs().clamp(max=1.0)
 
 

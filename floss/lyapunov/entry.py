@@ -11,13 +11,19 @@ from floss.lyapunov.chain import Chain, random_tangent
 from floss.lyapunov.failures import Watch
 from floss.lyapunov.interval import condition_bound, longest_interval
 from floss.lyapunov.qr import qr
+from floss.lyapunov.sensitivity import check_sensitive, one_direction
 from floss.lyapunov.step import Step, check_sizes, count_steps
 
 _STATE = "[..., n]"
 
 
-def checked_trajectory(caller: str, step: Any, h0: Any, inputs: Any, steps: Any) -> tuple[Tensor, Tensor | None, int]:
-    """The initial states, the inputs and the number of steps, of a map that takes them."""
+def checked_trajectory(
+    caller: str, step: Any, h0: Any, inputs: Any, steps: Any, *, derivative: bool = True
+) -> tuple[Tensor, Tensor | None, int]:
+    """The initial states, the inputs and the number of steps, of a map that takes them.
+
+    With `derivative`, a map whose derivative leaves out what its value depends on is refused.
+    """
     arguments.function(caller, "step", step, "a map step(h, x) -> h, or step(h) -> h")
     h0 = arguments.real_tensor(caller, "h0", h0, _STATE)
     if h0.ndim < 1 or h0.shape[-1] < 1:
@@ -28,7 +34,10 @@ def checked_trajectory(caller: str, step: Any, h0: Any, inputs: Any, steps: Any)
         steps = arguments.whole_number(caller, "steps", steps, 1)
     total = count_steps(caller, inputs, steps)
     arguments.check_finite_tensor(caller, "h0", h0)
-    check_sizes(caller, step, h0, inputs)
+    q = one_direction(h0)
+    tangent = check_sizes(caller, step, h0, inputs, q)
+    if derivative:
+        check_sensitive(caller, step, h0, () if inputs is None else (inputs[0],), q, tangent)
     return h0, inputs, total
 
 

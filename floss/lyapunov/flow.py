@@ -10,17 +10,22 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.recurrent_module import refuse_recurrent_module
-from floss.lyapunov.step import Step, TangentStep, advance, next_state
+from floss.lyapunov.step import Step, WrappingStep, advance, next_state
 
 
 @dataclass(frozen=True, eq=False)
-class StroboscopicMap(TangentStep):
+class StroboscopicMap(WrappingStep):
     """The map h(t) → h(t + period) of dh/dt = f(h, x), x constant over the period, by classical Runge-Kutta steps."""
 
     vector_field: Step
     period: float
     substeps: int
     jacobian_product: Callable[..., Tensor] | None = None
+
+    @property
+    def wrapped(self) -> Step | None:
+        """The vector field, where its derivative is not given."""
+        return self.vector_field if self.jacobian_product is None else None
 
     def __call__(self, h: Float[Tensor, "*batch n"], *x: Tensor) -> Float[Tensor, "*batch n"]:
         """The state one period later."""

@@ -90,6 +90,15 @@ class SizedStep(TangentStep):
         """Raise a ValueError where the map is not that of what it was made from; `floss.check_step` asks for it."""
 
 
+class WrappingStep(TangentStep):
+    """A step whose derivative comes from that of another map of the same states and inputs."""
+
+    @property
+    @abstractmethod
+    def wrapped(self) -> Step | None:
+        """That map; None where its derivative is given in closed form."""
+
+
 class ClosedFormStep(ABC):
     """A step whose exponents need no QR chain, or a faster one than the bare loop."""
 
@@ -149,11 +158,11 @@ def advance(
     return after, pushed.movedim(0, -1)
 
 
-def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> None:
+def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None, q: Tensor) -> Tensor:
     """Raise a ValueError where the map cannot take such states or inputs, or does not return such a state.
 
-    A `SizedStep` is asked for its sizes; any map is tried once, with one tangent vector. Random numbers that it draws
-    are given back.
+    A `SizedStep` is asked for its sizes; any map is tried once, with one tangent vector q [..., n, 1] at the initial
+    state, of which D(h) q is returned. Random numbers that it draws are given back.
     """
     refuse_recurrent_module(caller, step)
     x = () if inputs is None else (inputs[0],)
@@ -163,14 +172,15 @@ def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None) -> N
     with torch.no_grad(), same_random_numbers(h0):
         try:
             # Copies, in case a method writes into them all the same.
-            after = advance(step, h0.clone(), h0.new_zeros(*h0.shape, 1), *(value.clone() for value in x))
+            after = advance(step, h0.clone(), q.clone(), *(value.clone() for value in x))
         except Exception as error:  # whatever the map does
             if isinstance(step, TangentStep):
                 raise ValueError(f"{caller}: the map cannot take {arguments}: {_first_line(error)}") from error
             _check_next_state(caller, arguments, h0, _tried(caller, step, arguments, h0, x))
             raise ValueError(f"{caller}: the map has no forward-mode derivative: {_first_line(error)}") from error
-    after = _state_of_pair(caller, arguments, h0, after) if isinstance(step, TangentStep) else after[0]
-    _check_next_state(caller, arguments, h0, after)
+    state = _state_of_pair(caller, arguments, h0, after) if isinstance(step, TangentStep) else after[0]
+    _check_next_state(caller, arguments, h0, state)
+    return after[1]
 
 
 def _tried(caller: str, step: Step, arguments: str, h0: Tensor, x: tuple[Tensor, ...]) -> Any:

@@ -23,8 +23,9 @@ from floss.memory.surrogate import (
     surrogate_embeddings,
 )
 from floss.memory.teacher_student import curvature, teacher_student_loss
+from floss.memory.teachers import authors_teacher, spread_eigenvalues, zero_student_loss
 from floss.networks.linear_students.impulse_response import STUDENTS, Student, impulse_response
-from floss.tasks.linear_teachers import authors_teacher, seeded_teacher, spread_eigenvalues, zero_student_loss
+from floss.tasks.linear_teachers import seeded_teacher
 
 __all__ = [
     "PARAMETRISATIONS",

@@ -26,6 +26,14 @@ def numbers(name: str, value: Any, *, real: bool = False) -> Tensor:
     return tensor
 
 
+def real(name: str, value: Any) -> Tensor:
+    """One finite real number, as a tensor."""
+    tensor = numbers(name, value, real=True)
+    if tensor.ndim or not bool(torch.isfinite(tensor)):
+        raise ValueError(f"{name}={shown(value)} must be one finite real number")
+    return tensor
+
+
 def require(condition: Tensor, message: str, worst: Tensor) -> None:
     """Raise a ValueError, which names one of the wrong values, where a condition does not hold for all of them."""
     if not bool(condition.all()):

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from floss.lyapunov.arguments import whole_number
+from floss.memory.arguments import numbers, real
 from floss.memory.neuron import sensitivity_moment
 from floss.networks.linear_students.impulse_response import checked, impulse_response
 
@@ -55,7 +57,8 @@ def hessian(student: str, parameters: Mapping[str, Tensor], steps: int) -> Hessi
 
     Source: Sec. 4 of Zucchet & Orvieto 2024; the formula is exact where theirs is sampled.
     """
-    kind, parameters = checked(student, dict(parameters))
+    kind, parameters = checked(student, parameters)
+    steps = whole_number("hessian", "steps", steps, 1)
     dims = kind.dims
     shapes = {name: parameters[name].shape[parameters[name].ndim - dims[name] :] for name in dims}
     rows, place = {}, 0
@@ -90,8 +93,17 @@ def eigenvalue_hessian(
         residues: w_i = b_i c_i.
         rho: correlation of the input from one step to the next.
 
+    Raises:
+        ValueError: eigenvalues and residues that are not numbers of one shape, or as `sensitivity_moment`.
+
     Source: App. D of Zucchet & Orvieto 2024.
     """
+    eigenvalues, residues = numbers("eigenvalues", eigenvalues), numbers("residues", residues)
+    if eigenvalues.shape != residues.shape or eigenvalues.ndim < 1 or not eigenvalues.shape[-1]:
+        shapes = f"{list(eigenvalues.shape)} and {list(residues.shape)}"
+        raise ValueError(f"eigenvalues, residues: must be of one shape [..., n], not of {shapes}")
+    rho = float(real("rho", rho))
+    eigenvalues, residues = (value if value.is_complex() else value + 0j for value in (eigenvalues, residues))
     left, right = eigenvalues[..., :, None], eigenvalues[..., None, :]
     A = residues[..., :, None] * residues[..., None, :] * sensitivity_moment(left, right, rho)
     B = residues[..., :, None] * residues[..., None, :].conj() * sensitivity_moment(left, right.conj(), rho)
@@ -101,5 +113,16 @@ def eigenvalue_hessian(
 
 
 def participation(vectors: Float[Tensor, "*batch P"], dim: int = -1) -> Float[Tensor, "*batch"]:
-    """Participation ratio (Σ v²)² / Σ v⁴: over how many coordinates a vector is spread, from 1 to P."""
+    """Participation ratio (Σ v²)² / Σ v⁴: over how many coordinates a vector is spread, from 1 to P.
+
+    Args:
+        vectors: v, real.
+        dim: their axis.
+
+    Raises:
+        ValueError: vectors that are not real numbers, or an axis that they do not have.
+    """
+    vectors = numbers("vectors", vectors, real=True)
+    axes = vectors.ndim
+    dim = whole_number("participation", "dim", dim, -axes, axes - 1, allowed=f"an axis of {list(vectors.shape)}")
     return (vectors**2).sum(dim) ** 2 / (vectors**4).sum(dim)

@@ -1,10 +1,13 @@
 """The smallest learning problem of the paper: one linear neuron learns the eigenvalue of another."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from floss.lyapunov.arguments import check_broadcast, shown
 from floss.memory.arguments import numbers, require
 from floss.memory.neuron import state_moment
 from floss.memory.parametrisation import PARAMETRISATIONS
@@ -32,6 +35,7 @@ def teacher_student_loss(eigenvalue: Tensor, teacher: Tensor, rho: float = 0.0, 
 
     Source: Sec. 3.2 and App. B of Zucchet & Orvieto 2024.
     """
+    _check_switch(normalised)
     given = {"eigenvalue": numbers("eigenvalue", eigenvalue), "teacher": numbers("teacher", teacher)}
     for name, value in given.items():
         require(value.abs() < 1, f"{name}: must be inside the unit circle", value)
@@ -75,13 +79,17 @@ def curvature(
 
     Source: Sec. 3.2 and App. B of Zucchet & Orvieto 2024.
     """
-    if parametrisation not in PARAMETRISATIONS:
-        raise ValueError(f"parametrisation={parametrisation}: must be one of {', '.join(PARAMETRISATIONS)}")
+    if not isinstance(parametrisation, str) or parametrisation not in PARAMETRISATIONS:
+        given = parametrisation if isinstance(parametrisation, str) else shown(parametrisation)
+        raise ValueError(f"parametrisation={given}: must be one of {', '.join(PARAMETRISATIONS)}")
     p = PARAMETRISATIONS[parametrisation]
     nu, theta = numbers("nu", nu, real=True), numbers("theta", theta, real=True)
     require((nu > 0) & (nu < 1), "nu: must be between 0 and 1", nu)
+    theta = theta.to(nu)
+    check_broadcast("curvature", "theta", theta.shape, nu.shape)
+    _check_switch(normalised)
     teacher = torch.polar(nu, theta)
-    w_nu, w_theta = at if at is not None else (p.inverse_magnitude(nu), p.inverse_angle(theta, nu))
+    w_nu, w_theta = (p.inverse_magnitude(nu), p.inverse_angle(theta, nu)) if at is None else _place(at, nu)
     fixed_nu = p.magnitude(w_nu).detach()
     fixed_theta = p.angle(w_theta, fixed_nu).detach()
 
@@ -92,6 +100,18 @@ def curvature(
         return teacher_student_loss(torch.polar(fixed_nu, p.angle(w, fixed_nu)), teacher, rho, normalised=normalised)
 
     return _second_derivative(along_magnitude, w_nu), _second_derivative(along_angle, w_theta)
+
+
+def _place(at: Any, nu: Tensor) -> tuple[Tensor, Tensor]:
+    if not isinstance(at, tuple | list) or len(at) != 2:
+        raise ValueError(f"at={shown(at)} must be the pair of ω_ν and ω_θ, or None")
+    w_nu, w_theta = (numbers(name, value, real=True).to(nu) for name, value in zip(("ω_ν", "ω_θ"), at, strict=True))
+    return w_nu, w_theta
+
+
+def _check_switch(normalised: Any) -> None:
+    if not isinstance(normalised, bool | np.bool_):
+        raise ValueError(f"normalised={shown(normalised)} must be True or False")
 
 
 def _gamma(eigenvalue: Tensor) -> Tensor:

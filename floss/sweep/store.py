@@ -2,9 +2,9 @@
 
 The truth is files. `ENSEMBLES/NAME/` holds one ensemble: `summary.csv` with one row for each network, which says by its
 `status` how far it is, `metrics.csv` with the rows of its epochs, network by network (`metrics.csv.gz` where it was
-packed), until it is finished a `checkpoint.pt`, and then its networks in `networks.safetensors`. Each network's rows carry a SHA-256 of themselves, so a damaged
-network is found and computed again, alone. There is no index: a scan reads the files, and remembers those that have not
-changed.
+packed), until it is finished a `checkpoint.pt`, and then its networks in `networks.safetensors`. Each network's rows
+carry a SHA-256 of themselves, so a damaged network is found and computed again, alone. There is no index: a scan reads
+the files, and remembers those that have not changed.
 
 Several processes may work in one store. A worker acquires the store's lock, looks for an ensemble of what is neither
 done nor being computed, locks it, and releases the store. The kernel drops a dead process's locks; its unfinished

@@ -1,4 +1,4 @@
-"""Gradient flossing: the loss on the exponents (Eq. 4), and its gradient for each network of an ensemble."""
+"""Gradient flossing: the gradient of the loss on the exponents, for each network of an ensemble."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,22 +8,6 @@ from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.networks import Cell, Parameters
 from floss.training.objective import FlossingObjective
 from floss.training.penalties import PENALTIES
-
-
-def flossing_loss(exponents: Float[Tensor, "*batch k"], target: float | Tensor = 0.0) -> Float[Tensor, "*batch"]:
-    """Mean of (λ_i - λ_target)² over the last axis.
-
-    Eq. 4 of Engelken 2023 has the sum; the reference implementation takes the mean, which differs by the factor k, and
-    for Adam not at all but for its epsilon.
-
-    Args:
-        exponents: λ_i in nats per step, [..., k].
-        target: wanted value of the exponents, broadcastable to them.
-
-    Returns:
-        One loss per spectrum, [...].
-    """
-    return ((exponents - target) ** 2).mean(-1)
 
 
 def flossing_gradient(

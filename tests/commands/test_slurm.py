@@ -1,5 +1,6 @@
 """Beyond one machine: SLURM jobs that a signal queues again, by submitit's local executor and by a plain shell."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,11 +11,14 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from command import ENVIRONMENT, FLOSS, TINY, floss, inside, start
+from command import ENVIRONMENT, FLOSS, TINY, expand, floss, inside, jobs, start
 from commands.run_folders import tables_of
 
 from floss.jobs.keys import build
 from floss.jobs.slurm import SlurmConfig, sbatch_script
+from floss.runtime.locks import exclusive
+from floss.sweep.records import summary_text
+from floss.sweep.stacking import Stack
 
 SWEEP = (*TINY, "flossing=none,pre", "seeds=4", "train.epochs=3000", "flossing.epochs=100", "train.checkpoint_every=50")
 needs_submitit = pytest.mark.skipif(find_spec("submitit") is None, reason="needs pip install 'floss[slurm]'")
@@ -229,6 +233,50 @@ def test_submitits_jobs_are_queued_again_by_a_signal(tmp_path):
     assert out.endswith("networks 8 done\n")
     assert len(told) >= 3  # the third one is a job that was queued again
     assert tables_of(signalled, SWEEP) == tables_of(undisturbed, SWEEP)
+
+
+@pytest.mark.slow
+@needs_submitit
+def test_a_job_of_the_launcher_that_comes_no_further_gives_up(tmp_path):
+    """Another process has its ensemble, so it waits until its time is up, three times."""
+    sweep = (*TINY, "flossing=none", "seeds=2")
+    (one,) = jobs(*sweep)
+    folder = tmp_path / "results" / "ensembles" / Stack(expand([one])).name
+    folder.mkdir(parents=True)
+    unfinished = {network: {"status": "interrupted"} for network in expand([one])}
+    (folder / "summary.csv").write_text(summary_text(expand([one]), unfinished, {}))
+    sent = ("hydra/launcher=submitit_local", "hydra.launcher.submitit_folder=log")
+    with exclusive(folder):
+        process = start(tmp_path, "train", "-m", *sweep, *sent)
+        for starts in (1, 2, 3):
+            while "".join(said(tmp_path)).count("waiting for 2 networks") < starts:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.05)
+            os.kill(child(tmp_path), signal.SIGUSR2)
+        out, err = process.communicate(timeout=60)
+    line = "queued again twice without one more epoch, so this task gives up: hydra.launcher.timeout_min must be longer"
+    line = f"{line}, or hydra.launcher.signal_delay_s shorter"
+    assert (process.returncode, out.splitlines()[-1]) == (1, "networks 2 interrupted")
+    assert err.splitlines()[-1] == f"floss train: {line}"
+    assert "Traceback" not in err
+    assert "".join(said(tmp_path)).count(f"floss: {line}\n") == 1
+    assert not list((tmp_path / "log").glob(".floss-*"))
+
+
+def said(folder: Path) -> list[str]:
+    """What the jobs of submitit have written to standard error."""
+    return [path.read_text() for path in folder.glob("log/*.err")]
+
+
+def child(folder: Path) -> int:
+    """The process of the only job of submitit that runs in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"submitit.core._submit" in path.read_bytes() and path.with_name("cwd").readlink() == folder:
+                found.append(int(path.parent.name))
+    (process,) = found
+    return process
 
 
 def owned_by(owner: Path) -> int | None:

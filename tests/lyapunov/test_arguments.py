@@ -43,6 +43,7 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: spectrum(h0=np.ones((2, 3), dtype=np.float16)), "h0 must be float32 or float64 of shape [..., n], got"),
     (lambda: spectrum(h0=np.array(["a", "b", "c"])), "lyapunov_spectrum: h0=numpy <U1 [3] must be a tensor"),
     (lambda: spectrum(h0=H0.to_sparse()), "lyapunov_spectrum: h0=torch.float64 [2, 3] must be a tensor or a NumPy"),
+    (lambda: spectrum(h0=H0.to("meta")), "h0=torch.float64 [2, 3] on meta must be a tensor or a NumPy array"),
     (lambda: spectrum(inputs=torch.tensor(1.0)), "inputs must be real numbers of shape [T, ...], one row per step"),
     (lambda: spectrum(inputs=PACKED), "lyapunov_spectrum: inputs=PackedSequence("),
     (lambda: spectrum(inputs=X.tolist()), "lyapunov_spectrum: inputs=[[["),
@@ -63,6 +64,10 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: floss.angles(torch.ones(3)), "angles: vectors must be of shape [..., n, k], got [3]"),
     (lambda: floss.subspace_angle(D[0], 1.0), "subspace_angle: split=1.0 must be a whole number, from 1 to"),
     (lambda: floss.overlap([1.0, 0.0, 0.0], D[0]), "overlap: direction=[1.0, 0.0, 0.0] must be a tensor"),
+    (
+        lambda: floss.overlap(D[:2, 0], D),
+        "overlap: leading axes of direction and vectors do not fit each other:",
+    ),
     (lambda: floss.condition_number(list(D)), "condition_number: jacobians=[tensor([["),
     (lambda: floss.condition_number(D, q0=[1.0]), "condition_number: q0=[1.0] must be a tensor or a NumPy array"),
     (lambda: floss.condition_number(D, dims=[1, 2.0]), "condition_number: dims=2.0 must be a whole number"),
@@ -73,9 +78,39 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: floss.kaplan_yorke_dimension([1.0, -2.0]), "kaplan_yorke_dimension: exponents=[1.0, -2.0] must be"),
     (lambda: floss.entropy_rate(LAM * 1j), "entropy_rate: exponents must be floating point of shape [..., k], got"),
     (lambda: floss.stroboscopic_map(step, "1"), "stroboscopic_map: period='1' must be positive and finite"),
+    (lambda: floss.stroboscopic_map(step, 10**400), "stroboscopic_map: period=1000000000"),
     (lambda: floss.stroboscopic_map(step, 0.1, substeps=True), "stroboscopic_map: substeps=True must be a whole"),
     (lambda: floss.stroboscopic_map(LAM, 0.1), "stroboscopic_map: vector_field=torch.float64 [3] must be f(h, x)"),
     (lambda: floss.stroboscopic_map(step, 0.1, jacobian_product=1), "jacobian_product=1 must be a function"),
+    (lambda: floss.flossing_loss([1.0, 2.0]), "flossing_loss: exponents=[1.0, 2.0] must be a tensor or a NumPy array"),
+    (lambda: floss.flossing_loss(None), "flossing_loss: exponents=None must be a tensor or a NumPy array"),
+    (lambda: floss.flossing_loss(LAM * 1j), "flossing_loss: exponents must be floating point of shape [..., k], got"),
+    (lambda: floss.flossing_loss(LAM[:0]), "flossing_loss: exponents must be floating point of shape [..., k], got"),
+    (lambda: floss.flossing_loss(LAM[0]), "flossing_loss: exponents must be floating point of shape [..., k], got"),
+    (lambda: floss.flossing_loss(LAM, "0"), "flossing_loss: target='0' must be a finite number, or a tensor of"),
+    (lambda: floss.flossing_loss(LAM, None), "flossing_loss: target=None must be a finite number, or a tensor of"),
+    (
+        lambda: floss.flossing_loss(LAM, [0.0]),
+        "flossing_loss: target=[0.0] must be a finite number, or a tensor of",
+    ),
+    (lambda: floss.flossing_loss(LAM, 1j), "flossing_loss: target=1j must be a finite number, or a tensor of"),
+    (
+        lambda: floss.flossing_loss(LAM, np.nan),
+        "flossing_loss: target=nan must be a finite number, or a tensor of",
+    ),
+    (lambda: floss.flossing_loss(LAM, LAM * np.nan), "flossing_loss: target has a value that is not finite"),
+    (
+        lambda: floss.flossing_loss(LAM, LAM * 1j),
+        "flossing_loss: target must be real numbers of shape [...], got",
+    ),
+    (
+        lambda: floss.flossing_loss(LAM, LAM[:2]),
+        "flossing_loss: target must be of a shape that broadcasts to [3], got",
+    ),
+    (
+        lambda: floss.flossing_loss(LAM, D[0]),
+        "flossing_loss: target must be of a shape that broadcasts to [3],",
+    ),
     (lambda: floss.qr([[1.0]]), "qr: a=[[1.0]] must be a tensor or a NumPy array, float32 or float64 of shape"),
     (lambda: floss.qr(D * 1j), "qr: a must be float32 or float64 of shape [..., n, k], got torch.complex128 [4, 3, 3]"),
     (lambda: floss.qr(D.half()), "qr: a must be float32 or float64 of shape [..., n, k], got torch.float16 [4, 3, 3]"),
@@ -103,6 +138,8 @@ def test_numpy_is_taken():
     assert torch.equal(floss.condition_from_exponents(LAM.numpy(), np.int64(7)), floss.condition_from_exponents(LAM, 7))
     assert floss.stroboscopic_map(step, np.float32(0.5), substeps=np.int64(3)).substeps == 3
     assert torch.equal(floss.angles(D.numpy()), floss.angles(D))
+    assert torch.equal(floss.flossing_loss(LAM.numpy(), np.float32(0.5)), floss.flossing_loss(LAM, 0.5))
+    assert torch.equal(floss.flossing_loss(LAM, np.array([0, 1, 2])), floss.flossing_loss(LAM, torch.tensor([0, 1, 2])))
 
 
 def test_arrays_that_torch_does_not_take_as_they_are():

@@ -6,14 +6,15 @@ All parameters are real (complex numbers are two of them), with any leading axes
 Nothing steps through time: powers of A are made by doubling, about log₂ T products for T steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.arguments import check_finite_tensor, real_tensor, whole_number
+from floss.lyapunov.arguments import check_finite_tensor, real_tensor, shown, whole_number
 
 Parameters = dict[str, Tensor]
 
@@ -58,13 +59,17 @@ def impulse_response(student: str, parameters: Parameters, steps: int) -> Float[
     return torch.cat((k[..., :1] + parameters["D"][..., None], k[..., 1:]), dim=-1)
 
 
-def checked(student: str, parameters: Parameters) -> tuple[Student, Parameters]:
+def checked(student: Any, parameters: Any) -> tuple[Student, Parameters]:
     """A student and its parameters as tensors; a ValueError where they do not belong together."""
-    if student not in STUDENTS:
-        raise ValueError(f"student={student}: must be one of {', '.join(STUDENTS)}")
+    if not isinstance(student, str) or student not in STUDENTS:
+        raise ValueError(f"student={_text(student)}: must be one of {', '.join(STUDENTS)}")
     kind = STUDENTS[student]
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"parameters={shown(parameters)} of {student}: must be a dictionary of {', '.join(kind.dims)}")
     if parameters.keys() != kind.dims.keys():
-        raise ValueError(f"parameters of {student}: must be {', '.join(kind.dims)}, not {', '.join(parameters)}")
+        raise ValueError(
+            f"parameters of {student}: must be {', '.join(kind.dims)}, not {', '.join(map(str, parameters))}"
+        )
     tensors = {
         name: real_tensor(student, name, parameters[name], f"[...{', n' * axes}]") for name, axes in kind.dims.items()
     }
@@ -88,6 +93,10 @@ def checked(student: str, parameters: Parameters) -> tuple[Student, Parameters]:
         if size != n:
             raise ValueError(f"{student}: {name} must have {n} numbers, one for each hidden unit, got {size}")
     return kind, tensors
+
+
+def _text(name: Any) -> str:
+    return name if isinstance(name, str) else shown(name)
 
 
 def powers(lam: Tensor, steps: int) -> Tensor:
