@@ -55,7 +55,9 @@ def parameter_groups(caller: str, parameters: Any) -> dict[str, list[Tensor]]:
         for tensor in tensors:
             _check_parameter(caller, name, tensor)
             if id(tensor) in seen:
-                raise ValueError(f"{caller}: parameters[{name!r}] has a tensor that parameters[{seen[id(tensor)]!r}] has")
+                raise ValueError(
+                    f"{caller}: parameters[{name!r}] has a tensor that parameters[{seen[id(tensor)]!r}] has"
+                )
             seen[id(tensor)] = name
     if not groups:
         raise ValueError(f"{caller}: parameters={shown(parameters)} has no tensor that requires gradients")
@@ -80,4 +82,6 @@ def first_line(error: Exception) -> str:
 def refuse_inference_mode(caller: str) -> None:
     """Raise a ValueError where torch records nothing at all, not even where it is asked to."""
     if torch.is_inference_mode_enabled():
-        raise ValueError(f"{caller}: cannot take derivatives within torch.inference_mode(); torch.no_grad() is no obstacle")
+        raise ValueError(
+            f"{caller}: cannot take derivatives within torch.inference_mode(); torch.no_grad() is no obstacle"
+        )

@@ -19,6 +19,8 @@ _TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
 """Largest residual relative to the eigenvalue; an eigenvalue's error is the residual's square over its gap."""
 _REPEATED = 100.0
 """Units of rounding that two calls of a loss may differ by: sums may be in another order."""
+_CUT = 1e-3
+"""Part of the gradient that rounding may lose."""
 _VECTORS = 20
 """Lanczos vectors at least, as `eigsh` chooses them."""
 
@@ -97,7 +99,9 @@ def hessian_spectrum(
 
 
 def directional_sharpness(loss: Callable[[], Tensor], parameters: Parameters) -> Float[Tensor, ""]:
-    """Curvature of a loss along its gradient, gᵀ H g / gᵀ g with g = ∂L/∂θ; the largest stable step of descent is 2 / it.
+    """Curvature of a loss along its gradient, gᵀ H g / gᵀ g with g = ∂L/∂θ.
+
+    A step of gradient descent lowers the loss, to second order, where its learning rate is below 2 / this.
 
     Args:
         loss: as in `floss.hessian_spectrum`.
@@ -137,26 +141,33 @@ class _Hessian:
         self.dtype = np.dtype(np.float64 if double else np.float32)
         value = self._loss(loss)
         again = self._loss(loss).detach()
-        unit = _REPEATED * torch.finfo(value.dtype).eps
-        if not abs(again - value.detach()) <= unit * abs(value.detach()):
-            pair = f"{float(value):.9g} and {float(again):.9g}"
-            raise ValueError(f"{caller}: loss() must be deterministic, and gave {pair} in two calls: fix its random draw")
+        first = value.detach()
+        if not abs(again - first) <= _REPEATED * torch.finfo(value.dtype).eps * abs(first):
+            pair = f"{float(first):.9g} and {float(again):.9g}"
+            raise ValueError(
+                f"{caller}: loss() must be deterministic, and gave {pair} in two calls: fix its random draw"
+            )
+        one = torch.ones_like(value, requires_grad=True)
         self.pulled = self._derivative(
-            [value], [None], "the loss has no derivative", create_graph=True, allow_unused=True
+            [value], [one], "the loss has no derivative", create_graph=True, allow_unused=True
         )
         if not value.requires_grad or all(g is None for g in self.pulled):
             raise ValueError(f"{caller}: the loss depends on none of the parameters {', '.join(self.parameters)}")
+        _check_homogeneous(caller, [g for g in self.pulled if g is not None], one)
 
     def _loss(self, loss: Callable[[], Any]) -> Tensor:
         with torch.enable_grad():
             value = loss()
         if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
-            raise ValueError(f"{self.caller}: loss() must return one real number in a tensor, got {arguments.shown(value)}")
+            raise ValueError(
+                f"{self.caller}: loss() must return one real number in a tensor, got {arguments.shown(value)}"
+            )
         if not torch.isfinite(value).all():
             raise ValueError(f"{self.caller}: loss() must be finite, got {float(value.detach()):.9g}")
-        return value.reshape(())
+        with torch.enable_grad():
+            return value.reshape(())
 
-    def _derivative(self, of: list[Tensor], along: list[Tensor | None], problem: str, **how: bool) -> list[Any]:
+    def _derivative(self, of: list[Tensor], along: list[Tensor], problem: str, **how: bool) -> list[Any]:
         """Of the tensors that depend on parameters at all; None for parameters that none of them depends on."""
         pairs = [(tensor, vector) for tensor, vector in zip(of, along, strict=True) if tensor.requires_grad]
         if not pairs:
@@ -202,6 +213,24 @@ class _Hessian:
         }
 
 
+def _check_homogeneous(caller: str, gradients: list[Tensor], one: Tensor) -> None:
+    """Raise a ValueError where the graph of the gradient is cut, as by a `once_differentiable` backward: silent zeros.
+
+    What reverse mode gives is linear in the derivative that it begins with, and its graph must say so.
+    """
+    signs = [gradient.detach().sign() for gradient in gradients]
+    wanted = sum(float(gradient.detach().abs().sum()) for gradient in gradients)
+    with torch.enable_grad():
+        total = sum(((g * sign).sum().to(one) for g, sign in zip(gradients, signs, strict=True)), torch.zeros_like(one))
+    found = None
+    if total.requires_grad:
+        (found,) = torch.autograd.grad(total, one, retain_graph=True, allow_unused=True)
+    if abs(wanted - (0.0 if found is None else float(found))) > _CUT * wanted:
+        raise ValueError(
+            f"{caller}: the loss has no second derivative: an operation's gradient is cut off from its graph"
+        )
+
+
 def _single_tensors(caller: str, parameters: Any) -> dict[str, Tensor]:
     """One tensor of float32 or float64 for each name."""
     if isinstance(parameters, list | tuple):
@@ -242,7 +271,7 @@ def _lanczos(hessian: _Hessian, k: int, tolerance: float, max_products: int) -> 
     shape = (hessian.size, hessian.size)
     operator = LinearOperator(shape, matvec=product, dtype=hessian.dtype)  # pyright: ignore[reportCallIssue]
     try:
-        values, vectors = eigsh(operator, k, which="LM", v0=start, tol=tolerance)
+        values, vectors = eigsh(operator, k, which="LM", v0=start, tol=tolerance)  # pyright: ignore[reportArgumentType]
     except ArpackNoConvergence as error:
         found = f"{len(error.eigenvalues)} of k={k} eigenvalues after {hessian.products} products"
         raise ValueError(f"hessian_spectrum: no convergence: {found}; a larger tolerance may help") from None

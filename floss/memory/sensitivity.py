@@ -22,6 +22,9 @@ _NUMBERS = 2**24
 _COPIES = 4
 """Arrays of the size of the tangent vectors that one step holds: before, after, D S, ∂f/∂θ."""
 
+_CUT = 1e-3
+"""Part of a gradient that rounding may lose."""
+
 
 @dataclass(frozen=True)
 class Sensitivity:
@@ -123,7 +126,7 @@ def sensitivity(
         if probes is not None:
             values = values / probes
             error[name] = samples.std(-1) / probes**0.5
-        mean[name], trajectories[name] = values.flatten(1).mean(-1), values
+        mean[name], trajectories[name] = values.reshape(total, -1).mean(-1), values
         _check_finite(name, mean[name])
     return Sensitivity(mean, None if probes is None else error, trajectories if per_trajectory else None)
 
@@ -228,9 +231,7 @@ def _by_parameters(step: Step, h: Tensor, x: tuple[Tensor, ...], directions: _Di
         after = next_state(step, h, *x)
         u = torch.zeros_like(after, requires_grad=True)
         pulled = torch.autograd.grad(after, directions.tensors, u, create_graph=True, allow_unused=True)
-        pairs = [
-            (g, v) for g, v in zip(pulled, directions.vectors, strict=True) if g is not None and g.requires_grad
-        ]
+        pairs = [(g, v) for g, v in zip(pulled, directions.vectors, strict=True) if g is not None and g.requires_grad]
         if not pairs:
             return h.new_zeros(*h.shape, directions.count)
         outputs, vectors = zip(*pairs, strict=True)
@@ -246,17 +247,34 @@ def _check_read(step: Step, h0: Tensor, x: tuple[Tensor, ...], groups: Mapping[s
         after = next_state(step, h0, *x)
         read: Sequence[Any] = [None] * len(tensors)
         if after.requires_grad:
-            read = torch.autograd.grad(after.sum(), tensors, allow_unused=True)
+            read = torch.autograd.grad(after.sum(), tensors, allow_unused=True, retain_graph=True)
     for name, tensor, gradient in zip(names, tensors, read, strict=True):
         if gradient is None:
             what = f"the map does not read parameters[{name!r}], {arguments.shown(tensor)}"
             raise ValueError(f"{_CALLER}: {what}: a copy or a slice is another tensor, and detach() cuts it off")
-    directions = _Directions(tensors, [torch.zeros_like(tensor)[None] for tensor in tensors])
-    with same_random_numbers(h0):
+    for name, tensor in zip(names, tensors, strict=True):
         try:
-            _by_parameters(step, h0, x, directions)
-        except Exception as error:  # whatever the operations of the map are
-            raise ValueError(f"{_CALLER}: the map has no second derivative: {first_line(error)}") from error
+            with torch.enable_grad(), same_random_numbers(h0):  # not from h0, where a gradient is often zero
+                linear = _is_linear_in_u(next_state(step, after.detach(), *x), tensor)
+        except RuntimeError as error:
+            raise ValueError(f"{_CALLER}: {_twice(name)}: {first_line(error)}") from error
+        if not linear:
+            raise ValueError(f"{_CALLER}: {_twice(name)}: an operation's gradient is cut off from its graph")
+
+
+def _is_linear_in_u(after: Tensor, tensor: Tensor) -> bool:
+    """Whether autograd knows that uᵀ ∂f/∂θ is linear in u; it does not where a backward is `once_differentiable`."""
+    u = torch.ones_like(after, requires_grad=True)
+    (pulled,) = torch.autograd.grad(after, tensor, u, create_graph=True)
+    wanted = pulled.detach().abs().sum()
+    if not pulled.requires_grad:
+        return not wanted
+    (found,) = torch.autograd.grad(pulled, u, pulled.detach().sgn(), retain_graph=True, allow_unused=True)
+    return bool(abs((0.0 if found is None else found.sum()) - wanted) <= _CUT * wanted) or not wanted.isfinite()
+
+
+def _twice(name: str) -> str:
+    return f"the map cannot be differentiated twice by parameters[{name!r}]"
 
 
 def _check_finite(name: str, values: Tensor) -> None:
