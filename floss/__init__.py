@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from floss.lyapunov.jacobian import one_step_jacobians
     from floss.lyapunov.qr import qr
     from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
+    from floss.memory.hessian_spectrum import directional_sharpness, hessian_spectrum
+    from floss.memory.sensitivity import sensitivity
     from floss.networks.torch_modules import step_from_module
     from floss.training.flossing_loss import flossing_loss
 
@@ -35,14 +37,17 @@ __all__ = [
     "condition_from_exponents",
     "condition_number",
     "covariant_lyapunov_vectors",
+    "directional_sharpness",
     "entropy_rate",
     "flossing_loss",
+    "hessian_spectrum",
     "kaplan_yorke_dimension",
     "lyapunov_history",
     "lyapunov_spectrum",
     "one_step_jacobians",
     "overlap",
     "qr",
+    "sensitivity",
     "step_from_function",
     "step_from_module",
     "stroboscopic_map",
@@ -61,6 +66,8 @@ _MODULES = {
     "lyapunov.history": ("lyapunov_history",),
     "lyapunov.jacobian": ("one_step_jacobians",),
     "lyapunov.spectrum": ("adaptive_t_ons", "lyapunov_spectrum"),
+    "memory.hessian_spectrum": ("directional_sharpness", "hessian_spectrum"),
+    "memory.sensitivity": ("sensitivity",),
     "networks.torch_modules": ("step_from_module",),
     "lyapunov.qr": ("qr",),
 }
