@@ -1,4 +1,4 @@
-"""Shapes and dtypes in the signatures of the numerical core are checked while the tests run.
+"""Shapes and dtypes in the signatures of the numerical core are checked while the tests run: see signatures.py.
 
 Not those of `floss.qr`, `floss.lyapunov_spectrum` and `floss.step_from_module`, which check their arguments themselves,
 for users; nor `floss.lyapunov.step`, through which every step of a map goes: the checks would take half as long
@@ -6,6 +6,7 @@ again.
 """
 
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.config_store import ConfigStore
-from jaxtyping import install_import_hook
+from signatures import check_signatures, start_anew
 
 # What these modules assert is shown in full, as in a test.
 pytest.register_assert_rewrite(
@@ -56,7 +57,7 @@ CHECKED = (
     "floss.training.training",
 )
 
-install_import_hook(CHECKED, "beartype.beartype")
+check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
 
 from command import without_pictures  # noqa: E402
 
@@ -94,6 +95,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the others in the order of their names."""
     place = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    start_anew(item)
 
 
 @pytest.fixture
