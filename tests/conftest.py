@@ -74,18 +74,20 @@ engines.available("cpu")  # builds the native engine now, if ever, and says so h
 
 LONGEST = (
     "papers/test_reproduce.py",
-    "training/engines/test_processor.py",
-    "training/engines/test_graph.py",
-    "papers/test_processors.py",
+    "papers/test_published.py",
     "docs/test_examples.py",
-    "bench/test_bench.py",
-    "training/engines/test_native_gradients.py",
-    "figures/test_scaling.py",
-    "sweep/test_failures.py",
-    "sweep/test_run.py",
-    "sweep/test_resume.py",
     "jobs/test_extensions.py",
-    "training/test_training.py",
+    "sweep/test_resume.py",
+    "papers/test_claims.py",
+    "papers/test_claim_numbers.py",
+    "sweep/test_run.py",
+    "training/engines/test_processor.py",
+    "figures/test_runs.py",
+    "figures/test_analyses.py",
+    "training/engines/test_graph.py",
+    "bench/test_bench.py",
+    "training/test_until.py",
+    "training/test_diagnostics.py",
 )
 """Files that go first where several processes share the tests, so that none of them ends long after the others: a file
 stays within one process, which makes what its tests share once."""
