@@ -1,4 +1,4 @@
-"""Shapes and dtypes in the signatures of the numerical core are checked while the tests run.
+"""Shapes and dtypes in the signatures of the numerical core are checked while the tests run: see signatures.py.
 
 Not those of `floss.qr`, `floss.lyapunov_spectrum`, `floss.flossing_loss` and `floss.step_from_module`, which check
 their arguments themselves, for users; nor `floss.lyapunov.step`, through which every step of a map goes: the checks
@@ -6,6 +6,7 @@ would take half as long again.
 """
 
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.config_store import ConfigStore
-from jaxtyping import install_import_hook
+from signatures import check_signatures, start_anew
 
 # What these modules assert is shown in full, as in a test.
 pytest.register_assert_rewrite(
@@ -56,7 +57,7 @@ CHECKED = (
     "floss.training.training",
 )
 
-install_import_hook(CHECKED, "beartype.beartype")
+check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
 
 from command import without_pictures  # noqa: E402
 
@@ -73,18 +74,20 @@ engines.available("cpu")  # builds the native engine now, if ever, and says so h
 
 LONGEST = (
     "papers/test_reproduce.py",
-    "training/engines/test_processor.py",
-    "training/engines/test_graph.py",
-    "papers/test_processors.py",
+    "papers/test_published.py",
     "docs/test_examples.py",
-    "bench/test_bench.py",
-    "training/engines/test_native_gradients.py",
-    "figures/test_scaling.py",
-    "sweep/test_failures.py",
-    "sweep/test_run.py",
-    "sweep/test_resume.py",
     "jobs/test_extensions.py",
-    "training/test_training.py",
+    "sweep/test_resume.py",
+    "papers/test_claims.py",
+    "papers/test_claim_numbers.py",
+    "sweep/test_run.py",
+    "training/engines/test_processor.py",
+    "figures/test_runs.py",
+    "figures/test_analyses.py",
+    "training/engines/test_graph.py",
+    "bench/test_bench.py",
+    "training/test_until.py",
+    "training/test_diagnostics.py",
 )
 """Files that go first where several processes share the tests, so that none of them ends long after the others: a file
 stays within one process, which makes what its tests share once."""
@@ -94,6 +97,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the others in the order of their names."""
     place = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    start_anew(item)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from grids import grid
 from made_up_data import Row, World, findings, made, world
 
 from floss.papers import intervals
@@ -81,8 +82,10 @@ def test_smoke_data_has_no_verdict(figure, quick):
     assert {r.verdict for r in judged(figure, changed(figure, few), "smoke").values()} == {NOT_ENOUGH}
 
 
-@pytest.mark.parametrize("figure", figures())
-@pytest.mark.parametrize("last", [-1, 0, 300])
+LASTS = (-1, 0, 300)
+
+
+@pytest.mark.parametrize(("last", "figure"), grid([*zip(LASTS * 9, figures(), strict=True)], LASTS, figures()))
 def test_diverged_networks_are_no_obstacle(figure, last, quick):
     """All networks of seed 0, after so many epochs; they have no final accuracy or loss."""
 
@@ -137,9 +140,13 @@ def test_without_a_schedule_there_is_no_number_about_it(figure, schedule, quick)
             assert result.verdict == NOT_ENOUGH
 
 
-@pytest.mark.parametrize("figure", ["fig03", "fig04", "fig05", "fig07", "fig13", "fig14"])
-@pytest.mark.parametrize("place", [40, 70])
-@pytest.mark.parametrize("schedules", [("none",), ("pre", "early"), ("during",), ("none", "pre", "during", "early")])
+OVER_DELAYS = ("fig03", "fig04", "fig05", "fig07", "fig13", "fig14")
+LEFT_OUT = [("none",), ("pre", "early"), ("during",), ("none", "pre", "during", "early")]
+QUICK = [(schedules, place, "fig04") for schedules in LEFT_OUT for place in (40, 70)]
+QUICK += [(LEFT_OUT[i % 4], (40, 70)[i // 2 % 2], figure) for i, figure in enumerate(OVER_DELAYS * 2)]
+
+
+@pytest.mark.parametrize(("schedules", "place", "figure"), grid(QUICK, LEFT_OUT, (40, 70), OVER_DELAYS))
 def test_without_a_delay_there_is_no_number_about_it(figure, place, schedules, quick):
     """Nor about a comparison in which only one side has it."""
 

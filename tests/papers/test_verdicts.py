@@ -182,6 +182,15 @@ def test_a_count_beyond_its_units_is_refused(true, units):
         clopper_pearson(true, units)
 
 
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 9, 40])
+@pytest.mark.parametrize("odd", [[], [np.nan], [np.inf], [-np.inf, np.inf], [-np.inf, -np.inf, -np.inf], [0.0, -0.0]])
+def test_the_quick_median_is_numpys_to_the_last_bit(units, odd):
+    rows = np.random.default_rng(units).normal(size=units) ** 3
+    rows[: len(odd)] = odd[:units]
+    with np.errstate(invalid="ignore"):  # between two infinite values
+        assert np.array_equal(samples.middle_of(rows), np.median(rows), equal_nan=True)
+
+
 @pytest.mark.parametrize("values", [[0.5, 1.0], [[True], [False]], [True, np.nan]])
 def test_what_is_counted_is_yes_or_no(values):
     with pytest.raises(ValueError, match="one yes or no for each unit"):

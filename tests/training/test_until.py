@@ -1,11 +1,13 @@
 """Episodes that end for a network when its flossing loss is low enough."""
 
+import functools
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import pytest
 import torch
+from grids import grid
 from problems import DOUBLE
 from ticks import flossing_ticks, training_ticks
 
@@ -33,6 +35,7 @@ def tensors(training: Training) -> dict[str, torch.Tensor]:
     return {name: value for name, value in training.state().items() if isinstance(value, torch.Tensor)}
 
 
+@functools.cache
 def by_hand(network: Network) -> tuple[list[int], dict[str, torch.Tensor]]:
     """Epochs that each episode takes of one network, and its parameters after the training.
 
@@ -91,14 +94,19 @@ def test_stacked_equals_looped_and_those_without_a_criterion_know_nothing_of_it(
             torch.testing.assert_close(together[name][r], value[0], rtol=1e-8, atol=1e-10, msg=name)
 
 
+@functools.cache
 def made_and_run(networks: tuple[Network, ...] = NETWORKS, engine: str = "torch") -> Training:
+    """A training to its end, to look at only."""
     training = made(networks, engine)
     list(training.run())
     return training
 
 
-@pytest.mark.parametrize("engine", LEAST)
-@pytest.mark.parametrize("ticks", [2, 3, 4, 9, 14, 18, 25])
+TICKS = (2, 3, 4, 9, 14, 18, 25)
+OTHERS = [(ticks, engine) for ticks in (3, 9, 18) for engine in LEAST[1:]]
+
+
+@pytest.mark.parametrize(("ticks", "engine"), grid([(ticks, "torch") for ticks in TICKS] + OTHERS, TICKS, LEAST))
 def test_goes_on_where_it_stopped(ticks, engine):
     """In another process: all that is left of the first is its state."""
     whole, first = made_and_run(engine=engine), made(engine=engine)

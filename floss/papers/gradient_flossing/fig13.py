@@ -25,7 +25,7 @@ from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import AT_CHANCE, SOLVED
-from floss.papers.samples import median, rank_correlation
+from floss.papers.samples import median, middle_of, rank_correlation
 
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
@@ -160,7 +160,7 @@ def _no_smaller(findings: Findings, column: str) -> Sample:
 
 def _at_equal_delay(d: np.ndarray, exponents: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
     differences = [
-        np.median(exponents[first & (d == own)]) - np.median(exponents[second & (d == own)])
+        middle_of(exponents[first & (d == own)]) - middle_of(exponents[second & (d == own)])
         for own in np.unique(d[~np.isnan(d)])
         if (first & (d == own)).any() and (second & (d == own)).any()
     ]

@@ -9,15 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from grids import covered
 from matplotlib import pyplot as plt
-from papers.gradient_flossing.made_up_findings import ALL, usual, written
+from papers.gradient_flossing.made_up_findings import ALL, drawn, usual, written
 
 from floss.figures.style import house_style, save
 from floss.papers.gradient_flossing import fig15, one_step
 
+NAMED = {module.__name__.rpartition(".")[2]: module for module in ALL}
 
-@pytest.mark.parametrize("module", ALL, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_a_figure_is_the_same_when_drawn_again(module, tmp_path):
+
+@pytest.mark.parametrize("name", covered(NAMED, ["fig06", "overlap"]))
+def test_a_figure_is_the_same_when_drawn_again(name, tmp_path):
+    """Those of smoke scale are, all of them, in test_reproduce.py."""
+    module = NAMED[name]
+
     def pictures(name: str) -> list[bytes]:
         with house_style():
             paths = save(module.draw(ALL[module]()), tmp_path / name)
@@ -28,6 +34,13 @@ def test_a_figure_is_the_same_when_drawn_again(module, tmp_path):
     assert svg.rstrip().endswith(b"</svg>")
     assert pictures("again") == [png, svg]
     assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_figure_is_drawn(name):
+    """Laid out, without a warning."""
+    with house_style():
+        drawn(NAMED[name], ALL[NAMED[name]]()).draw_without_rendering()
 
 
 def test_areas_are_those_of_the_parallelogram_and_of_the_rectangle():
