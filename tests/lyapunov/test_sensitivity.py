@@ -94,12 +94,12 @@ class Spike(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def jvp(ctx, tangent):
+    def jvp(ctx, tangent):  # pyright: ignore[reportIncompatibleMethodOverride]
         (v,) = ctx.saved_tensors
         return tangent / (1 + 10 * v.abs()) ** 2
 
     @staticmethod
-    def vmap(info, in_dims, v):
+    def vmap(info, in_dims, v):  # pyright: ignore[reportIncompatibleMethodOverride]
         return Spike.apply(v), in_dims[0]
 
 

@@ -35,7 +35,8 @@ def time_is_up(folder: Path, written: str = "", seconds: float = 1.0) -> int | s
                 path = folder / "results" / written
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(b"")
-                os.utime(path, (path.stat().st_mtime + seconds,) * 2)
+                later = path.stat().st_mtime + seconds
+                os.utime(path, (later, later))
             signal.raise_signal(signal.SIGUSR2)
     except SystemExit as stop:
         return stop.code
