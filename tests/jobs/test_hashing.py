@@ -84,7 +84,11 @@ def test_a_key_that_came_later_leaves_the_hash_where_it_stands_for_how_it_was():
 def test_keys_that_came_later_are_marked_so():
     nothing = known_keys(Before)["a"].metadata["added"]
     added = {name: f.metadata["added"] for name, f in known_keys(TrainJob).items() if f.metadata["added"] != nothing}
-    assert added == {"diagnostics": (), "flossing.penalty": "exponents", "flossing.until": None}
+    assert added == {
+        **{"diagnostics": (), "flossing.penalty": "exponents", "flossing.until": None, "train.schedule": "constant"},
+        **{"task.teacher": None, "task.nu": None, "task.theta": None},
+        **{"arch.heads": 1, "arch.nu": None, "arch.theta": None},
+    }
 
 
 def filled(values: Any, like: Any) -> Any:

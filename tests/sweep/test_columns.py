@@ -26,17 +26,31 @@ OTHER = {
     **{"flossing.lr": "0.5", "train.epochs": "6", "train.steps": "22", "train.batch": "3", "train.lr": "0.5"},
     **{"train.clip": "0.5", "train.log_every": "3", "train.evaluation_batches": "5", "dtype": "float64"},
     **{"diagnostics": "[grad_h0]", "flossing.penalty": "one_step", "flossing.until": "0.5"},
+    "train.schedule": "cosine",
 }
+OF_STUDENTS = {
+    **{"task.teacher": "seeded", "task.nu": "0.5", "task.theta": "1", "arch.heads": "2", "arch.nu": "0.5"},
+    "arch.theta": "1",
+}
+"""Keys that other networks than linear students do not have."""
 
 
 def test_each_key_that_numbers_depend_on_is_a_column_or_can_be_one():
     hashed = {name for name, field in known_keys(TrainJob).items() if field.metadata["hashed"]}
     by_identity = {"d", "seed", "seeds", "task.name", "task.delay", "arch.name", "arch.init", "arch.g", "flossing.at"}
     by_identity |= {"flossing.every", "flossing.k", "flossing.t_ons"}
-    assert set(FURTHER) == hashed - by_identity == set(OTHER)
+    assert set(FURTHER) == hashed - by_identity == {*OTHER, *OF_STUDENTS}
 
 
-@pytest.mark.parametrize("key", FURTHER)
+@pytest.mark.parametrize("key", OF_STUDENTS)
+def test_a_key_of_students_that_differs_is_a_column(key):
+    student = (*TINY, "task=teacher", "arch=linear_dense", "arch.n=8", "flossing=none")
+    first, second = jobs(*student)[0], jobs(*student, f"{key}={OF_STUDENTS[key]}")[0]
+    assert differing([first, second]) == [key]
+    assert [str(value).removesuffix(".0") for value in values_of(second, [key])] == [OF_STUDENTS[key]]
+
+
+@pytest.mark.parametrize("key", OTHER)
 def test_a_key_that_differs_is_a_column(key):
     two = jobs(*TINY, "flossing=pre"), jobs(*TINY, "flossing=pre", f"{key}={OTHER[key]}")
     first, second = two[0][0], two[1][0]
