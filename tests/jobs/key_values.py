@@ -162,6 +162,7 @@ REFERENCE = {
         "steps": 300,
         "batch": 16,
         "lr": 1e-3,
+        "schedule": "constant",
         "clip": 0.03,
         "log_every": 100,
         "checkpoint_every": 500,

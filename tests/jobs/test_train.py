@@ -11,6 +11,11 @@ from floss.errors import ConfigError
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.train import config_values, train_job
 
+ARCHITECTURES = (
+    "gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4,"
+    " lru, lstm, relu, vanilla"
+)
+
 WRONG = {
     "d=7": "d=7: task=xor needs an even d >= 2",
     "d=0": "d=0: task=xor needs an even d >= 2",
@@ -28,9 +33,9 @@ WRONG = {
     "arch.g=-1": "arch.g=-1: must be a finite number >= 0",
     "arch.init=haar": "arch.init=haar: must be one of gaussian, orthogonal",
     "arch.init=orthogonal arch.mean=-0.1": "arch.mean=-0.1: must be 0 with arch.init=orthogonal, which has no mean",
-    "arch=rnn": "arch=rnn: must be one of gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4, lru, lstm, relu, vanilla",
-    "arch=lsmt": "arch=lsmt: must be one of gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4, lru, lstm, relu, vanilla; did you mean lstm?",
-    "arch.name=rnn": "arch.name=rnn: must be one of gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4, lru, lstm, relu, vanilla; choose it by arch=",
+    "arch=rnn": f"arch=rnn: must be one of {ARCHITECTURES}",
+    "arch=lsmt": f"arch=lsmt: must be one of {ARCHITECTURES}; did you mean lstm?",
+    "arch.name=rnn": f"arch.name=rnn: must be one of {ARCHITECTURES}; choose it by arch=",
     "arch=lstm arch.n=37": "flossing.k=75: must be at most the state size, 74 for arch=lstm",
     "arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",
     "arch=lru arch.g=0": "arch.g=0: must be above 0 and at most 1 for arch=lru",
@@ -38,8 +43,8 @@ WRONG = {
     "arch=lru arch.mean=0.5": "arch.init and mean: must be gaussian and 0 for arch=lru",
     "arch=lru diagnostics=[svd]": "diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru has none",
     "arch=lru diagnostics=[lyapunov,svd]": "diagnostics=[svd]: needs a recurrent weight matrix, and arch=lru has none",
-    "diagnostics=svd": "diagnostics=svd: must be a list [a,b,...] of different values, each one of effective_rates, grad_h0, lyap",
-    "diagnostics=[norm]": "diagnostics=['norm']: must be a list [a,b,...] of different values, each one of effective_rates, grad_h0, ly",
+    "diagnostics=svd": "diagnostics=svd: must be a list [a,b,...] of different values, each one of effective_",
+    "diagnostics=[norm]": "diagnostics=['norm']: must be a list [a,b,...] of different values, each one of effective_",
     "diagnostic=[svd]": "diagnostic: there is no such key; did you mean diagnostics?",
     "task=xorr": "task=xorr: must be one of copy, spatial_xor, teacher, xor, xor_continuous; did you mean xor?",
     "task.delay=42": "task.delay=42: must equal d=40; set the delay by d= alone",
