@@ -285,7 +285,7 @@ def _check_names(job: TrainJob) -> None:
 
 
 def _check_teacher(job: TrainJob) -> None:
-    """Raise a ConfigError where keys of linear teachers and students are those of others, or are missing."""
+    """Raise a ConfigError where keys of a linear teacher are those of another task, or are missing."""
     from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 
     task, arch = job.task, job.arch
@@ -296,18 +296,9 @@ def _check_teacher(job: TrainJob) -> None:
             needs = "is for task=teacher alone" if given else "has no value, which task=teacher needs"
             raise ConfigError(f"task.{name}={shown}: {needs}")
     if arch.name not in LINEAR_STUDENTS:
-        for name, plain in (("heads", 1), ("nu", None), ("theta", None)):
-            if getattr(arch, name) != plain:
-                raise ConfigError(
-                    f"arch.{name}={getattr(arch, name)}: is for linear students alone, such as arch=linear_dense"
-                )
         return
     if task.name != TEACHER:
         raise ConfigError(f"arch={arch.name}: learns from task=teacher alone, and task={task.name}")
-    if not LINEAR_STUDENTS[arch.name].is_dense and arch.heads != 1:
-        raise ConfigError(f"arch.heads={arch.heads}: must be 1 for arch={arch.name}, which has no blocks")
-    if arch.n % arch.heads:
-        raise ConfigError(f"arch.heads={arch.heads}: must divide arch.n={arch.n}")
     wrong = set(job.diagnostics) - {"lyapunov", "effective_rates"}
     if wrong:
         raise ConfigError(f"diagnostics=[{sorted(wrong)[0]}]: a linear student has lyapunov, effective_rates alone")
@@ -330,11 +321,22 @@ def may_be_native(job: TrainJob) -> bool:
 def check_cell(arch: ArchConfig) -> None:
     """Raise a ConfigError where the architecture has no such initial weights."""
     from floss.networks import CELLS
+    from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 
     try:
         CELLS[arch.name].check(arch.n, arch.g, arch.init, arch.mean)
     except ValueError as error:
         raise ConfigError(f"arch.{error}") from None
+    if arch.name in LINEAR_STUDENTS:
+        if not LINEAR_STUDENTS[arch.name].is_dense and arch.heads != 1:
+            raise ConfigError(f"arch.heads={arch.heads}: must be 1 for arch={arch.name}, which has no blocks")
+        if arch.n % arch.heads:
+            raise ConfigError(f"arch.heads={arch.heads}: must divide arch.n={arch.n}")
+        return
+    for name, plain in (("heads", 1), ("nu", None), ("theta", None)):
+        value = getattr(arch, name)
+        if value != plain:
+            raise ConfigError(f"arch.{name}={value}: is for linear students alone, such as arch=linear_dense")
 
 
 def _check_engine(job: TrainJob) -> None:

@@ -25,7 +25,6 @@ from floss.memory.surrogate import (
 from floss.memory.teacher_student import curvature, teacher_student_loss
 from floss.memory.teachers import authors_teacher, spread_eigenvalues, zero_student_loss
 from floss.networks.linear_students.impulse_response import STUDENTS, Student, impulse_response
-from floss.tasks.linear_teachers import seeded_teacher
 
 __all__ = [
     "PARAMETRISATIONS",
@@ -44,7 +43,6 @@ __all__ = [
     "measured_autocorrelation",
     "moments",
     "participation",
-    "seeded_teacher",
     "sensitivity_moment",
     "spread_eigenvalues",
     "state_moment",

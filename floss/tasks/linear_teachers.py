@@ -1,4 +1,4 @@
-"""Teachers of the paper: linear networks whose eigenvalues have a least magnitude ν₀ and a largest angle θ₀."""
+"""Impulse responses of the second paper's teachers: linear networks with a least |λ| = ν₀ and a largest angle θ₀."""
 
 import math
 
@@ -25,36 +25,12 @@ _AUTHORS_D = -0.879144
 def spread_eigenvalues(
     eigenvalues: Complex[Tensor, "*batch n"], nu: float | Tensor, theta: float | Tensor
 ) -> Complex[Tensor, "*batch n"]:
-    """Eigenvalues ℓ of a random matrix, moved to λ = (ν₀ + (1 - ν₀) tanh |ℓ|) exp(i arg ℓ θ₀ / π).
-
-    Args:
-        eigenvalues: ℓ.
-        nu: ν₀, the least magnitude, from 0 to 1.
-        theta: θ₀, the largest angle in radians.
-
-    Returns:
-        λ, all within the unit circle.
-
-    Source: the authors' code of Zucchet & Orvieto 2024.
-    """
+    """Eigenvalues ℓ of a random matrix, moved to λ: `floss.memory.spread_eigenvalues` without its checks."""
     return torch.polar(nu + (1.0 - nu) * torch.tanh(eigenvalues.abs()), eigenvalues.angle() * theta / math.pi)
 
 
 def authors_teacher(nu: float, theta: float, steps: int) -> Float[Tensor, "steps"]:
-    """Impulse response of the one teacher behind all of the paper's training runs.
-
-        k*_τ = D δ_{τ0} + Σ_pairs 2 Re(w λ^τ) + Σ_real w Re(λ)^τ
-
-    A real negative eigenvalue that is turned by θ₀ < π becomes the real number |λ| cos θ₀, since the authors take the
-    real part of the matrix.
-
-    Args:
-        nu: ν₀.
-        theta: θ₀ in radians.
-        steps: T.
-
-    Source: regenerated from the authors' code, with residues to six digits.
-    """
+    """The one teacher behind all of the paper's training runs: `floss.memory.authors_teacher` without its checks."""
     magnitude, angle, weight = (
         torch.tensor(column, dtype=dtype)
         for column, dtype in zip(
@@ -114,7 +90,7 @@ def _powers(lam: Complex[Tensor, "n"], steps: int) -> Complex[Tensor, "n {steps}
 
 
 def zero_student_loss(kernel: Float[Tensor, "*batch steps"]) -> Float[Tensor, "*batch"]:
-    """½ E y² over T steps of white input: the loss of a student that says nothing, ½ Σ_τ (1 - τ/T) k_τ²."""
+    """Loss of a student that says nothing: `floss.memory.zero_student_loss` without its checks."""
     steps = kernel.shape[-1]
     weights = 1.0 - torch.arange(steps, dtype=kernel.dtype, device=kernel.device) / steps
     return 0.5 * (weights * kernel**2).sum(-1)

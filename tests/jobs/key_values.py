@@ -216,3 +216,8 @@ def changed_analysis(default: AnalysisJob, key: str, value: object) -> AnalysisJ
 
 
 ANALYSIS_KEYS = [(command, key) for command, table in TABLES.items() for key in table]
+
+ARCHITECTURES = (
+    "gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4,"
+    " lru, lstm, relu, vanilla"
+)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from command import analysis
-from jobs.key_values import REFERENCE, TABLES
+from jobs.key_values import ARCHITECTURES, REFERENCE, TABLES
 
 from floss.errors import ConfigError
 from floss.jobs.train import config_values
@@ -62,8 +62,8 @@ WRONG_ANALYSES = {
     "spectrum seed=9223372036854775807 seeds=2": "seeds=2: seed + seeds must be at most 2**63, and seed=92233720368547",
     "spectrum arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",
     "spectrum arch=lru arch.init=orthogonal": "arch.init and mean: must be gaussian and 0 for arch=lru",
-    "spectrum arch=rnn": "arch=rnn: must be one of gru, linear, lru, lstm, relu, vanilla",
-    "spectrum arch.name=rnn": "arch.name=rnn: must be one of gru, linear, lru, lstm, relu, vanilla; choose it by arch=",
+    "spectrum arch=rnn": f"arch=rnn: must be one of {ARCHITECTURES}",
+    "spectrum arch.name=rnn": f"arch.name=rnn: must be one of {ARCHITECTURES}; choose it by arch=",
     "spectrum horizons=3": "horizons: there is no such key",
     "spectrum flossing.kk=3": "flossing.kk: there is no such key; did you mean flossing.k?",
     "spectrum flossing=pre": "flossing: this is a group of keys, not a value",

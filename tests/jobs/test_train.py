@@ -5,16 +5,11 @@ import re
 
 import pytest
 from command import job, jobs
-from jobs.key_values import REFERENCE, SLURM
+from jobs.key_values import ARCHITECTURES, REFERENCE, SLURM
 
 from floss.errors import ConfigError
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.train import config_values, train_job
-
-ARCHITECTURES = (
-    "gru, linear, linear_dense, linear_diagonal, linear_diagonal_gamma, linear_exp, linear_lru, linear_s4,"
-    " lru, lstm, relu, vanilla"
-)
 
 WRONG = {
     "d=7": "d=7: task=xor needs an even d >= 2",
