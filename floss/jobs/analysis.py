@@ -128,9 +128,12 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     if job.run is not None and job.checkpoint is None:
         raise ConfigError(f"run={job.run}: chooses a run of a checkpoint, and checkpoint=null")
     from floss.networks import CELLS
+    from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 
     extensions.check("arch", job.arch.name)
     check_cell(job.arch)
+    if job.inputs != 1 and job.arch.name in LINEAR_STUDENTS:
+        raise ConfigError(f"inputs={job.inputs}: must be 1 for arch={job.arch.name}")
     size = CELLS[job.arch.name].state_size(job.arch.n)
     bounded: dict[str, tuple[int, ...]] = {"flossing.k": job.flossing.k} if job.flossing.epochs else {}
     if isinstance(job, SpectrumJob):

@@ -25,13 +25,13 @@ def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:
     Raises:
         ConfigError: an engine that cannot be used, or a network that does not fit into memory alone.
     """
-    native: dict[tuple[str, str, str, str], bool] = {}
+    engines: dict[tuple[str | bool, ...], str] = {}
 
     def bytes_of(network: TrainJob) -> float:
-        place = (network.arch.name, network.task.name, network.engine, network.device)
-        if place not in native:
-            native[place] = place_of(network)[1].name == "native"
-        return network_bytes(network, native=native[place])
+        place = (network.arch.name, network.task.name, network.engine, network.device, may_be_native(network))
+        if place not in engines:
+            engines[place] = place_of(network)[1].name
+        return network_bytes(network, engine=engines[place])
 
     for network in {(n.arch, n.train, n.flossing, n.engine): n for n in networks.values()}.values():
         if bytes_of(network) > 4 * free_memory():  # the estimate is right within a factor of two

@@ -61,23 +61,31 @@ def work(network: TrainJob) -> float:
 _NUMBERS = {"lstm": (4, 15.0, 4.0), "gru": (3, 13.0, 5.0), "lru": (4, 11.0, 0.0)}
 """Recurrent matrices of an architecture, and how many times T B N and T_f n k its training and flossing keep."""
 _NUMBERS_OF_A_RATE_NETWORK = (1, 1.1, 2.6)
+_DIAGONAL = tuple(f"linear_{name}" for name in ("diagonal", "diagonal_gamma", "exp", "lru", "s4"))
+_TWICE = ("lstm", "lru", *_DIAGONAL)
+"""Architectures with two state variables for each unit."""
 
 
-def network_bytes(network: TrainJob, *, native: bool) -> float:
+def network_bytes(network: TrainJob, *, engine: str) -> float:
     """Memory that a network takes in an ensemble, everything included, within about a factor of two.
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
     (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
-    times k. The native engine works in a few megabytes per thread. Singular values of one-step Jacobians are torch's
-    with every engine: about seven matrices of double precision for each Jacobian.
+    times k. The native engine works in a few megabytes per thread, the convolution engine in impulse responses.
+    Singular values of one-step Jacobians are torch's with every engine: about seven matrices of double precision for
+    each Jacobian.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch
-    size = n * (2 if network.arch.name in ("lstm", "lru") else 1)
+    size = n * (2 if network.arch.name in _TWICE else 1)
     k = network.flossing.k if network.flossing_epochs else 1
     numbers = 20.0 * (matrices * n * n + batch * size + size * k)
-    if not native:
-        numbers += train * network.train.steps * batch * n + floss * network.flossing_run.length * size * k
+    if engine == "convolution":
+        numbers += 4.0 * network.train.steps * n
+    elif engine != "native":
+        numbers += train * network.train.steps * batch * n
+    if engine != "native":
+        numbers += floss * network.flossing_run.length * size * k
     jacobians = 0
     if network.flossing_epochs and network.flossing.penalty == "one_step":
         jacobians = math.ceil(network.flossing_run.counted / network.flossing.t_ons)

@@ -62,6 +62,8 @@ WRONG_ANALYSES = {
     "spectrum seed=9223372036854775807 seeds=2": "seeds=2: seed + seeds must be at most 2**63, and seed=92233720368547",
     "spectrum arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",
     "spectrum arch=lru arch.init=orthogonal": "arch.init and mean: must be gaussian and 0 for arch=lru",
+    "spectrum arch=linear_lru inputs=2": "inputs=2: must be 1 for arch=linear_lru",
+    "spectrum arch.heads=2": "arch.heads=2: is for linear students alone, such as arch=linear_dense",
     "spectrum arch=rnn": f"arch=rnn: must be one of {ARCHITECTURES}",
     "spectrum arch.name=rnn": f"arch.name=rnn: must be one of {ARCHITECTURES}; choose it by arch=",
     "spectrum horizons=3": "horizons: there is no such key",

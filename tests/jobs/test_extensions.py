@@ -125,7 +125,9 @@ def test_help_lists_it(command, answers):
     status, out, err = answers[f"{command} --help"]
     assert (status, err) == (0, "")
     assert f"\narch: {WITH_LEAKY}\n" in out
-    assert ("\ntask: copy, recall, spatial_xor, teacher, xor, xor_continuous\n" in out) == (command in ("train", "plan"))
+    assert ("\ntask: copy, recall, spatial_xor, teacher, xor, xor_continuous\n" in out) == (
+        command in ("train", "plan")
+    )
 
 
 @pytest.mark.parametrize(("line", "words"), COMPLETED)

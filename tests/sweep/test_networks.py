@@ -272,15 +272,32 @@ def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
     # What is freed goes back at once: without this, the peak varies by a half from run to run, with it by a quarter.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     measured = (peak(20) - peak(4)) / 16
-    estimate = network_bytes(job(*overrides), native=engine == "native")
+    estimate = network_bytes(job(*overrides), engine=engine)
     assert 0.8 * measured < estimate < max(3.0 * measured, measured + 1e6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kilobytes")
+@pytest.mark.parametrize("arch", ["linear_dense", "linear_lru"])
+def test_memory_of_students_is_as_estimated(arch, tmp_path):
+    overrides = ("task=teacher", f"arch={arch}", "flossing=pre", "flossing.k=30")
+
+    def peak(networks: int) -> float:
+        program = [sys.executable, "-c", MEASURE, str(networks), *overrides]
+        done = subprocess.run(program, capture_output=True, text=True, check=True, cwd="tests", env=environment)
+        return float(done.stdout)
+
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    measured = (peak(40) - peak(8)) / 32
+    estimate = network_bytes(job(*overrides), engine="convolution")
+    assert 0.5 * measured < estimate < max(3.0 * measured, measured + 1e6)
 
 
 def test_memory_grows_with_what_is_held():
     def grows(one: TrainJob, other: TrainJob) -> bool:
-        return network_bytes(other, native=False) > network_bytes(one, native=False)
+        return network_bytes(other, engine="torch") > network_bytes(one, engine="torch")
 
     assert grows(job("d=10"), job("d=10", "arch=lstm"))
     assert grows(job("d=10"), job("d=10", "train.batch=17"))
     assert grows(job("d=10", "flossing=none"), job("d=10", "flossing=pre"))
-    assert network_bytes(job("dtype=float64"), native=True) == 2 * network_bytes(job(), native=True)
+    assert network_bytes(job("dtype=float64"), engine="native") == 2 * network_bytes(job(), engine="native")
