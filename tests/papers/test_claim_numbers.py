@@ -676,8 +676,8 @@ def twin_spectra(t: Any) -> dict[str, float]:
     kept = []
     for own in groups(select(rows, flossing="during"), "network").values():
         at = {r["epoch"]: r["near_zero"] for r in own}
-        if 0 in at and 480 in at:
-            kept.append(at[480] / at[0])
+        if 0 in at and 480 in at and (at[0] or at[480]):  # none of none is no share
+            kept.append(at[480] / at[0] if at[0] else math.inf)
     return {"solvers_have_more": median(ends[True]) - median(ends[False]), "fall_back": median(kept)}
 
 
