@@ -11,6 +11,7 @@ from torch import Tensor
 
 from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.step import Step, TangentStep, WrappingStep, advance, next_state, same_random_numbers
+from floss.random import Stream, normal
 
 _LENGTH = {torch.float32: 2.0**-7, torch.float64: 2.0**-14}
 """Of the differences, relative to the largest number of the state or to 1."""
@@ -24,8 +25,9 @@ _ALIKE = 0.1
 
 def one_direction(h: Float[Tensor, "*batch n"], seed: int = 0) -> Float[Tensor, "*batch n 1"]:
     """One random tangent vector for each state, the same at every call."""
-    numbers = torch.Generator().manual_seed(seed)
-    return torch.randn(*h.shape, 1, generator=numbers, dtype=torch.float64).to(h)
+    # Not torch's own random numbers, which are refused under vmap.
+    numbers = normal(torch.tensor([seed]), Stream.TANGENT, h.numel(), dtype=torch.float64)
+    return numbers.reshape(*h.shape, 1).to(dtype=h.dtype, device=h.device)
 
 
 def check_sensitive(

@@ -6,14 +6,14 @@ import pytest
 import torch
 from analysis.analyses import Twin, done, near, numbers, pick
 from command import rows
+from problems import TRAINED_CELLS
 
 from floss.lyapunov.condition import condition_number
-from floss.networks import CELLS
 
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_condition_numbers_are_those_of_the_product(tmp_path, arch):
     folder = done(tmp_path, "condition", f"arch={arch}", "arch.n=3", "flossing.epochs=0")
     table, twin = rows(folder / "condition.csv"), Twin(arch, 3, 0)

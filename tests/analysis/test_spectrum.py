@@ -4,14 +4,14 @@ import pytest
 import torch
 from analysis.analyses import TRANSIENT, Twin, done, near, numbers, pick
 from command import rows
+from problems import TRAINED_CELLS
 
 from floss import adaptive_t_ons, lyapunov_spectrum
 from floss.lyapunov.history import lyapunov_history
-from floss.networks import CELLS
 from floss.random import Stream
 
 
-@pytest.mark.parametrize("arch", CELLS)
+@pytest.mark.parametrize("arch", TRAINED_CELLS)
 def test_spectra_are_those_of_lyapunov_spectrum(tmp_path, arch):
     folder = done(tmp_path, "spectrum", f"arch={arch}", "arch.n=3", "seeds=2", "flossing.epochs=0")
     table, dimensions = rows(folder / "spectrum.csv"), rows(folder / "dimensions.csv")

@@ -107,7 +107,7 @@ def test_panels_say_what_they_are_about():
     ]
     assert titles["capacity"][0] == "A  before and during training, d = 80"
     assert titles["until"][0] == "A  flossed before and during training, d = 70"
-    assert titles["spectra"] == ["A  near zero, d = 70", "B  accuracy, d = 70", "C  at the end, d = 70"]
+    assert titles["spectra"] == ["A  near zero, d = 70", "B  accuracy, d = 70", "C  last logged epoch, d = 70"]
 
 
 def test_the_loss_at_the_end_of_the_last_episode():
