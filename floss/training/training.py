@@ -94,7 +94,7 @@ class Training:
         if watched is not None and count > 1:
             raise ValueError(f"count={count}: epoch {first} has diagnostics, and goes alone")
         active, loss, accuracy = self.engine.train(first, count)
-        if watched is not None:
+        if watched is not None and bool(active.any()):
             after = measured_after(self.diagnostics, self.ensemble.cell, self.ensemble.task_adam)
             watched |= {name: column[active] for name, column in after.items()}
         self.epoch, self.flossing_epoch = last + 1, 0

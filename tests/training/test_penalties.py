@@ -223,7 +223,7 @@ def test_a_diverging_network_is_alone(penalty, after):
 
 
 @pytest.mark.parametrize("penalty", CONTROLS)
-@pytest.mark.parametrize("engine", sorted(engines.ENGINES.keys() - {"torch"}))
+@pytest.mark.parametrize("engine", sorted(engines.ENGINES.keys() - {"torch", "convolution"}))
 def test_every_engine_flosses_as_torch_does(penalty, engine):
     """Training is each engine's own; of the flossing epochs every bit is torch's, from the same parameters."""
     if engine == "native" and engines.compiler() is None:

@@ -12,10 +12,9 @@ from problems import DOUBLE
 from torch import Tensor
 
 from floss.random import Stream
-from floss.tasks import TASKS
 from floss.training import engines
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES, flossing_gradient, task_gradient
+from floss.training.engines.operators import NAMES, TASK_NUMBERS, flossing_gradient, task_gradient
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
 from floss.training.flossing import FlossingObjective
@@ -124,7 +123,7 @@ def test_flossing_gradients_of_the_reference_protocol_in_float32(g):
     n=st.integers(1, 70),
     batch=st.integers(1, 37),
     steps=st.integers(3, 40),
-    task=st.sampled_from(sorted(TASKS)),
+    task=st.sampled_from(sorted(TASK_NUMBERS)),
     delays=st.lists(st.integers(1, 19), min_size=1, max_size=3),
     g=st.floats(0.1, 1.5),
     seed=st.integers(0, 2**62),
@@ -150,7 +149,7 @@ def test_flossing_gradients_at_any_size(data, n, g, seed, target):
         ks = [min(k, max(1, round(0.9 * n))) for k in ks]
     steps, transient = data.draw(st.tuples(st.integers(12, 30), st.integers(0, 8)))
     networks = tuple(Network(seed=seed + i, d=2, g=g, k=k, target=target, episodes=(0,)) for i, k in enumerate(ks))
-    protocol = Protocol(task=data.draw(st.sampled_from(sorted(TASKS))), n=n, batch=2, steps=9, dtype=dtype)
+    protocol = Protocol(task=data.draw(st.sampled_from(sorted(TASK_NUMBERS))), n=n, batch=2, steps=9, dtype=dtype)
     check_flossing_gradient(training(NativeEngine, protocol, networks), steps, transient, t_ons)
 
 
