@@ -78,6 +78,7 @@ CLAIMS = [
         sample=_same_size,
         tried="The dense student's is larger where the eigenvectors of A are far from orthogonal, as random ones are:"
         " ∂λ/∂A grows with their condition number. One function in which they are alike is easily found.",
+        after_data=_FIRST,
     ),
     Claim(
         name="fig04.few_directions",
@@ -90,6 +91,7 @@ CLAIMS = [
         sample=partial(optima.of_rank, students=("dense", "diagonal")),
         control=partial(optima.of_rank, students=("unpaired",)),
         control_says="a complex diagonal student whose eigenvalues are no conjugate pairs, which has rank 17",
+        after_data=_FIRST,
     ),
     Claim(
         name="fig04.aligned",

@@ -62,6 +62,7 @@ CLAIMS = [
         sample=partial(optima.share, student="s4", group="Δ"),
         control=partial(optima.share, student="s4", group="Im a"),
         control_says="Im a",
+        after_data=_FIRST,
     ),
     Claim(
         name="fig09.few_directions",
@@ -74,6 +75,7 @@ CLAIMS = [
         sample=partial(optima.of_rank, students=("lru", "s4")),
         control=partial(optima.of_rank, students=("unpaired",)),
         control_says="a complex diagonal student whose eigenvalues are no conjugate pairs, which has rank 17",
+        after_data=_FIRST,
     ),
     Claim(
         name="fig09.aligned",
@@ -87,5 +89,6 @@ CLAIMS = [
         sample=partial(optima.spreads_more, student="dense", than="lru"),
         control=partial(optima.spreads_more, student="lru", than="lru", shift=1),
         control_says="the LRU beside that of another function",
+        after_data=_FIRST,
     ),
 ]
