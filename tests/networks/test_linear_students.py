@@ -95,9 +95,7 @@ def test_variances_of_the_initial_weights():
     assert float(p["B"].abs().max()) < 2.0 / 0.8796
     assert float(p["C"].var()) == pytest.approx(1 / 64, rel=0.02)
     assert float(p["D"].var()) == pytest.approx(1.0, abs=0.2)
-    largest = (
-        CELLS["linear_dense"].student.eigenvalues(p).abs().amax(-1)
-    )  # tanh of about 1.06
+    largest = CELLS["linear_dense"].student.eigenvalues(p).abs().amax(-1)  # tanh of about 1.06
     assert float(largest.median()) == pytest.approx(math.tanh(1.06), abs=0.02)
 
 
