@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from floss.memory.sensitivity import sensitivity
     from floss.networks.torch_modules import step_from_module
     from floss.training.flossing_loss import flossing_loss
+    from floss.training.own.flosser import Flosser
 
 __all__ = [
     "ConvergenceWarning",
+    "Flosser",
     "adaptive_t_ons",
     "angles",
     "check_step",
@@ -61,6 +63,7 @@ _MODULES = {
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
     "training.flossing_loss": ("flossing_loss",),
+    "training.own.flosser": ("Flosser",),
     "lyapunov.flow": ("stroboscopic_map",),
     "lyapunov.function_step": ("step_from_function",),
     "lyapunov.history": ("lyapunov_history",),

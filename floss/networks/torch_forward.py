@@ -17,13 +17,17 @@ _WEIGHT_HOOKS = (BasePruningMethod, SpectralNorm, WeightNorm)
 """Hooks of torch that compute a weight before every call, and do nothing else."""
 
 
+class Watching:
+    """Base of hooks that look at what goes into a module and change nothing: the module keeps its forward."""
+
+
 def hooked(module: nn.Module) -> bool:
     """Whether anything may change what goes into a module or comes out of it."""
     return bool(
         module._forward_hooks
         or every_module._global_forward_hooks
         or every_module._global_forward_pre_hooks
-        or not all(isinstance(hook, _WEIGHT_HOOKS) for hook in module._forward_pre_hooks.values())
+        or not all(isinstance(hook, (*_WEIGHT_HOOKS, Watching)) for hook in module._forward_pre_hooks.values())
     )
 
 
@@ -41,7 +45,8 @@ def keeps_forward(module: nn.Module) -> bool:
 def compute_weights(module: nn.Module) -> None:
     """Compute the weights that hooks compute before every call."""
     for hook in module._forward_pre_hooks.values():
-        hook(module, ())
+        if not isinstance(hook, Watching):
+            hook(module, ())
 
 
 def parts_of(module: nn.Module) -> list[int]:
