@@ -15,7 +15,7 @@ basis of the same space.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Float64
@@ -23,8 +23,10 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.chain import initial_tangent, random_tangent
-from floss.lyapunov.derivatives import numbers_of, refuse_transforms
+from floss.lyapunov.derivatives import numbers_of
+from floss.lyapunov.jacobian_sequence import JacobianSequence, of_step, of_tensor
 from floss.lyapunov.qr import qr
+from floss.lyapunov.step import Step
 from floss.lyapunov.work_counter import WorkCounter
 
 _SINGULAR = 1 / (16 * torch.finfo(torch.float64).eps)
@@ -39,8 +41,11 @@ n = 80."""
 
 @torch.no_grad()
 def condition_number(
-    jacobians: Float[Tensor, "T *batch n n"],
+    jacobians: Float[Tensor, "T *batch n n"] | Step,
+    h0: Float[Tensor, "*batch n"] | None = None,
+    inputs: Float[Tensor, "T *inputs"] | None = None,
     *,
+    steps: int | None = None,
     dims: int | Sequence[int] | None = None,
     horizons: int | Sequence[int] | None = None,
     q0: Float[Tensor, "*batch n k"] | None = None,
@@ -49,6 +54,9 @@ def condition_number(
 ) -> Float64[Tensor, "..."]:
     """log₁₀ κ₂(T_t Q_m) of long-term Jacobians T_t = D[t-1] ⋯ D[0] on m tangent directions Q_m.
 
+        floss.condition_number(step, h0, inputs, dims=16)       along a trajectory, of which no Jacobian is kept
+        floss.condition_number(jacobians)                       of Jacobians that are there
+
     κ₂ = σ_1 / σ_m, the ratio of the largest and the smallest singular value. In float64 the relative error of κ₂ is
     about the precision times the sum of the condition numbers of the single Jacobians: nine digits and more of log₁₀ κ₂
     for random tanh networks, however large κ₂ itself becomes. A product counts as singular where one of its Jacobians
@@ -56,7 +64,12 @@ def condition_number(
     themselves, with κ₂ above 10¹⁶ on the way and small again at the end, are out of reach of float64: see `bits`.
 
     Args:
-        jacobians: one-step Jacobians D[0], …, D[T-1], [T, ..., n, n]; float32 or float64, computed in float64.
+        jacobians: one-step Jacobians D[0], …, D[T-1], [T, ..., n, n]; float32 or float64, computed in float64. Or a map
+            `step`, as in `floss.lyapunov_spectrum`, whose Jacobians come one after the other: memory does not grow with
+            T (but for `bits`, which keeps them).
+        h0: with a map: initial states [..., n].
+        inputs: with a map: one input per step, [T, ..., S]; None for an autonomous map.
+        steps: with a map: number of steps T; needed without inputs.
         dims: numbers m of tangent directions, one or several, 1 ≤ m ≤ n; default all columns of q0.
         horizons: numbers t of steps, one or several, 1 ≤ t ≤ T; default T.
         q0: tangent vectors [..., n, k] or [n, k], of full rank; they are orthonormalised, and Q_m are the first m of
@@ -78,9 +91,8 @@ def condition_number(
 
     Source: Fig. 2 of Engelken 2023; product QR decomposition: Stewart 1997 (ETNA 5:29-47), Sec. 2.
     """
-    jacobians = arguments.real_tensor("condition_number", "jacobians", jacobians, "[T, ..., n, n]")
-    refuse_transforms("condition_number", jacobians)
-    steps, batch, n = _check_jacobians(jacobians)
+    D = _sequence(jacobians, h0, inputs, steps)
+    batch, n = D.batch, D.n
     if q0 is not None:
         q0 = arguments.real_tensor("condition_number", "q0", q0, "[n, k] or [..., n, k]")
         if q0.ndim < 2 or q0.shape[-2] != n or q0.shape[:-2] not in (batch, ()) or not 1 <= q0.shape[-1] <= n:
@@ -91,17 +103,16 @@ def condition_number(
         except ValueError as error:
             raise ValueError(f"condition_number: q0 is not a basis: {error}") from None
     sizes, one_size = _axis("condition_number", "dims", dims, n if q0 is None else q0.shape[-1])
-    times, one_time = _axis("condition_number", "horizons", horizons, steps)
+    times, one_time = _axis("condition_number", "horizons", horizons, D.steps)
     if bits is not None and not (isinstance(bits, str) and bits == "auto"):
         bits = arguments.whole_number("condition_number", "bits", bits, 2, allowed="at least 2, None or 'auto'")
 
     whole = dims is None and q0 is None
     if whole:
-        q0 = torch.eye(n, dtype=torch.float64, device=jacobians.device)
+        q0 = torch.eye(n, dtype=torch.float64, device=D.device)
     elif q0 is None:
-        q0 = random_tangent(jacobians.new_zeros(n, dtype=torch.float64), max(sizes))
+        q0 = random_tangent(torch.zeros(n, dtype=torch.float64, device=D.device), max(sizes))
     networks = math.prod(batch)
-    D = jacobians.reshape(steps, networks, n, n)
     q = q0[..., : max(sizes)].expand(*batch, n, max(sizes)).reshape(networks, n, max(sizes))
 
     different = sorted(set(times))
@@ -110,8 +121,9 @@ def condition_number(
     else:
         from floss.lyapunov.arbitrary_precision import exact_condition
 
+        kept = torch.stack(list(D.walk()))
         value = exact_condition(
-            D, None if whole else q, different, sizes, None if bits == "auto" else bits, WorkCounter(callback)
+            kept, None if whole else q, different, sizes, None if bits == "auto" else bits, WorkCounter(callback)
         )
     value = value[[different.index(t) for t in times]].reshape(len(times), *batch, len(sizes))
     return _without_single_axes(value, one_time, one_size)
@@ -153,16 +165,15 @@ def condition_from_exponents(
     return _without_single_axes(scale.reshape(-1, *(1,) * gap.ndim) * gap, one_time, one_size)
 
 
-def _check_jacobians(jacobians: Tensor) -> tuple[int, torch.Size, int]:
-    """T, batch shape and n of Jacobians that are as they should be."""
-    shape = jacobians.shape
-    if jacobians.ndim < 3 or shape[0] < 1 or shape[-1] < 1 or shape[-1] != shape[-2]:
-        raise ValueError(f"condition_number: needs Jacobians [T, ..., n, n] with T >= 1 and n >= 1, got {list(shape)}")
-    finite = torch.isfinite(jacobians).all(-1).all(-1)
-    if not finite.all():
-        step = int((~finite).reshape(shape[0], -1).any(-1).nonzero()[0])
-        raise ValueError(f"condition_number: the Jacobian of step {step}{_place(~finite[step])} is not finite")
-    return shape[0], shape[1:-2], shape[-1]
+def _sequence(jacobians: Any, h0: Any, inputs: Any, steps: Any) -> JacobianSequence:
+    """The Jacobians, given or those of a map."""
+    if callable(jacobians) and not isinstance(jacobians, Tensor):
+        return of_step("condition_number", jacobians, h0, inputs, steps)
+    sequence = of_tensor("condition_number", jacobians)
+    for name, value in (("h0", h0), ("inputs", inputs), ("steps", steps)):
+        if value is not None:
+            raise ValueError(f"condition_number: {name}={arguments.shown(value)} is for a map, and not for Jacobians")
+    return sequence
 
 
 def _axis(caller: str, name: str, value: int | Sequence[int] | None, largest: int | None) -> tuple[list[int], bool]:
@@ -180,21 +191,31 @@ def _place(flags: Tensor) -> str:
     return f" at batch index {tuple(flags.nonzero()[0].tolist())}" if flags.ndim else ""
 
 
-def _float64(D: Tensor, q: Tensor, times: list[int], dims: list[int], counter: WorkCounter) -> Tensor:
-    """log₁₀ κ₂ [times, B, dims]; D [T, B, n, n], q [B, n, k] orthonormal."""
+def _float64(D: JacobianSequence, q: Tensor, times: list[int], dims: list[int], counter: WorkCounter) -> Tensor:
+    """log₁₀ κ₂ [times, B, dims]; q [B, n, k] orthonormal."""
     value, spread = _sweep(D, q, times, dims, counter)
     for j, m in enumerate(dims):
         poor = (spread[..., j] > _BADLY_ORDERED).any(0)
         if poor.any():
             turned = q[poor, :, :m] @ initial_tangent(torch.zeros(1, dtype=torch.int64), m, m)[0].to(q)
-            again, spread_again = _sweep(D[:, poor], turned, times, [m], counter)
+            again, spread_again = _sweep(D, turned, times, [m], counter, poor)
             better = spread_again[..., 0] < spread[:, poor, j]
             value[:, poor, j] = torch.where(better, again[..., 0], value[:, poor, j])
     return value
 
 
-def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], counter: WorkCounter) -> tuple[Tensor, Tensor]:
-    """log₁₀ κ₂ and the condition number of X, [times, B, dims] each; inf and NaN for a singular product."""
+def _sweep(
+    D: JacobianSequence,
+    q: Tensor,
+    times: list[int],
+    dims: list[int],
+    counter: WorkCounter,
+    members: Tensor | slice = slice(None),
+) -> tuple[Tensor, Tensor]:
+    """log₁₀ κ₂ and the condition number of X, [times, B, dims] each; inf and NaN for a singular product.
+
+    Of those trajectories that are members, B of them.
+    """
     networks, k = q.shape[0], q.shape[-1]
     eye = torch.eye(k, dtype=q.dtype, device=q.device)
     scale, rows = q.new_zeros(networks, k), eye.expand(networks, k, k)
@@ -202,8 +223,8 @@ def _sweep(D: Tensor, q: Tensor, times: list[int], dims: list[int], counter: Wor
     value, spread = (q.new_empty(len(times), networks, len(dims)) for _ in range(2))
     last = torch.tensor(dims, device=q.device) - 1
     counter.expect(times[-1])
-    for t in range(1, times[-1] + 1):
-        a = _of_order_one(D[t - 1].double())
+    for t, jacobian in zip(range(1, times[-1] + 1), D.walk(), strict=False):
+        a = _of_order_one(jacobian[members].double())
         noise = torch.linalg.vector_norm(a.abs() @ q.abs(), dim=-2)
         q, r = torch.linalg.qr(a @ q)
         alive = alive & (_condition_by_columns(r, noise) < _SINGULAR)
