@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from floss.memory.sensitivity import sensitivity
     from floss.networks.torch_modules import step_from_module
     from floss.training.flossing_loss import flossing_loss
+    from floss.training.own.diagnosis import diagnose
     from floss.training.own.flosser import Flosser
+    from floss.training.own.monitor import Monitor
 
 __all__ = [
     "ConvergenceWarning",
     "Flosser",
+    "Monitor",
     "adaptive_t_ons",
     "angles",
     "check_step",
     "condition_from_exponents",
     "condition_number",
     "covariant_lyapunov_vectors",
+    "diagnose",
     "directional_sharpness",
     "entropy_rate",
     "flossing_loss",
@@ -63,7 +67,9 @@ _MODULES = {
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
     "training.flossing_loss": ("flossing_loss",),
+    "training.own.diagnosis": ("diagnose",),
     "training.own.flosser": ("Flosser",),
+    "training.own.monitor": ("Monitor",),
     "lyapunov.flow": ("stroboscopic_map",),
     "lyapunov.function_step": ("step_from_function",),
     "lyapunov.history": ("lyapunov_history",),

@@ -1,4 +1,4 @@
-"""One-step Jacobians one after the other: those of a tensor, or of a map along its trajectory, of which none is kept."""
+"""One-step Jacobians one after the other: those of a tensor, or of a map, of which none is kept."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

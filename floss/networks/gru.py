@@ -71,6 +71,11 @@ class GRUStep(GatedStep):
             pushed = pushed + scaled(slope, driven)
         return n + z * (h - n), pushed
 
+    def gates(self, h: Tensor, x: Tensor | None = None) -> dict[str, Tensor]:
+        """The gates [..., N], between 0 and 1, that turn a state and an input into the next state."""
+        r, z, _, _ = self._gates(h, self.drive(h, x))
+        return {"reset": r, "update": z}
+
     def _gates(self, h: Tensor, drive: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The gates r, z, the candidate n, and W_n h + b_h."""
         r, z, inner = apply(self.W, h).chunk(3, -1)

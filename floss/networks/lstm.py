@@ -87,6 +87,11 @@ class LSTMStep(GatedStep):
             dh = self.projection @ dh
         return torch.cat((self._project(o * tanh_c), c), -1), torch.cat((dh, dc), -2)
 
+    def gates(self, state: Tensor, x: Tensor | None = None) -> dict[str, Tensor]:
+        """The gates [..., N], between 0 and 1, that turn a state and an input into the next state."""
+        _, (i, f, _, o), _, _ = self._gates(state, self.drive(state, x))
+        return {"input": i, "forget": f, "output": o}
+
     def _gates(self, state: Tensor, drive: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor]:
         """The cell before, the four gates, and tanh of the cell after, and that itself."""
         h, before = state.split((self.W.shape[-1], self.W.shape[-2] // 4), -1)
