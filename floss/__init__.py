@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from floss.memory.hessian_spectrum import directional_sharpness, hessian_spectrum
     from floss.memory.sensitivity import sensitivity
     from floss.networks.torch_modules import step_from_module
+    from floss.runs import load
     from floss.training.flossing_loss import flossing_loss
     from floss.training.own.diagnosis import diagnose
     from floss.training.own.flosser import Flosser
@@ -48,6 +49,7 @@ __all__ = [
     "flossing_loss",
     "hessian_spectrum",
     "kaplan_yorke_dimension",
+    "load",
     "lyapunov_history",
     "lyapunov_spectrum",
     "one_step_jacobians",
@@ -78,6 +80,7 @@ _MODULES = {
     "memory.hessian_spectrum": ("directional_sharpness", "hessian_spectrum"),
     "memory.sensitivity": ("sensitivity",),
     "networks.torch_modules": ("step_from_module",),
+    "runs": ("load",),
     "lyapunov.qr": ("qr",),
 }
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"errors"},
     "jobs": {"errors", "runtime", *CORE},
     "sweep": {"jobs", "runtime", "training", "errors"},
+    "runs": {"sweep", "jobs", "runtime", "errors", *CORE},
     "analysis": {"jobs", "runtime", "errors", *CORE},
     "bench": {"jobs", "runtime", "errors", *CORE},
     "memory": {"jobs", "runtime", "errors", *CORE},
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # jobs answers --help without torch: it imports the core inside functions alone.
 INSIDE_FUNCTIONS = {"jobs": CORE}
 FILES = 4
-"""Modules beside the rooms: the public names, random numbers, errors, and room for one more."""
+"""Modules beside the rooms: the public names, random numbers, errors, and results read back."""
 ROOMS = 13
 
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}

@@ -13,14 +13,18 @@ from floss.sweep.networks import network_ids, single_networks
 
 
 def described_networks(folders: Iterable[Path]) -> dict[str, TrainJob]:
-    """The networks that the config.yaml of some ensembles describe, by their ids; none of one that is damaged."""
+    """The networks that the config.yaml of some folders describe, by their ids; none of one that is damaged.
+
+    Of ensembles, of runs and of sweeps.
+    """
     return {network_id: network for folder in folders for network_id, network in _described(folder).items()}
 
 
 def _described(folder: Path) -> dict[str, TrainJob]:
     try:
         content: Any = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
-        runs = [{key: run[key] for key in run if key not in DERIVED} for run in content["runs"]]
+        several = content.get("runs", [content])
+        runs = [{key: run[key] for key in run if key not in DERIVED} for run in several]
         jobs = [build(TrainJob, run) for run in runs]
         return {i: n for job in jobs for i, n in zip(network_ids(job), single_networks(job), strict=True)}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, ConfigError):

@@ -1,0 +1,243 @@
+"""Results of `floss train` in Python: their tables, and their networks as steps, parameters and modules of torch."""
+
+import functools
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from floss.errors import CheckpointError, ConfigError
+from floss.jobs.train import TrainJob
+from floss.lyapunov.step import Step
+from floss.networks import CELLS
+from floss.networks.linear_students import LinearStudent
+from floss.networks.torch_network import TrainedNetwork, torch_network
+from floss.random import Stream
+from floss.runtime.files import AS_TEXT
+from floss.runtime.network_ids import current
+from floss.runtime.training_checkpoint import Trained, trained_file
+from floss.sweep.assembly import network_of
+from floss.sweep.described import described_networks
+from floss.sweep.folders import write_selection
+from floss.sweep.packing import metrics_of
+from floss.sweep.store import ENSEMBLES, Store
+from floss.tasks import TASKS
+from floss.tasks.teacher import TeacherTask
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One network of some results."""
+
+    network: str
+    """Its id."""
+    row: pd.Series
+    """Its row of summary.csv."""
+    runs: "Runs"
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Its rows of metrics.csv."""
+        return self.runs.metrics.loc[self.runs.metrics["network"] == self.network]  # pyright: ignore[reportReturnType]
+
+    @property
+    def job(self) -> TrainJob:
+        """Every key of its configuration, as a job of one network.
+
+        Raises:
+            ConfigError: no config.yaml describes it.
+        """
+        return self.runs.job_of(self.network)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Its trained parameters by the paper's letters (W, V, b, U, c, h0 [B, n], …).
+
+        Raises:
+            ConfigError: there is no file with them.
+        """
+        return self.runs.parameters_of(self.network)
+
+    @property
+    def step(self) -> Step:
+        """Its one-step map on states [..., n] and inputs [..., S], for everything in `floss`."""
+        job, parameters = self.job, self.parameters
+        cell = CELLS[job.arch.name]
+        own = {name: p for name, p in parameters.items() if name not in ("U", "c", "h0")}
+        if isinstance(cell, LinearStudent) or job.arch.name not in ("vanilla", "relu", "linear", "lstm", "gru", "lru"):
+            return _one_of(cell.step({name: p[None] for name, p in own.items()}))
+        return cell.step(own)
+
+    def to_torch(self) -> TrainedNetwork:
+        """A module of torch that gives readouts [T, B] for inputs [T, B, S], from the trained initial states.
+
+        `recurrent` is a `torch.nn.RNN`, `LSTM` or `GRU` and `readout` a `torch.nn.Linear` where the architecture is one
+        of torch's; else the module holds the parameters and calls the cell of floss.
+        """
+        return torch_network(CELLS[self.job.arch.name], self.parameters)
+
+    @torch.no_grad()
+    def evaluate(self, module: nn.Module | None = None) -> tuple[float, float | None]:
+        """Loss and accuracy on the evaluation data of its task, those behind `final_loss` and `final_accuracy`.
+
+        The `final_loss` of a linear student is the expectation of this loss.
+
+        Args:
+            module: readouts [T, B] for inputs [T, B, S]; default `to_torch()`.
+        """
+        job, module = self.job, self.to_torch() if module is None else module
+        network, seeds = network_of(job), torch.tensor([job.seed])
+        task, dtype = TASKS[job.task.name], getattr(torch, job.dtype)
+        if isinstance(task, TeacherTask):
+            task = task.of([network.teacher], seeds, job.train.steps)
+        losses, accuracies = [], []
+        for batch in range(job.train.evaluation_batches):
+            x = task.sample(seeds, Stream.EVALUATION, batch, steps=job.train.steps, batch=job.train.batch, dtype=dtype)
+            loss, accuracy = task.loss(module(x[0])[None], x, torch.tensor([job.d]))
+            losses.append(float(loss))
+            accuracies.append(None if accuracy is None else float(accuracy))
+        known = [a for a in accuracies if a is not None]
+        return sum(losses) / len(losses), sum(known) / len(known) if known else None
+
+
+def _one_of(stacked: Step) -> Step:
+    """The map of one network, of a map of stacked ones."""
+
+    def step(h: Tensor, *x: Tensor) -> Tensor:
+        batch = h.reshape(1, -1, h.shape[-1])
+        inputs = (u.expand(*h.shape[:-1], u.shape[-1]).reshape(1, -1, u.shape[-1]) for u in x)
+        return stacked(batch, *inputs).reshape(h.shape)
+
+    return step
+
+
+class Runs(Sequence[Run]):
+    """The networks of a results folder, of a run, a sweep, an ensemble or a selection; see `floss.load`."""
+
+    def __init__(self, folder: Path, summary: pd.DataFrame, metrics: pd.DataFrame) -> None:
+        """The tables of some networks; their files are read when they are asked for."""
+        self.folder = folder
+        self.summary = summary
+        """One row for each network: summary.csv."""
+        self.metrics = metrics
+        """One row for each network and logged epoch: metrics.csv."""
+        self._files: dict[Path, Trained] = {}
+
+    def __len__(self) -> int:
+        return len(self.summary)
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Run]: ...
+
+    def __getitem__(self, index: int | slice) -> Run | list[Run]:
+        """The network of one row of `summary`, counted from 0."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        row = self.summary.iloc[index]
+        return Run(str(row["network"]), row, self)
+
+    def __iter__(self) -> Iterator[Run]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Runs({str(self.folder)!r}): {len(self)} networks"
+
+    def job_of(self, network: str) -> TrainJob:
+        """The configuration of a network, by its id; a ConfigError where no config.yaml describes it."""
+        for folder in self._folders(network):
+            if network in (described := self._described(folder)):
+                return described[network]
+        raise ConfigError(f"load: {self.folder}: no config.yaml describes the network {network}")
+
+    def parameters_of(self, network: str) -> dict[str, Tensor]:
+        """The trained parameters of a network, by its id; a ConfigError where there is no file with them."""
+        for folder in self._folders(network):
+            trained = self._trained(folder)
+            if trained is not None and network in trained.networks:
+                row = trained.networks.index(network)
+                return {name: p[row] for name, p in trained.parameters.items()}
+        raise ConfigError(
+            f"load: {self.folder}: has no networks.safetensors with the network {network}: committed results are "
+            "tables alone; start the run again (floss train, with the keys of its config.yaml) to have it"
+        )
+
+    def _folders(self, network: str) -> list[Path]:
+        """Where the configuration and the parameters of a network may lie."""
+        records = [store.records().get(network) for store in self._stores]
+        found = [self.folder, *(record.folder for record in records if record is not None)]
+        return list(dict.fromkeys(found))
+
+    @functools.cached_property
+    def _stores(self) -> list[Store]:
+        roots = (self.folder, self.folder.resolve().parent, self.folder.resolve().parent.parent)
+        return [Store(root) for root in roots if (root / ENSEMBLES).is_dir()]
+
+    @functools.cache  # noqa: B019  # one reader for one look at a folder
+    def _described(self, folder: Path) -> dict[str, TrainJob]:
+        return described_networks([folder])
+
+    def _trained(self, folder: Path) -> Trained | None:
+        file = trained_file(folder)
+        if file not in self._files:
+            if not file.exists():
+                return None
+            try:
+                self._files[file] = Trained.load(file)
+            except (CheckpointError, OSError) as error:
+                raise ConfigError(f"load: {error}") from None
+        return self._files[file]
+
+
+def load(path: str | Path) -> Runs:
+    """Results of `floss train`, read in one line.
+
+        runs = floss.load("results/demo")
+        runs.summary, runs.metrics              tables of pandas, as `floss collect` writes them
+        model = runs[0].to_torch()              the trained network of the first row, as a module of torch
+        floss.lyapunov_spectrum(runs[0].step, runs[0].parameters["h0"][0], inputs)
+
+    Args:
+        path: a results folder, or the folder of a run, a sweep, an ensemble or a selection; or a file in one of them.
+
+    Returns:
+        The networks, one for each row of `summary`; of a results folder all of them. Their parameters are read when
+        they are asked for, and are there where `networks.safetensors` or `checkpoint.pt` is: committed results have
+        tables alone, and say so in one line.
+
+    Raises:
+        ConfigError: (a ValueError) no such folder, or none of results of `floss train`.
+    """
+    folder = Path(path)
+    folder = folder.parent if folder.is_file() else folder
+    if (folder / "summary.csv").is_file():
+        return Runs(folder, *_tables(folder, path))
+    if (folder / ENSEMBLES).is_dir():
+        with tempfile.TemporaryDirectory() as selection:
+            if write_selection(Path(selection), {}, Store(folder)):
+                return Runs(folder, *_tables(Path(selection), path))
+    what = "has no results of floss train" if folder.is_dir() else "is no folder"
+    raise ConfigError(
+        f"load: path={str(path)!r} {what}; it takes a results folder, or that of a run, sweep or ensemble"
+    )
+
+
+def _tables(folder: Path, path: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """summary.csv and metrics.csv of a folder, with ids as they are written now."""
+    try:
+        tables = [pd.read_csv(folder / "summary.csv", dtype=AS_TEXT)]
+        tables.append(pd.read_csv(io.BytesIO(metrics_of(folder)), dtype=AS_TEXT))
+        for table in tables:
+            table["network"] = table["network"].map(current)
+    except (OSError, ValueError, KeyError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"load: path={str(path)!r} has a table that cannot be read: {line}") from None
+    return tables[0], tables[1]

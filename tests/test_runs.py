@@ -1,0 +1,152 @@
+"""floss.load: results in one line, and networks that do what the committed tables say."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from command import TINY, job, jobs, run_jobs
+from torch import nn
+
+import floss
+from floss.errors import ConfigError
+from floss.jobs.train import TrainJob
+from floss.runtime.files import NETWORKS
+from floss.sweep.folders import sweep_folder, write_selection, write_sweep
+from floss.sweep.request import Request
+from floss.sweep.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCHITECTURES = ("vanilla", "relu", "linear", "lstm", "gru", "lru")
+QUICK = (*TINY, "train.epochs=8", "flossing.at=[0]", "flossing.epochs=2", "seeds=2", "engine=torch")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> tuple[Path, list[TrainJob]]:
+    """A sweep over the architectures, computed once."""
+    folder = tmp_path_factory.mktemp("results")
+    several = jobs(f"arch={','.join(ARCHITECTURES)}", *QUICK, f"results={folder}")
+    run_jobs(several)
+    write_sweep(Request(several))
+    return folder, several
+
+
+def test_the_tables_of_a_run(results):
+    several = results[1]
+    runs = floss.load(several[0].folder)
+    pd.testing.assert_frame_equal(runs.summary, pd.read_csv(several[0].folder / "summary.csv"))
+    assert len(runs) == len(runs.summary) == 2
+    assert set(runs.metrics["network"]) == set(runs.summary["network"])
+    assert set(runs[1].metrics["seed"]) == {1}
+    assert [run.row["seed"] for run in runs] == [0, 1]
+    assert [run.job.seed for run in runs[:2]] == [0, 1]
+    assert runs[-1].network == runs[1].network
+    assert str(floss.load(str(several[0].folder / NETWORKS))) == f"Runs({str(several[0].folder)!r}): 2 networks"
+
+
+@pytest.mark.parametrize("index", range(len(ARCHITECTURES)), ids=ARCHITECTURES)
+def test_a_module_of_torch_has_the_accuracy_of_the_table(results, index):
+    for run in floss.load(results[1][index].folder):
+        module = run.to_torch()
+        assert isinstance(module, nn.Module)
+        kinds = {"vanilla": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+        name = ARCHITECTURES[index]
+        assert name not in kinds or isinstance(module.recurrent, kinds[name])
+        loss, accuracy = run.evaluate(module)
+        assert loss == pytest.approx(run.row["final_loss"], rel=1e-5)
+        assert accuracy == pytest.approx(run.row["final_accuracy"], abs=1e-8)
+        module(torch.zeros(3, 5, 1)).sum().backward()  # five slots of two initial states
+        assert all(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize("index", range(len(ARCHITECTURES)), ids=ARCHITECTURES)
+def test_a_step_is_that_of_the_network(results, index):
+    """The states of the step, read out, are the readouts of the module; and it has a spectrum."""
+    (run, _) = floss.load(results[1][index].folder)
+    p, x = run.parameters, torch.randint(0, 2, (6, 2, 1)).float()
+    h, outputs = p["h0"], []
+    for u in x:
+        h = run.step(h, u)
+        seen = h.chunk(2, -1)[0] if ARCHITECTURES[index] == "lstm" else h
+        outputs.append(seen @ p["U"] + p["c"] if ARCHITECTURES[index] != "lru" else None)
+    lam = floss.lyapunov_spectrum(run.step, p["h0"], torch.zeros(30, 2, 1), k=2, singular="-inf")
+    assert lam.shape == (2, 2)
+    if ARCHITECTURES[index] != "lru":
+        torch.testing.assert_close(torch.stack(outputs), run.to_torch()(x), rtol=1e-4, atol=1e-5)
+
+
+def test_folders_of_every_kind(results, tmp_path):
+    folder, several = results
+    everything = floss.load(folder)
+    assert len(everything) == 2 * len(ARCHITECTURES)
+    assert sorted(set(everything.summary["arch"])) == sorted(ARCHITECTURES)
+    ensemble = Store(folder).records()[everything[0].network].folder
+    write_selection(folder / "chosen", {"arch": ("gru",)}, Store(folder))
+    for place in (folder, sweep_folder(several), several[0].folder, ensemble, folder / "chosen"):
+        runs = floss.load(place)
+        for run in (runs[0], runs[-1]):
+            assert run.job.arch.name == run.row["arch"]
+            assert run.evaluate()[1] == pytest.approx(run.row["final_accuracy"], abs=1e-8)
+    alone = tmp_path / "copied"
+    shutil.copytree(several[0].folder, alone)  # a folder taken elsewhere
+    assert floss.load(alone)[0].evaluate()[1] == pytest.approx(floss.load(alone).summary["final_accuracy"][0])
+
+
+def test_a_linear_student(tmp_path):
+    one = job(
+        "arch=linear_diagonal",
+        "task=teacher",
+        "task.nu=0.5",
+        "scale=smoke",
+        "arch.n=4",
+        "flossing=none",
+        f"results={tmp_path}",
+    )
+    one = dataclasses.replace(one, train=dataclasses.replace(one.train, epochs=5, steps=20))
+    run_jobs([one])
+    (run,) = floss.load(one.folder)
+    # The table has the expectation: five thousand numbers scatter by a tenth of it.
+    assert run.evaluate() == (pytest.approx(run.row["final_loss"], rel=0.1), None)
+    lam = floss.lyapunov_spectrum(run.step, torch.zeros(3, 8), torch.zeros(20, 3, 1))
+    modulus = torch.complex(run.parameters["re"], run.parameters["im"]).abs().log()
+    torch.testing.assert_close(lam.sum(-1), 2 * modulus.sum().expand(3), rtol=1e-4, atol=1e-4)  # log|det D|
+
+
+def test_committed_results_have_tables_alone():
+    runs = floss.load(ROOT / "results" / "demo")
+    assert len(runs) == 6
+    assert runs[0].job.arch.n == 80
+    assert set(runs.metrics["network"]) == set(runs.summary["network"])
+    with pytest.raises(
+        ConfigError, match=r"^load: .*demo: has no networks.safetensors with the network n\w+: committed"
+    ):
+        _ = runs[0].parameters
+    with pytest.raises(ValueError, match=r"has no networks.safetensors"):
+        floss.load(ROOT / "results" / "demo" / "xor-d30-vanilla-none-a050aad12a")[0].to_torch()
+    packed = floss.load(next((ROOT / "results" / "paper" / "ensembles").glob("xor*/metrics.csv.gz")).parent)
+    assert set(packed.metrics["network"]) == set(packed.summary["network"])
+
+
+def test_what_does_not_fit(tmp_path):
+    for path, message in (
+        (tmp_path / "nowhere", "is no folder; it takes a results folder"),
+        (tmp_path, "has no results of floss train; it takes"),
+    ):
+        with pytest.raises(ConfigError, match=message) as caught:
+            floss.load(path)
+        assert str(caught.value).startswith(f"load: path={str(path)!r} ")
+    (tmp_path / "summary.csv").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^load: path='.*' has a table that cannot be read: No columns"):
+        floss.load(tmp_path)
+
+
+def test_damaged_networks(results, tmp_path):
+    copy = tmp_path / "copied"
+    shutil.copytree(results[1][0].folder, copy)
+    content = bytearray((copy / NETWORKS).read_bytes())
+    content[-1] ^= 1
+    (copy / NETWORKS).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^load: .*these networks are damaged"):
+        _ = floss.load(copy)[0].parameters
