@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from floss import memory as memory
     from floss.lyapunov.check import check_step
+    from floss.lyapunov.closed_loop import close_loop
     from floss.lyapunov.condition import condition_from_exponents, condition_number
+    from floss.lyapunov.conditional import conditional_exponents
     from floss.lyapunov.convergence import ConvergenceWarning
     from floss.lyapunov.covariant import angles, covariant_lyapunov_vectors, overlap, subspace_angle
     from floss.lyapunov.dimension import entropy_rate, kaplan_yorke_dimension
-    from floss.lyapunov.flow import stroboscopic_map
+    from floss.lyapunov.finite_time import finite_time_exponents
+    from floss.lyapunov.fixed_points import fixed_points
+    from floss.lyapunov.flow import euler_map, stroboscopic_map
     from floss.lyapunov.function_step import step_from_function
     from floss.lyapunov.history import lyapunov_history
     from floss.lyapunov.jacobian import one_step_jacobians
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from floss.lyapunov.spectrum import adaptive_t_ons, lyapunov_spectrum
     from floss.memory.hessian_spectrum import directional_sharpness, hessian_spectrum
     from floss.memory.sensitivity import sensitivity
+    from floss.networks.time_constants import TimeConstantWarning, time_constants
     from floss.networks.torch_modules import step_from_module
     from floss.runs import load
     from floss.training.flossing_loss import flossing_loss
@@ -37,15 +42,21 @@ __all__ = [
     "ConvergenceWarning",
     "Flosser",
     "Monitor",
+    "TimeConstantWarning",
     "adaptive_t_ons",
     "angles",
     "check_step",
+    "close_loop",
     "condition_from_exponents",
     "condition_number",
+    "conditional_exponents",
     "covariant_lyapunov_vectors",
     "diagnose",
     "directional_sharpness",
     "entropy_rate",
+    "euler_map",
+    "finite_time_exponents",
+    "fixed_points",
     "flossing_loss",
     "hessian_spectrum",
     "kaplan_yorke_dimension",
@@ -60,10 +71,13 @@ __all__ = [
     "step_from_module",
     "stroboscopic_map",
     "subspace_angle",
+    "time_constants",
 ]
 
 _MODULES = {
     "lyapunov.check": ("check_step",),
+    "lyapunov.closed_loop": ("close_loop",),
+    "lyapunov.conditional": ("conditional_exponents",),
     "lyapunov.condition": ("condition_from_exponents", "condition_number"),
     "lyapunov.convergence": ("ConvergenceWarning",),
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
@@ -72,13 +86,16 @@ _MODULES = {
     "training.own.diagnosis": ("diagnose",),
     "training.own.flosser": ("Flosser",),
     "training.own.monitor": ("Monitor",),
-    "lyapunov.flow": ("stroboscopic_map",),
+    "lyapunov.finite_time": ("finite_time_exponents",),
+    "lyapunov.fixed_points": ("fixed_points",),
+    "lyapunov.flow": ("euler_map", "stroboscopic_map"),
     "lyapunov.function_step": ("step_from_function",),
     "lyapunov.history": ("lyapunov_history",),
     "lyapunov.jacobian": ("one_step_jacobians",),
     "lyapunov.spectrum": ("adaptive_t_ons", "lyapunov_spectrum"),
     "memory.hessian_spectrum": ("directional_sharpness", "hessian_spectrum"),
     "memory.sensitivity": ("sensitivity",),
+    "networks.time_constants": ("TimeConstantWarning", "time_constants"),
     "networks.torch_modules": ("step_from_module",),
     "runs": ("load",),
     "lyapunov.qr": ("qr",),

@@ -14,11 +14,43 @@ from floss.lyapunov.step import Step, WrappingStep, advance, next_state
 
 
 @dataclass(frozen=True, eq=False)
-class StroboscopicMap(WrappingStep):
-    """The map h(t) → h(t + period) of dh/dt = f(h, x), x constant over the period, by classical Runge-Kutta steps."""
+class FlowMap(WrappingStep):
+    """The map h(t) → h(t + period) of dh/dt = f(h, x), by some numerical method."""
 
     vector_field: Step
     period: float
+    """Time from one state to the next."""
+
+    def per_time(self, exponents: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
+        """Exponents of the map, in nats per step, in nats per unit of time: λ / period."""
+        return arguments.exponents("per_time", exponents) / self.period
+
+
+@dataclass(frozen=True, eq=False)
+class EulerMap(FlowMap):
+    """The map h → h + dt f(h, x)."""
+
+    @property
+    def wrapped(self) -> Step:
+        """The vector field."""
+        return self.vector_field
+
+    def __call__(self, h: Float[Tensor, "*batch n"], *x: Tensor) -> Float[Tensor, "*batch n"]:
+        """The next state."""
+        return torch.add(h, next_state(self.vector_field, h, *x), alpha=self.period)
+
+    def advance(
+        self, h: Float[Tensor, "*batch n"], q: Float[Tensor, "*batch n k"], *x: Tensor
+    ) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n k"]]:
+        """The next state, and D(h) q = q + dt ∂f/∂h q."""
+        slope, pushed = advance(self.vector_field, h, q, *x)
+        return torch.add(h, slope, alpha=self.period), torch.add(q, pushed, alpha=self.period)
+
+
+@dataclass(frozen=True, eq=False)
+class StroboscopicMap(FlowMap):
+    """The map h(t) → h(t + period) of dh/dt = f(h, x), x constant over the period, by classical Runge-Kutta steps."""
+
     substeps: int
     jacobian_product: Callable[..., Tensor] | None = None
 
@@ -75,7 +107,7 @@ def stroboscopic_map(
     """The time-`period` map of dh/dt = f(h) or dh/dt = f(h, x), as a step for `floss.lyapunov_spectrum` and the others.
 
         step = floss.stroboscopic_map(lambda h, x: -h + torch.tanh(h) @ W.T + x, period=0.1)
-        lam = floss.lyapunov_spectrum(step, h0, inputs) / 0.1       # per unit of time
+        lam = step.per_time(floss.lyapunov_spectrum(step, h0, inputs))      # / 0.1: per unit of time
 
     Each call takes `substeps` steps dt = period / substeps of the classical Runge-Kutta method, with x constant over
     the period. The error of the state over a fixed time is O(dt⁴); the tangent vectors are the exact derivative of the
@@ -108,3 +140,32 @@ def stroboscopic_map(
     period = arguments.real_number(caller, "period", period, "positive and finite", lambda t: isfinite(t) and t > 0.0)
     substeps = arguments.whole_number(caller, "substeps", substeps, 1)
     return StroboscopicMap(vector_field, period, substeps, jacobian_product)
+
+
+def euler_map(f: Step, dt: float) -> EulerMap:
+    """Explicit Euler's map h → h + dt f(h, x) of dh/dt = f(h, x), or of dh/dt = f(h), with its exact tangent map.
+
+        step = floss.euler_map(lambda h, x: (-h + torch.tanh(h) @ W.T + x) / tau, dt=0.1)
+        lam = step.per_time(floss.lyapunov_spectrum(step, h0, inputs))      # per unit of time
+
+    It is the network that most simulations of leaky units compute. Its exponents are those of the map itself, O(dt)
+    from the flow's; for those of the flow see `floss.stroboscopic_map`.
+
+    Args:
+        f: the vector field, on the last axis of h ([..., n]) and of x ([..., S]); returns [..., n]. Its class may have
+            a method `advance(h, q, *x) -> (f(h, *x), ∂f/∂h q)`.
+        dt: time step, above 0, in the unit of time of f.
+
+    Returns:
+        A map `step(h, *x) -> h` with `step.advance(h, q, *x)`, and `step.per_time(lam)` for exponents in nats per unit
+        of time.
+
+    Raises:
+        ValueError: a step that is not positive and finite, or a recurrent module of torch as f.
+
+    Source: Euler 1768.
+    """
+    arguments.function("euler_map", "f", f, "f(h, x) or f(h)")
+    refuse_recurrent_module("euler_map", f, "f")
+    dt = arguments.real_number("euler_map", "dt", dt, "positive and finite", lambda t: isfinite(t) and t > 0.0)
+    return EulerMap(f, dt)
