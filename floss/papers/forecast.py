@@ -25,7 +25,7 @@ def spectra_seconds(job: SpectrumJob) -> float:
     """Seconds of flossing, and of measuring the spectra of all groups of networks."""
     short = replace(job, **_part(job))
     networks = networks_of(short, device_of(job.device), states=job.states)
-    return _groups(job, job.states, _PART, lambda: measure_spectra(short, [networks], _silent()))
+    return _groups(job, job.states, job.steps / short.steps, lambda: measure_spectra(short, [networks], _silent()))
 
 
 def conditions_seconds(job: ConditionJob) -> float:
@@ -33,7 +33,8 @@ def conditions_seconds(job: ConditionJob) -> float:
     seeds = 1 if job.bits is not None else job.seeds  # in arbitrary precision one network after the other
     short = replace(job, seeds=seeds, horizons=1, at=1, **_part(job))
     networks = networks_of(short, device_of(job.device))
-    return _groups(job, 1, _PART * job.seeds / seeds, lambda: measure_conditions(short, [networks], _silent()))
+    parts = job.steps / short.steps * job.seeds / seeds
+    return _groups(job, 1, parts, lambda: measure_conditions(short, [networks], _silent()))
 
 
 def _part(job: AnalysisJob) -> dict[str, int]:
