@@ -3,13 +3,15 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov import arguments
 from floss.lyapunov.recurrent_module import layers_of_wrapping, recurrent_module
+from floss.lyapunov.step import TangentStep
 
 _DTYPES = {
     torch.float32: torch.float32,
@@ -106,6 +108,32 @@ class FunctionStep:
         raise ValueError("f takes the state and the input in either order; name its arguments f(h, x) or f(x, h)")
 
 
+class ReverseFunctionStep(FunctionStep, TangentStep):
+    """The same with D(h) from reverse-mode differentiation, one pass for each number of the state.
+
+    For functions that have no forward-mode derivative, such as those of `torch.autograd.Function` in its older form.
+    """
+
+    def advance(
+        self, h: Float[Tensor, "*batch n"], q: Float[Tensor, "*batch n k"], *x: Tensor
+    ) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n k"]]:
+        """The next state, and D(h) q; differentiable where gradients are on."""
+        recorded = torch.is_grad_enabled()
+        with torch.enable_grad():
+            start = h if h.requires_grad and recorded else h.detach().clone().requires_grad_()
+            after = self(start, *x)
+            if not after.requires_grad:  # it depends on nothing
+                return after.detach(), torch.zeros_like(q)
+            rows = [
+                torch.autograd.grad(
+                    after[..., i].sum(), start, retain_graph=True, create_graph=recorded, materialize_grads=True
+                )[0]
+                for i in range(self.n)
+            ]
+        D = torch.stack(rows, -2)
+        return (after, D @ q) if recorded else (after.detach(), D.detach() @ q)
+
+
 def _order_of_names(function: Callable[..., Any]) -> bool | None:
     """Whether the input comes first by the names of the first two arguments; None where they do not tell."""
     call = layers_of_wrapping(function)[-1]
@@ -123,7 +151,9 @@ def _order_of_names(function: Callable[..., Any]) -> bool | None:
     return True if names[1] in _STATES else None
 
 
-def step_from_function(f: Callable[..., Any], example_state: Any) -> tuple[FunctionStep, int]:
+def step_from_function(
+    f: Callable[..., Any], example_state: Any, *, derivative: Literal["forward", "reverse"] = "forward"
+) -> tuple[FunctionStep, int]:
     """A function of a structured state as a one-step map on real vectors, and their size n.
 
     The vector has all numbers of the state one after the other, in the order of tuples and dictionaries; a complex
@@ -139,6 +169,9 @@ def step_from_function(f: Callable[..., Any], example_state: Any) -> tuple[Funct
             `torch.func.vmap`, or one after the other where that cannot be.
         example_state: one state: a tensor, or tuples, lists and dictionaries of them, float32 or complex64 throughout,
             or float64 or complex128 throughout.
+        derivative: `forward`, by `torch.func.jvp`; or `reverse`, by one backward pass for each number of the state, for
+            functions that have no forward-mode derivative, and for surrogate gradients: those of spiking neurons are
+            defined backwards alone.
 
     Returns:
         The map `step(h, x) -> h` with h [..., n] and inputs with the leading axes of h, or with none; and n. Its
@@ -157,7 +190,8 @@ def step_from_function(f: Callable[..., Any], example_state: Any) -> tuple[Funct
     if len(kinds) != 1:
         found = ", ".join(str(leaf.dtype) for leaf in leaves)
         raise ValueError(f"step_from_function: example_state must be of one precision, got {found or 'no numbers'}")
-    step = FunctionStep(f, example_state)
+    arguments.choice("step_from_function", "derivative", derivative, ("forward", "reverse"))
+    step = (FunctionStep if derivative == "forward" else ReverseFunctionStep)(f, example_state)
     if not step.n:
         raise ValueError("step_from_function: example_state must be of one precision, got no numbers")
     return step, step.n

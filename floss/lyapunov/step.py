@@ -177,7 +177,8 @@ def check_sizes(caller: str, step: Step, h0: Tensor, inputs: Tensor | None, q: T
             if isinstance(step, TangentStep):
                 raise ValueError(f"{caller}: the map cannot take {arguments}: {_first_line(error)}") from error
             _check_next_state(caller, arguments, h0, _tried(caller, step, arguments, h0, x))
-            raise ValueError(f"{caller}: the map has no forward-mode derivative: {_first_line(error)}") from error
+            message = f"{caller}: the map has no forward-mode derivative: {_first_line(error)}{_hint(error)}"
+            raise ValueError(message) from error
     state = _state_of_pair(caller, arguments, h0, after) if isinstance(step, TangentStep) else after[0]
     _check_next_state(caller, arguments, h0, state)
     return after[1]
@@ -209,6 +210,12 @@ def _check_next_state(caller: str, arguments: str, h0: Tensor, after: Any) -> No
         wanted, got = getattr(h0, name), getattr(after, name)
         if got != wanted:
             raise ValueError(f"{caller}: the map must return a state of the {name} of h: for {wanted} it gave {got}")
+
+
+def _hint(error: Exception) -> str:
+    """What helps where a map has a derivative backwards alone."""
+    backwards = any(words in str(error) for words in ("setup_context", "use forward AD"))
+    return "; step_from_function(f, state, derivative='reverse') makes a map of its backward one" if backwards else ""
 
 
 def _first_line(error: Exception) -> str:

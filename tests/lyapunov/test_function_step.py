@@ -149,3 +149,68 @@ def test_states_of_another_structure(f, message):
     with pytest.raises(ValueError, match=r".") as caught:
         floss.lyapunov_spectrum(step, torch.ones(n), steps=2)
     assert str(caught.value) == f"lyapunov_spectrum: the map cannot take h [4]: {message}"
+
+
+# --- the derivative backwards --------------------------------------------------------------------------------------
+
+
+class Spike(torch.autograd.Function):
+    """A step in the older form, with the slope of a surrogate: torch.func does not see through it."""
+
+    @staticmethod
+    def forward(ctx, v):
+        ctx.save_for_backward(v)
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (v,) = ctx.saved_tensors
+        return gradients[0] / (1 + v.abs()) ** 2
+
+
+def test_the_derivative_backwards_is_the_one_forwards():
+    cell = nn.LSTMCell(S, N, dtype=DOUBLE)
+    example = (torch.zeros(N, dtype=DOUBLE), torch.zeros(N, dtype=DOUBLE))
+    forward, n = floss.step_from_function(cell, example)
+    reverse, _ = floss.step_from_function(cell, example, derivative="reverse")
+    h, x = gaussian(1, 2, n), gaussian(2, 7, 2, S)
+    lam = [floss.lyapunov_spectrum(step, h, x, k=3) for step in (forward, reverse)]
+    torch.testing.assert_close(*lam, rtol=1e-11, atol=1e-12)
+    gradients = [torch.autograd.grad(each.sum(), cell.weight_hh)[0] for each in lam]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-11)
+    start = h[0].clone().requires_grad_()
+    wanted = floss.lyapunov_spectrum(forward, start, x[:, 0], k=2).sum()
+    ours = floss.lyapunov_spectrum(reverse, start, x[:, 0], k=2).sum()
+    torch.testing.assert_close(torch.autograd.grad(ours, start), torch.autograd.grad(wanted, start))
+    with torch.no_grad():
+        assert torch.equal(floss.lyapunov_spectrum(reverse, h, x, k=3), lam[1])
+    assert floss.check_step(reverse, h, x[0]) < 1e-6
+
+
+def test_a_surrogate_gradient():
+    W = gaussian(1, N, N).requires_grad_()
+    step, n = floss.step_from_function(
+        lambda h: Spike.apply(h @ W.mT), torch.zeros(N, dtype=DOUBLE), derivative="reverse"
+    )
+    h = gaussian(2, 3, n)
+    D = floss.one_step_jacobians(step, h, steps=1)[0]
+    v = h @ W.mT
+    torch.testing.assert_close(D, (1 / (1 + v.abs()) ** 2)[..., None] * W)
+    lam = floss.lyapunov_spectrum(step, h, steps=6, k=2)
+    assert float(torch.autograd.grad(lam.sum(), W)[0].norm()) > 0
+    with pytest.raises(
+        ValueError, match=r"has no forward-mode derivative: .*; step_from_function\(f, state, derivative="
+    ):
+        floss.lyapunov_spectrum(lambda h: Spike.apply(h @ W.mT), h, steps=2)
+
+
+def test_a_map_that_does_not_depend_on_its_state_backwards():
+    step, _ = floss.step_from_function(lambda h: torch.ones(2), torch.zeros(2), derivative="reverse")
+    assert (floss.lyapunov_spectrum(step, torch.zeros(2), steps=3, singular="-inf") == -math.inf).all()
+
+
+def test_another_word_for_the_derivative():
+    with pytest.raises(
+        ValueError, match=r"^step_from_function: derivative='back' must be one of 'forward', 'reverse'$"
+    ):
+        floss.step_from_function(lambda h: h, torch.zeros(2), derivative="back")  # pyright: ignore
