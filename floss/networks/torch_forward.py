@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ _WEIGHT_HOOKS = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 class Watching:
     """Base of hooks that look at what goes into a module and change nothing: the module keeps its forward."""
+
+    asleep: ClassVar[bool] = False
+    """Whether the module is called for its map, and not by its user: then there is nothing to be looked at."""
 
 
 def hooked(module: nn.Module) -> bool:
@@ -72,7 +75,7 @@ def run(module: nn.Module, states: Tensor, x: Tensor) -> Tensor:
     """
     call = module._call_impl if type(module).__call__ is nn.Module.__call__ else module  # not what module.compile() put
     parts = [part.contiguous() for part in states.split(parts_of(module), -1)]
-    with _loops_of_torch():
+    with _loops_of_torch(), unwatched():
         if isinstance(module, nn.RNNCellBase):
             state = _joined([part[0] for part in parts])
             for u in x:
@@ -86,6 +89,17 @@ def run(module: nn.Module, states: Tensor, x: Tensor) -> Tensor:
     if [list(part.shape) if isinstance(part, Tensor) else None for part in after] != sizes:
         raise ValueError(f"the forward of {type(module).__name__} does not return what torch's class returns")
     return torch.cat(after, -1)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Within it hooks that only look do not: a module is called for what it computes, and not by its user."""
+    before = Watching.asleep
+    try:
+        Watching.asleep = True
+        yield
+    finally:
+        Watching.asleep = before
 
 
 @contextmanager

@@ -173,6 +173,40 @@ def test_a_watched_module_keeps_its_closed_form():
     assert keeps_forward(module)
 
 
+class Doubled(nn.GRU):
+    """A module with a forward of its own, which is called for its map."""
+
+    def forward(self, input, hx=None):
+        return super().forward(2.0 * input, hx)
+
+
+def test_calls_that_are_not_the_users_are_not_remembered():
+    """Those of a map whose module has a forward of its own, and those that only find the inputs of a batch."""
+    module = Doubled(S, N, dtype=DOUBLE)
+    flosser, monitor = floss.Flosser(module, 1, epochs=1), floss.Monitor(module, 1)
+    x = gaussian(5, 9, 2, S)
+    module(x)
+    flosser.episode()
+    floss.diagnose(module, gaussian(6, 7, 2, S))
+    assert monitor.log()
+    model = Classifier(lstm())
+    whole = floss.Flosser(model, 1, epochs=1, inputs=lambda: gaussian(7, 20, 2, S))
+    watching = floss.Monitor(model, 1)
+    model(x)
+    whole.episode()
+    floss.diagnose(model, gaussian(6, 7, 2, S))
+    for each in (flosser, monitor, watching):
+        kept = each._network.remembered(each._last_inputs)  # pyright: ignore
+        assert torch.equal(torch.stack(kept, 1), x)
+
+
+def test_numbers_of_numpy():
+    module = nn.GRU(S, N)
+    numbers = gaussian(4, 20, S).numpy()  # in float64, of a module in float32
+    flosser = floss.Flosser(module, numbers.dtype.type(2).astype(int), epochs=2, inputs=lambda: numbers)
+    assert len(flosser.episode()) == 2
+
+
 def test_short_sequences_go_on_with_the_next():
     from floss.training.own.settings import drive
 

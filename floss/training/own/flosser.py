@@ -177,19 +177,12 @@ class Flosser:
         reached = False
         self._pending = True
         device = self.parameters[0].device.type
-        whole = self._network.whole
-        if self._last_inputs is not None:
-            self._last_inputs.paused = True
-        try:
-            with in_evaluation_mode(whole), torch.enable_grad(), torch.autocast(device, enabled=False):
-                while self._epoch < self.epochs and not reached:
-                    loss, exponents = self._flossing_epoch()
-                    self._records.append((loss, exponents))
-                    reached = self._is_reached(loss, exponents)
-                    self._life, self._epoch = self._life + 1, self._epoch + 1
-        finally:
-            if self._last_inputs is not None:
-                self._last_inputs.paused = False
+        with in_evaluation_mode(self._network.whole), torch.enable_grad(), torch.autocast(device, enabled=False):
+            while self._epoch < self.epochs and not reached:
+                loss, exponents = self._flossing_epoch()
+                self._records.append((loss, exponents))
+                reached = self._is_reached(loss, exponents)
+                self._life, self._epoch = self._life + 1, self._epoch + 1
         records, self._records = self._records, []
         self._epoch, self._pending = 0, False
         losses, several = zip(*records, strict=True)
@@ -218,7 +211,8 @@ class Flosser:
         steps = self.steps if x is None else len(x)
         assert steps is not None
         transient = min(transient_steps(steps), steps // 2) if self.transient is None else self.transient
-        x = None if x is None else x.to(like.device)
+        if x is not None:
+            x = x.to(like) if x.is_floating_point() else x.to(like.device)
         settings = {"steps": steps, "t_ons": self.t_ons, "transient": transient, "q0": q0}
         try:
             lam = lyapunov_spectrum(one.step, h0, x, **settings, singular="-inf")

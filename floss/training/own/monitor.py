@@ -79,15 +79,8 @@ class Monitor:
         if self._last_inputs is not None and not self._last_inputs:
             self.calls -= 1  # the first batch is still to come
             return {}
-        whole = self._network.whole
-        if self._last_inputs is not None:
-            self._last_inputs.paused = True
-        try:
-            with in_evaluation_mode(whole), torch.no_grad():
-                return self._measured(number)
-        finally:
-            if self._last_inputs is not None:
-                self._last_inputs.paused = False
+        with in_evaluation_mode(self._network.whole), torch.no_grad():
+            return self._measured(number)
 
     def _measured(self, number: int) -> dict[str, float]:
         sequences = self._sequences(number)

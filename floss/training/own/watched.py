@@ -14,7 +14,7 @@ from floss.lyapunov import arguments
 from floss.lyapunov.function_step import FunctionStep
 from floss.lyapunov.recurrent_module import RECURRENT, layers_of_wrapping
 from floss.lyapunov.step import Step
-from floss.networks.torch_forward import Watching
+from floss.networks.torch_forward import Watching, unwatched
 from floss.networks.torch_modules import ModuleStep, step_from_module
 
 ALLOWED = "a torch module with one recurrent layer in it, or the pair (step, n) of a map and its state size"
@@ -36,12 +36,12 @@ class DirectedMap:
 class LastInputs(Watching):
     """Remembers what went last into a recurrent module; changes nothing of it."""
 
-    def __init__(self) -> None:
-        """Nothing has been seen."""
+    def __init__(self, *, always: bool = False) -> None:
+        """Nothing has been seen. `always`: also of calls that are not the user's."""
+        self.always = always
         self.seen: list[Any] = []
         self.restored: list[Tensor] = []
         """Sequences from a state that was saved, until others are seen."""
-        self.paused = False
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -50,7 +50,7 @@ class LastInputs(Watching):
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Called before every forward of the module."""
         x = args[0] if args else kwargs.get("input")
-        if self.paused or x is None:
+        if (self.asleep and not self.always) or x is None:
             return
         self.restored = []
         if isinstance(module, nn.RNNBase):
@@ -66,7 +66,7 @@ class _NewSequence(Watching):
         self.last = last
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:  # noqa: ARG002
-        if not self.last.paused:
+        if not self.asleep:
             self.last.seen = []
 
 
@@ -128,11 +128,11 @@ class WatchedNetwork:
                 return sequences_of(self.part, [batch])
             batch = arguments.tensor_of_steps(caller, "inputs", batch)
             return sequences_of(self.part, [batch]) if isinstance(self.part, nn.RNNBase) else _unbound(batch)
-        last = LastInputs()
+        last = LastInputs(always=True)
         handles = [self.part.register_forward_pre_hook(last, with_kwargs=True)]
         assert self.whole is not None
         try:
-            with torch.no_grad():
+            with torch.no_grad(), unwatched():
                 if isinstance(batch, Mapping):
                     self.whole(**batch)
                 elif isinstance(batch, tuple | list):
