@@ -233,8 +233,9 @@ def load(path: str | Path) -> Runs:
 def _tables(folder: Path, path: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """summary.csv and metrics.csv of a folder, with ids as they are written now."""
     try:
-        tables = [pd.read_csv(folder / "summary.csv", dtype=AS_TEXT)]
-        tables.append(pd.read_csv(io.BytesIO(metrics_of(folder)), dtype=AS_TEXT))
+        contents = ((folder / "summary.csv").read_bytes(), metrics_of(folder))
+        # In one piece: of a long table in parts, a column may have numbers here and texts there.
+        tables = [pd.read_csv(io.BytesIO(content), dtype=AS_TEXT, low_memory=False) for content in contents]
         for table in tables:
             table["network"] = table["network"].map(current)
     except (OSError, ValueError, KeyError) as error:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from command import TINY, job, jobs, run_jobs
+from sweep.tiny_runs import stopped
 from torch import nn
 
 import floss
@@ -150,3 +151,14 @@ def test_damaged_networks(results, tmp_path):
     (copy / NETWORKS).write_bytes(content)
     with pytest.raises(ConfigError, match=r"^load: .*these networks are damaged"):
         _ = floss.load(copy)[0].parameters
+
+
+def test_a_run_that_is_not_finished(tmp_path, no_pictures):
+    one = stopped(tmp_path, 13)
+    for place in (one.folder, tmp_path):
+        runs = floss.load(place)
+        assert [run.row["status"] for run in runs] == ["interrupted"] * 2
+        assert runs[0].parameters["W"].shape == (8, 8)
+        loss, accuracy = runs[1].evaluate()
+        assert loss > 0
+        assert accuracy is not None
