@@ -2,8 +2,7 @@
 
 import functools
 import io
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -23,9 +22,10 @@ from floss.runtime.files import AS_TEXT
 from floss.runtime.network_ids import current
 from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.assembly import network_of
+from floss.sweep.columns import IDENTITY, METRICS, differing, values_of
 from floss.sweep.described import described_networks
-from floss.sweep.folders import write_selection
 from floss.sweep.packing import metrics_of
+from floss.sweep.records import DONE, Record
 from floss.sweep.store import ENSEMBLES, Store
 from floss.tasks import TASKS
 from floss.tasks.teacher import TeacherTask
@@ -120,14 +120,18 @@ def _one_of(stacked: Step) -> Step:
 class Runs(Sequence[Run]):
     """The networks of a results folder, of a run, a sweep, an ensemble or a selection; see `floss.load`."""
 
-    def __init__(self, folder: Path, summary: pd.DataFrame, metrics: pd.DataFrame) -> None:
-        """The tables of some networks; their files are read when they are asked for."""
+    def __init__(self, folder: Path, summary: pd.DataFrame, read_metrics: Callable[[], pd.DataFrame]) -> None:
+        """The tables of some networks; what is long is read when it is asked for."""
         self.folder = folder
         self.summary = summary
         """One row for each network: summary.csv."""
-        self.metrics = metrics
-        """One row for each network and logged epoch: metrics.csv."""
+        self._read_metrics = read_metrics
         self._files: dict[Path, Trained] = {}
+
+    @functools.cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row for each network and logged epoch: metrics.csv."""
+        return self._read_metrics()
 
     def __len__(self) -> int:
         return len(self.summary)
@@ -201,7 +205,7 @@ def load(path: str | Path) -> Runs:
     """Results of `floss train`, read in one line.
 
         runs = floss.load("results/demo")
-        runs.summary, runs.metrics              tables of pandas, as `floss collect` writes them
+        runs.summary, runs.metrics              tables of pandas, with a column for every key that differs
         model = runs[0].to_torch()              the trained network of the first row, as a module of torch
         floss.lyapunov_spectrum(runs[0].step, runs[0].parameters["h0"][0], inputs)
 
@@ -219,26 +223,54 @@ def load(path: str | Path) -> Runs:
     folder = Path(path)
     folder = folder.parent if folder.is_file() else folder
     if (folder / "summary.csv").is_file():
-        return Runs(folder, *_tables(folder, path))
-    if (folder / ENSEMBLES).is_dir():
-        with tempfile.TemporaryDirectory() as selection:
-            if write_selection(Path(selection), {}, Store(folder)):
-                return Runs(folder, *_tables(Path(selection), path))
+        summary = _table(path, lambda: (folder / "summary.csv").read_bytes())
+        return Runs(folder, summary, lambda: _table(path, lambda: metrics_of(folder)))
+    records = Store(folder).records() if (folder / ENSEMBLES).is_dir() else {}
+    whole = {network: record for network, record in records.items() if record.status != "damaged"}
+    if whole:
+        return _of_store(folder, path, whole)
     what = "has no results of floss train" if folder.is_dir() else "is no folder"
     raise ConfigError(
         f"load: path={str(path)!r} {what}; it takes a results folder, or that of a run, sweep or ensemble"
     )
 
 
-def _tables(folder: Path, path: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """summary.csv and metrics.csv of a folder, with ids as they are written now."""
+def _table(path: Any, read: Callable[[], bytes]) -> pd.DataFrame:
+    """A table of floss, with ids of networks as they are written now."""
     try:
-        contents = ((folder / "summary.csv").read_bytes(), metrics_of(folder))
         # In one piece: of a long table in parts, a column may have numbers here and texts there.
-        tables = [pd.read_csv(io.BytesIO(content), dtype=AS_TEXT, low_memory=False) for content in contents]
-        for table in tables:
-            table["network"] = table["network"].map(current)
+        table = pd.read_csv(io.BytesIO(read()), dtype=AS_TEXT, low_memory=False)
+        ids = {written: current(written) for written in table["network"].unique()}
+        table["network"] = [ids[written] for written in table["network"]]
     except (OSError, ValueError, KeyError) as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"load: path={str(path)!r} has a table that cannot be read: {line}") from None
-    return tables[0], tables[1]
+    return table
+
+
+def _of_store(folder: Path, path: Any, records: Mapping[str, Record]) -> Runs:
+    """Every network of a results folder, each from its best ensemble, with a column for every key that differs."""
+    ensembles = sorted({record.folder for record in records.values()})
+    described = described_networks(ensembles)
+    keys = differing(network for network in described.values())
+
+    def of_ensembles(read: Callable[[Path], bytes], wanted: Collection[str]) -> pd.DataFrame:
+        tables = []
+        for ensemble in ensembles:
+            own = [network for network in wanted if records[network].folder == ensemble]
+            if own:
+                table = _table(path, lambda ensemble=ensemble: read(ensemble))
+                tables.append(table[table["network"].isin(own)])
+        if not tables:
+            return pd.DataFrame(columns=pd.Index([*METRICS, "network"]))
+        table = pd.concat(tables, ignore_index=True)
+        values = {network: values_of(described.get(network), keys) for network in wanted}
+        for i, key in enumerate(keys):
+            column = [values[network][i] for network in table["network"]]
+            table.insert(len(IDENTITY) + i, key, column)
+        return table
+
+    summary = of_ensembles(lambda ensemble: (ensemble / "summary.csv").read_bytes(), records)
+    summary = summary.sort_values([*IDENTITY, "network"], ignore_index=True, kind="stable")
+    done = [network for network, record in records.items() if record.status in DONE]
+    return Runs(folder, summary, lambda: of_ensembles(metrics_of, done))

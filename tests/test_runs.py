@@ -95,6 +95,16 @@ def test_folders_of_every_kind(results, tmp_path):
     assert floss.load(alone)[0].evaluate()[1] == pytest.approx(floss.load(alone).summary["final_accuracy"][0])
 
 
+def test_a_results_folder_has_the_tables_that_floss_collect_writes(results, tmp_path):
+    folder, _ = results
+    write_selection(tmp_path, {}, Store(folder))
+    runs = floss.load(folder)
+    for ours, name, by in ((runs.summary, "summary", []), (runs.metrics, "metrics", ["phase", "epoch"])):
+        wanted = pd.read_csv(tmp_path / f"{name}.csv").sort_values(["network", *by], ignore_index=True)
+        found = ours.sort_values(["network", *by], ignore_index=True)
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+
+
 def test_a_linear_student(tmp_path):
     one = job(
         "arch=linear_diagonal",
@@ -159,6 +169,7 @@ def test_a_run_that_is_not_finished(tmp_path, no_pictures):
         runs = floss.load(place)
         assert [run.row["status"] for run in runs] == ["interrupted"] * 2
         assert runs[0].parameters["W"].shape == (8, 8)
+        assert len(runs.metrics) == 0
         loss, accuracy = runs[1].evaluate()
         assert loss > 0
         assert accuracy is not None
