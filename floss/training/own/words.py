@@ -76,8 +76,8 @@ def _forgets(m: Measurement, module: nn.Module | None, saturated: bool) -> Itera
     )
     if isinstance(module, nn.LSTM | nn.LSTMCell):
         yield (
-            "set the forget bias to 2 and floss, both: a flossed LSTM saturates its gates, and neither did alone what "
-            "both did together (noise-padded rows of digits: 3 of 3 seeds, against 1 and 0 of 3)"
+            "set the forget bias to 2 and floss, both: an LSTM that is flossed from other biases gets there by "
+            "saturating its gates"
         )
         if saturated:
             yield (
