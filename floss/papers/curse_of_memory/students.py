@@ -54,10 +54,14 @@ def ratio(worse: pd.DataFrame, better: pd.DataFrame) -> Sample:
     A network that diverged counts as a million times worse, in either direction.
     """
     first, second = tuned(worse), tuned(better)
-    with np.errstate(invalid="ignore"):
-        decades = np.log10(first.losses) - np.log10(second.losses)
-    sample = middle(decades.clip(-6.0, 6.0))
+    sample = middle(decades(first.losses, second.losses))
     return Sample(sample.rows, sample.statistic, first.networks + second.networks)
+
+
+def decades(worse: pd.Series, better: pd.Series) -> pd.Series:
+    """log₁₀ of losses over others by seed, at most six in either direction; NaN where both diverged."""
+    with np.errstate(invalid="ignore"):
+        return (np.log10(worse) - np.log10(better)).clip(-6.0, 6.0)
 
 
 def losses_panel(axes: Axes, groups: Sequence[tuple[str, Sequence[float], Sequence[Tuned]]]) -> None:
