@@ -21,12 +21,18 @@ from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.curse_of_memory.flossed_jobs import NONE
 from floss.papers.curse_of_memory.plots import ramp
 from floss.papers.curse_of_memory.students import decades, losses_panel, tuned
-from floss.papers.curse_of_memory.study import BETWEEN, MAGNITUDES, TARGETS, at, gap, least_loss, with_memory, zero_loss
+from floss.papers.curse_of_memory.study import BETWEEN, MAGNITUDES, TARGETS, at, gap, least_loss, zero_loss
 from floss.papers.finding import Findings
 from floss.papers.samples import middle
 
+LONG = 0.99
+"""ν₀ of the longest memory."""
 PLACES = ("none", *MAGNITUDES.values())
 """Ticks: no flossing, and the targets as magnitudes of eigenvalues."""
+NUS = {0.9: "_short", LONG: ""}
+"""Least eigenvalue magnitudes of the teachers, and how the names of their runs end; smoke scale has others."""
+ALONE = TARGETS[1]
+"""The one target of students that are flossed in training as well, at small scale."""
 FAILS = 0.1
 """A rate is usable where the final loss is below this part of the loss of a student that says nothing."""
 
@@ -55,17 +61,18 @@ def draw(findings: Findings) -> Figure:
 
 def _valley(axes: Axes, findings: Findings) -> None:
     groups = []
-    for longest in (False, True):
-        none, pre = (with_memory(findings[run].summary, longest) for run in ("none", "pre"))
+    for nu, ending in NUS.items():
+        none, pre = (findings[f"{run}{ending}"].summary for run in ("none", "pre"))
         results = [tuned(none), *(tuned(at(pre, [target])) for target in TARGETS)]
-        groups.append((f"ν₀ = {_nu(findings, longest):g}", list(range(len(results))), results))
+        groups.append((f"ν₀ = {nu:g}", list(range(len(results))), results))
     losses_panel(axes, groups)
     during = findings["during"].summary
     for place, target in enumerate(TARGETS, 1):
-        if len(rows := at(during, [target])):
+        rows = at(during, [target]) if "flossing.target" in during else during
+        if len(rows) and ("flossing.target" in during or target == ALONE):
             values = tuned(rows).losses
             axes.plot([place + 0.2] * len(values), values, ".", color=COLOURS[2], alpha=0.5, markersize=4)
-            look = {"color": COLOURS[2], "label": "and after 500 epochs" if target == BETWEEN[1] else None}
+            look = {"color": COLOURS[2], "label": "and after 500 epochs" if target == ALONE else None}
             axes.plot(place + 0.2, values.median(), MARKERS[2], **look)
     axes.legend(fontsize=7)
     axes.set_title("A  open: the best rate is at an edge of those tried")
@@ -73,9 +80,8 @@ def _valley(axes: Axes, findings: Findings) -> None:
 
 def _rates_tried(axes: Axes, findings: Findings) -> None:
     """Median loss at each learning rate; failed networks at the upper edge."""
-    none, pre = (with_memory(findings[run].summary, True) for run in ("none", "pre"))
-    nothing = zero_loss(_nu(findings, True))
-    axes.axhline(nothing, color="0.6", linestyle=":", linewidth=1)
+    none, pre = (findings[run].summary for run in ("none", "pre"))
+    axes.axhline(zero_loss(LONG), color="0.6", linestyle=":", linewidth=1)
     styles = ramp(PLACES)
     for name, rows, look in zip(PLACES, [none, *(at(pre, [t]) for t in TARGETS)], styles, strict=True):
         losses = rows.assign(loss=rows["final_loss"].fillna(np.inf)).groupby("train.lr")["loss"].median()
@@ -84,7 +90,7 @@ def _rates_tried(axes: Axes, findings: Findings) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("final loss, median")
-    axes.set_title(f"B  ν₀ = {_nu(findings, True):g}; dotted: a student that says nothing")
+    axes.set_title(f"B  ν₀ = {LONG:g}; dotted: a student that says nothing")
 
 
 def _effective(axes: Axes, findings: Findings) -> None:
@@ -92,8 +98,7 @@ def _effective(axes: Axes, findings: Findings) -> None:
     column = "effective_rate_recurrent"
     for place in range(len(PLACES)):
         finding = findings["pre" if place else "none"]
-        rows = with_memory(finding.summary, True)
-        rows = at(rows, [TARGETS[place - 1]]) if place else rows
+        rows = at(finding.summary, [TARGETS[place - 1]]) if place else finding.summary
         chosen = tuned(rows).rates
         networks = rows[rows["train.lr"] == rows["seed"].map(chosen)]["network"]
         course = finding.training[finding.training["network"].isin(networks)]
@@ -107,52 +112,41 @@ def _effective(axes: Axes, findings: Findings) -> None:
     axes.set_title("D  in the middle of training, at the best rate")
 
 
-def _nu(findings: Findings, longest: bool) -> float:
-    values = findings["none"].summary["task.nu"]
-    return float(values.max() if longest else values.min())
-
-
 # --- claims ---
 
 
-def _long(findings: Findings, run: str) -> pd.DataFrame:
-    return with_memory(findings[run].summary, True)
-
-
 def _helps(findings: Findings) -> Sample:
-    return gap(_long(findings, "none"), at(_long(findings, "pre"), BETWEEN))
+    return gap(findings["none"].summary, at(findings["pre"].summary, BETWEEN))
 
 
 def _zero_costs(findings: Findings) -> Sample:
-    pre = _long(findings, "pre")
+    pre = findings["pre"].summary
     return gap(at(pre, [0.0]), at(pre, BETWEEN))
 
 
-def _usable(rows: pd.DataFrame, part: float, nu: float) -> pd.DataFrame:
+def _usable(rows: pd.DataFrame, part: float) -> pd.DataFrame:
     """Which learning rates [seed, rate] end below a part of the loss of a student that says nothing."""
     table = rows.pivot(index="seed", columns="train.lr", values="final_loss")
-    return table.fillna(np.inf) < part * zero_loss(nu)
+    return table.fillna(np.inf) < part * zero_loss(LONG)
 
 
 def _fewer_rates(findings: Findings) -> Sample:
     """How many rates are usable without flossing minus how many are after flossing to 0, mean over seeds."""
-    none, zero = _long(findings, "none"), at(_long(findings, "pre"), [0.0])
-    nu = _nu(findings, True)
-    difference = _usable(none, FAILS, nu).sum(axis=1) - _usable(zero, FAILS, nu).sum(axis=1)
+    none, zero = findings["none"].summary, at(findings["pre"].summary, [0.0])
+    difference = _usable(none, FAILS).sum(axis=1) - _usable(zero, FAILS).sum(axis=1)
     return Sample(difference.to_numpy(dtype=float), np.mean, len(none) + len(zero))
 
 
 def _fails_alone(findings: Findings) -> Sample:
     """At how many rates only the students flossed to 0 end above those that say nothing, mean over seeds."""
-    none, zero = _long(findings, "none"), at(_long(findings, "pre"), [0.0])
-    nu = _nu(findings, True)
-    alone = _usable(none, 1.0, nu) & ~_usable(zero, 1.0, nu)
+    none, zero = findings["none"].summary, at(findings["pre"].summary, [0.0])
+    alone = _usable(none, 1.0) & ~_usable(zero, 1.0)
     return Sample(alone.sum(axis=1).to_numpy(dtype=float), np.mean, len(none) + len(zero))
 
 
 def _beside_blocks(findings: Findings) -> Sample:
     blocks, _ = least_loss(findings["fig03/blocks"].summary)
-    every = pd.concat([_long(findings, "none"), _long(findings, "pre")])
+    every = pd.concat([findings["none"].summary, findings["pre"].summary])
     own, networks = least_loss(every)
     sample = middle(decades(own, blocks))
     return Sample(sample.rows, sample.statistic, networks + len(findings["fig03/blocks"].summary))
