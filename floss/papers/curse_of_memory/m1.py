@@ -63,8 +63,9 @@ def _valley(axes: Axes, findings: Findings) -> None:
     groups = []
     for nu, ending in NUS.items():
         none, pre = (findings[f"{run}{ending}"].summary for run in ("none", "pre"))
-        results = [tuned(none), *(tuned(at(pre, [target])) for target in TARGETS)]
-        groups.append((f"ν₀ = {nu:g}", list(range(len(results))), results))
+        flossed = {place: at(pre, [target]) for place, target in enumerate(TARGETS, 1)}
+        results = {0: tuned(none), **{place: tuned(rows) for place, rows in flossed.items() if len(rows)}}
+        groups.append((f"ν₀ = {nu:g}", list(results), list(results.values())))
     losses_panel(axes, groups)
     during = findings["during"].summary
     for place, target in enumerate(TARGETS, 1):

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from papers.curse_of_memory.committed import CLAIMS, FOLDER, REPRODUCTION, changed, committed
+from papers.curse_of_memory.committed import CLAIMS, FOLDER, REPRODUCTION, behind, changed, committed
 
 from floss.papers import intervals
 from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, claims_csv
 from floss.papers.curse_of_memory import PAPER
-from floss.papers.finding import Findings
 from floss.papers.judge import judge, judged
 from floss.runtime.files import sealed
 
@@ -24,6 +23,8 @@ FAILS = {
     "fig08.printed",
     "fig10.white_input",
 }
+TRAINED = {"fig03", "fig10", "fig11", "m1", "m2", "m3"}
+"""Figures with networks that are trained: paper scale takes hours, and some of their data are at small scale."""
 OPEN = {"fig10.largest_some", "fig10.largest_none"}
 
 
@@ -44,6 +45,32 @@ def put(column: str, value, **only):
     def change(table):
         rows = np.logical_and.reduce([table[c] == v for c, v in only.items()] or [np.full(len(table), True)])
         table[column] = table[column].where(~rows, value)
+        return table
+
+    return change
+
+
+def losses(factor: float, **only):
+    """Final losses of some networks multiplied."""
+    return scaled("final_loss", factor, **only)
+
+
+def target(value: float) -> dict:
+    return {"flossing.target": value}
+
+
+def steep(table):
+    """Squared gradients that grow as the inverse fourth power of the target."""
+    table["mean_square"] = (table["target"].abs() + 1e-9) ** -4.0
+    return table
+
+
+def sides(factor: float):
+    """Losses of networks that were flossed to other targets than the memory of their teacher are multiplied."""
+
+    def change(table):
+        own = np.isclose(table["flossing.target"], np.log(table["task.nu"]), atol=1e-5)
+        table["final_loss"] = table["final_loss"].where(own, table["final_loss"] * factor)
         return table
 
     return change
@@ -115,6 +142,17 @@ CHANGES = {
     "fig04.aligned_by": ("optima", "draws", same_spread),
     "fig04.recurrent_dense": ("optima", "shares", even),
     "fig04.recurrent_diagonal": ("optima", "shares", even),
+    "fig04.dense_rates_fall": ("rates", "groups", put("median", -3.0)),
+    "fig04.dense_momentum": ("rates", "groups", put("negative", 0)),
+    "fig04.diagonal_rates_stay": ("rates", "groups", put("median", -5.0)),
+    "fig04.rates_apart": ("rates", "groups", put("median", -3.0)),
+    "fig03.dense_suffices_for_short_memories": ("dense", "summary", losses(1e6)),
+    "fig03.lru_wins_from_084_on": ("dense", "summary", losses(1e-6)),
+    "fig03.lru_wins_by_far": ("dense", "summary", losses(1e-6)),
+    "fig03.whatever_the_teacher": ("seeded_dense", "summary", losses(1e-6)),
+    "fig03.blocks_close_the_gap": ("dense", "summary", losses(1e-6)),
+    "fig03.the_rest_is_small": ("blocks", "summary", losses(1e3)),
+    "fig03.diagonal_is_near": ("parts", "summary", losses(1e3)),
     "fig06.polar": ("parametrised", "optimum", scaled("curvature_nu", 1.1)),
     "fig06.exp_tames_magnitude": ("parametrised", "optimum", scaled("curvature_nu", 1.1)),
     "fig06.exp_leaves_angle": ("parametrised", "optimum", put("curvature_theta", 1.0, parametrisation="exp")),
@@ -137,6 +175,10 @@ CHANGES = {
     "fig09.s4_step": ("optima", "shares", even),
     "fig09.few_directions": ("optima", "draws", put("rank", 17)),
     "fig09.aligned": ("optima", "draws", same_spread),
+    "fig09.lru_angle_rates": ("rates", "groups", put("median", -3.0)),
+    "fig09.lru_rest": ("rates", "groups", put("median", -5.0)),
+    "fig09.s4_rates": ("rates", "groups", put("median", -3.0)),
+    "fig09.s4_rates_of_the_text": ("rates", "groups", put("median", -3.0)),
     "fig10.most": ("ring", "draws", put("off_diagonal", 0.01)),
     "fig10.some": ("ring", "draws", put("off_diagonal", 0.5)),
     "fig10.none": ("ring", "draws", put("off_diagonal", 0.5)),
@@ -144,8 +186,28 @@ CHANGES = {
     "fig10.largest_some": ("ring", "draws", scaled("largest", 0.1)),
     "fig10.largest_none": ("ring", "draws", scaled("largest", 0.1)),
     "fig10.white_input": ("ring", "draws", scaled("largest", 80.0)),
+    "fig10.lru_gains": ("diagonal", "summary", losses(1e-6)),
+    "fig10.gap_widens": ("diagonal", "summary", losses(1e-3, **{"task.theta": 0.0314})),
+    "fig10.dense_is_far_worse": ("dense", "summary", losses(1e-6)),
+    "fig11.the_jump": ("heads", "summary", losses(1e-6, **{"arch.heads": 8})),
+    "fig11.rates_rise": ("heads", "metrics", put("effective_rate_recurrent", 1e-3)),
     "fig12.surrogate": ("surrogate", "autocorrelation", put("value", 0.0)),
     "fig12.variance": ("surrogate", "autocorrelation", put("value", 0.0)),
+    "m1.intermediate_helps": ("none", "summary", losses(1e-6)),
+    "m1.valley": ("pre", "summary", losses(1e-6, **target(0.0))),
+    "m1.fewer_rates": ("pre", "summary", put("final_loss", 1e-3)),
+    "m1.fails_alone": ("pre", "summary", put("final_loss", 1e-3)),
+    "m1.blocks_out_of_reach": ("none", "summary", losses(1e-8)),
+    "m1.sharper": ("flossed", "networks", put("largest", 1.0)),
+    "m2.lru_too_short": ("lru", "summary", sides(1e-6)),
+    "m2.lru_too_long": ("lru", "summary", sides(1e-6)),
+    "m2.diagonal_too_short": ("diagonal", "summary", sides(1e-6)),
+    "m2.diagonal_too_long": ("diagonal", "summary", sides(1e-6)),
+    "m2.angle_gradient": ("flossed_lru", "gradients", put("mean_square", 1.0)),
+    "m2.magnitude_gradient": ("flossed_lru", "gradients", steep),
+    "m2.lru_tolerates": ("lru", "summary", losses(1e6, **target(0.0))),
+    "m2.diagonal_crosses": ("flossed_diagonal", "networks", put("largest_growth", -1.0)),
+    "m2.diagonal_diverges": ("diagonal", "summary", put("final_loss", 1e-3)),
 }
 
 
@@ -155,17 +217,13 @@ def quick(monkeypatch):
     monkeypatch.setattr(intervals, "REPLICATES", 100)
 
 
-def findings_of(name: str) -> Findings:
-    return committed(CLAIMS[name].figure)
-
-
 def test_every_claim_is_tried_both_ways():
     assert CHANGES.keys() == CLAIMS.keys()
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_has_the_other_verdict_on_data_that_say_the_other_thing(name, quick):
-    own = findings_of(name)
+    own = behind(name)
     before, after = (judge(CLAIMS[name], data) for data in (own, changed(own, *CHANGES[name])))
     expected = NOT_REPRODUCED if name in FAILS else REPRODUCED
     assert before.verdict == expected or name in OPEN, (before.value, before.low, before.high)
@@ -174,7 +232,7 @@ def test_a_claim_has_the_other_verdict_on_data_that_say_the_other_thing(name, qu
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_smoke_data_has_no_verdict(name, quick):
-    smoke = {run: replace(finding, scale="smoke") for run, finding in findings_of(name).items()}
+    smoke = {run: replace(finding, scale="smoke") for run, finding in behind(name).items()}
     assert judge(CLAIMS[name], smoke).verdict == NOT_ENOUGH
     assert judge(CLAIMS[name], {}).verdict == NOT_ENOUGH
 
@@ -201,7 +259,9 @@ def test_what_is_committed_is_whole(results):
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.name != "report.html") < 5e6
     for figure in PAPER.figures():
         found = committed(figure)
-        assert {finding.scale for finding in found.values()} == {"paper"}
+        scales = {finding.scale for finding in found.values()}
+        assert scales <= {"paper", "small"}
+        assert scales == {"paper"} or figure in TRAINED
         assert all(environment["commit"] for finding in found.values() for environment in finding.environments)
         assert all((FOLDER / "figures" / f"{figure}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
 
