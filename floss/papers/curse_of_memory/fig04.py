@@ -162,6 +162,9 @@ CLAIMS = [
         sample=partial(median_rate, student="dense", group="A"),
         control=partial(median_rate, student="dense", group="D"),
         control_says="D",
+        tried="At the constant rate dense networks fall back again and again: the final losses of eight seeds are 0.4 to"
+        " 98, and the rates tell how strong the last bursts were. 2 × 10⁻⁷, of one network, means gradients of about 500."
+        " A has the smallest rates of all groups in every network.",
     ),
     Claim(
         name="fig04.dense_momentum",
@@ -174,6 +177,7 @@ CLAIMS = [
         sample=partial(negative_share, student="dense", group="A"),
         control=partial(negative_share, student="diagonal", group="λ"),
         control_says="λ of the complex diagonal student",
+        tried="It differs between networks, from 0.2 to 0.4.",
     ),
     Claim(
         name="fig04.diagonal_rates_stay",

@@ -17,15 +17,26 @@ from floss.runtime.files import sealed
 
 FAILS = {
     "fig01.exponential",
+    "fig04.dense_momentum",
+    "fig04.dense_rates_fall",
     "fig04.diagonal_explodes",
     "fig04.similar_spectra",
     "fig07.adam_is_hard",
     "fig08.printed",
+    "fig09.s4_rates",
+    "fig09.s4_rates_of_the_text",
     "fig10.white_input",
 }
 TRAINED = {"fig03", "fig10", "fig11", "m1", "m2", "m3"}
 """Figures with networks that are trained: paper scale takes hours, and some of their data are at small scale."""
-OPEN = {"fig10.largest_some", "fig10.largest_none"}
+OPEN = {
+    "fig03.diagonal_is_near",
+    "fig03.the_rest_is_small",
+    "fig03.whatever_the_teacher",
+    "fig04.rates_apart",
+    "fig10.largest_none",
+    "fig10.largest_some",
+}
 
 
 def scaled(column: str, factor: float, **only):
@@ -142,8 +153,8 @@ CHANGES = {
     "fig04.aligned_by": ("optima", "draws", same_spread),
     "fig04.recurrent_dense": ("optima", "shares", even),
     "fig04.recurrent_diagonal": ("optima", "shares", even),
-    "fig04.dense_rates_fall": ("rates", "groups", put("median", -3.0)),
-    "fig04.dense_momentum": ("rates", "groups", put("negative", 0)),
+    "fig04.dense_rates_fall": ("rates", "groups", put("median", -6.7, student="dense", group="A")),
+    "fig04.dense_momentum": ("rates", "groups", put("negative", 1843, student="dense", group="A")),
     "fig04.diagonal_rates_stay": ("rates", "groups", put("median", -5.0)),
     "fig04.rates_apart": ("rates", "groups", put("median", -3.0)),
     "fig03.dense_suffices_for_short_memories": ("dense", "summary", losses(1e6)),
@@ -177,8 +188,8 @@ CHANGES = {
     "fig09.aligned": ("optima", "draws", same_spread),
     "fig09.lru_angle_rates": ("rates", "groups", put("median", -3.0)),
     "fig09.lru_rest": ("rates", "groups", put("median", -5.0)),
-    "fig09.s4_rates": ("rates", "groups", put("median", -3.0)),
-    "fig09.s4_rates_of_the_text": ("rates", "groups", put("median", -3.0)),
+    "fig09.s4_rates": ("rates", "groups", put("median", -5.0, student="s4_code", group="Δ")),
+    "fig09.s4_rates_of_the_text": ("rates", "groups", put("median", -5.0, student="s4", group="Δ")),
     "fig10.most": ("ring", "draws", put("off_diagonal", 0.01)),
     "fig10.some": ("ring", "draws", put("off_diagonal", 0.5)),
     "fig10.none": ("ring", "draws", put("off_diagonal", 0.5)),
