@@ -164,7 +164,7 @@ CLAIMS = [
         control_says="D",
         tried="At the constant rate dense networks fall back again and again: the final losses of eight seeds are 0.4 to"
         " 98, and the rates tell how strong the last bursts were. 2 × 10⁻⁷, of one network, means gradients of about 500."
-        " A has the smallest rates of all groups in every network.",
+        " A has the smallest rates of all groups in seven of the eight networks.",
     ),
     Claim(
         name="fig04.dense_momentum",
