@@ -5,7 +5,7 @@ whole gap closes once the recurrence is block-diagonal.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false
 
 from functools import partial
 

@@ -5,7 +5,7 @@ so that Adam gives the entries of a dense recurrence tiny learning rates, and ei
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
 from functools import partial
 
@@ -162,9 +162,9 @@ CLAIMS = [
         sample=partial(median_rate, student="dense", group="A"),
         control=partial(median_rate, student="dense", group="D"),
         control_says="D",
-        tried="At the constant rate dense networks fall back again and again: the final losses of eight seeds are 0.4 to"
-        " 98, and the rates tell how strong the last bursts were. 2 × 10⁻⁷, of one network, means gradients of about 500."
-        " A has the smallest rates of all groups in seven of the eight networks.",
+        tried="At the constant rate dense networks fall back again and again: the final losses of eight seeds are 0.4"
+        " to 98, and the rates tell how strong the last bursts were. 2 × 10⁻⁷, of one network, means gradients of about"
+        " 500. A has the smallest rates of all groups in seven of the eight networks.",
     ),
     Claim(
         name="fig04.dense_momentum",

@@ -5,6 +5,9 @@ Hessian is exactly at the optimum, where the authors' S4 is slightly beside it (
 was inverted in float32).
 """
 
+# The annotations of matplotlib do not know how many subfigures there are.
+# pyright: reportGeneralTypeIssues=false
+
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -133,8 +136,8 @@ CLAIMS = [
         sample=partial(decades, student=CODE, group="B", than={CODE: "Δ"}),
         control=partial(decades, student=CODE, group="B", than={CODE: "C"}),
         control_says="B over C",
-        tried="With these initial values, as we read the code, all eigenvalues are nearly real and inputs small: next to"
-        " nothing is learnt (losses of 0.4 to 39), and nearly all gradients are negligible.",
+        tried="With these initial values, as we read the code, all eigenvalues are nearly real and inputs small: next"
+        " to nothing is learnt (losses of 0.4 to 39), and nearly all gradients are negligible.",
     ),
     Claim(
         name="fig09.s4_rates_of_the_text",

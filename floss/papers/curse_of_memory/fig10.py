@@ -6,6 +6,8 @@ the LRU gain over a complex diagonal network; a dense one is far worse throughou
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false
+# pyright: reportGeneralTypeIssues=false
 # pyright: reportReturnType=false
 
 from functools import partial

@@ -4,7 +4,7 @@ The paper claims: between 8 and 16 blocks of 64 units learning becomes possible,
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
 from functools import partial
 

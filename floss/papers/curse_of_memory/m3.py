@@ -6,6 +6,7 @@ follows the share of its Hessian that is off the diagonal, not how sharp it is.
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false
 
 from functools import partial
 

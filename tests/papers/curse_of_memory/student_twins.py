@@ -237,3 +237,40 @@ def twin_m2() -> dict[str, float]:
 
 
 COSTS = (("m1", "pre"), ("m2", "lru"))
+
+
+def ranks(values: list[float]) -> list[float]:
+    """Each value's place in ascending order, equal ones at the mean of theirs."""
+    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+
+
+def rank_correlation(first: list[float], second: list[float]) -> float:
+    a, b = ranks(first), ranks(second)
+    a, b = ([value - mean(each) for value in each] for each in (a, b))
+    return sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def twin_m3() -> dict[str, float]:
+    heads = (1, 8, 32)
+    rows = {(run, h): networks("m3", run, **{"arch.heads": h}) for run in ("none", "flossed") for h in heads}
+    gains = {h: decades(rows["none", h], rows["flossed", h]) for h in heads}
+    losses = {key: tuned(own) for key, own in rows.items()}
+    measured = {
+        (run, h, row["seed"]): row
+        for h in heads
+        for row in table("m3", f"heads_{h}", "networks")
+        for run in ["none" if row["target"] == 9.0 else "flossed"]
+    }
+
+    def follows(seed: float, measure: str) -> float:
+        loss = [math.log10(losses[key][seed]) for key in rows]
+        return rank_correlation([measured[run, h, seed][measure] for run, h in rows], loss)
+
+    seeds = sorted(losses["none", 1])
+    return {
+        "gain_of_dense": median(gains[1].values()),
+        "no_gain_of_blocks": median(gains[32].values()),
+        "gain_shrinks": minus(gains[1], gains[32]),
+        "off_the_diagonal": median(follows(seed, "off_diagonal") for seed in seeds),
+        "not_the_sharpness": median(follows(seed, "off_diagonal") - follows(seed, "largest") for seed in seeds),
+    }

@@ -219,6 +219,11 @@ CHANGES = {
     "m2.lru_tolerates": ("lru", "summary", losses(1e6, **target(0.0))),
     "m2.diagonal_crosses": ("flossed_diagonal", "networks", put("largest_growth", -1.0)),
     "m2.diagonal_diverges": ("diagonal", "summary", put("final_loss", 1e-3)),
+    "m3.gain_of_dense": ("none", "summary", losses(1e-6)),
+    "m3.no_gain_of_blocks": ("none", "summary", losses(1e6)),
+    "m3.gain_shrinks": ("none", "summary", losses(1e-6, **{"arch.heads": 1})),
+    "m3.off_the_diagonal": ("heads_1", "networks", put("off_diagonal", 0.0)),
+    "m3.not_the_sharpness": ("heads_1", "networks", put("off_diagonal", 0.0)),
 }
 
 
