@@ -29,11 +29,14 @@ FAILS = {
 }
 TRAINED = {"fig03", "fig11", "m1", "m2", "m3"}
 """Figures with networks that are trained: paper scale takes hours, and some of their data are at small scale."""
+MEETS = {"fig11.the_jump.control"}
+"""Controls that meet the criterion, as the claim says: it tells nothing apart there."""
 OPEN = {
     "fig03.diagonal_is_near",
     "fig03.the_rest_is_small",
     "fig03.whatever_the_teacher",
     "fig04.rates_apart",
+    "fig11.the_jump",
     "fig10.largest_none",
     "fig10.largest_some",
 }
@@ -282,7 +285,7 @@ def test_what_is_committed_is_whole(results):
 def test_controls_miss_their_criteria(results):
     controls = [result.control for result in results if result.control is not None]
     assert len(controls) > 15
-    assert [control.claim.name for control in controls if not control.misses] == []
+    assert {control.claim.name for control in controls if not control.misses} == MEETS
 
 
 def test_every_claim_belongs_to_a_statement():
