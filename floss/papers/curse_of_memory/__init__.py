@@ -31,8 +31,9 @@ PAPER = Paper(
         " statement what <code>floss</code> computes."
     ),
     scales=(
-        "Closed forms have finer grids at paper scale, random draws more of them; smoke scale only tries the program,"
-        " and gives no verdict."
+        "Closed forms have finer grids at paper scale, random draws more of them; trained networks are fewer at small"
+        " scale, and trained for 3000 epochs instead of 10 000; smoke scale only tries the program, and gives no"
+        " verdict."
     ),
     kinds=(
         *KINDS,

@@ -55,7 +55,7 @@ def draw(findings: Findings) -> Figure:
         for axes in (a, c, d):
             axes.set_xticks(range(len(PLACES)), PLACES)
             axes.set_xlabel("target of flossing, as |λ|")
-        legend_below(figure, (b,), ncols=6)
+        legend_below(figure, (b,), title="target in B, as |λ|", ncols=6)
         return figure
 
 
@@ -89,6 +89,9 @@ def _rates_tried(axes: Axes, findings: Findings) -> None:
         axes.plot(losses.index, losses.clip(upper=1e4), marker="o", markersize=3.5, label=name, **look)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    rates = sorted(none["train.lr"].unique())
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("learning rate")
     axes.set_ylabel("final loss, median")
     axes.set_title(f"B  ν₀ = {LONG:g}; dotted: a student that says nothing")

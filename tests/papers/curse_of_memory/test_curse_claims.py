@@ -26,6 +26,9 @@ FAILS = {
     "fig09.s4_rates",
     "fig09.s4_rates_of_the_text",
     "fig10.white_input",
+    "m2.diagonal_diverges",
+    "m2.diagonal_too_short",
+    "m3.off_the_diagonal",
 }
 TRAINED = {"fig03", "fig11", "m1", "m2", "m3"}
 """Figures with networks that are trained: paper scale takes hours, and some of their data are at small scale."""
@@ -39,6 +42,12 @@ OPEN = {
     "fig11.the_jump",
     "fig10.largest_none",
     "fig10.largest_some",
+    "m1.blocks_out_of_reach",
+    "m2.lru_tolerates",
+    "m2.lru_too_long",
+    "m3.gain_of_dense",
+    "m3.gain_shrinks",
+    "m3.no_gain_of_blocks",
 }
 
 
@@ -88,6 +97,19 @@ def sides(factor: float):
         return table
 
     return change
+
+
+def ordered(column: str, *, rising: bool) -> list:
+    """Losses that fall with the number of blocks, and a measure of the Hessian that falls or rises with it."""
+    heads = (1, 8, 32)
+
+    def blocks(table):
+        table["final_loss"] = 1.0 / table["arch.heads"]
+        return table
+
+    values = [1.0 / h if rising else h for h in heads]
+    changes = [(f"heads_{h}", "networks", put(column, value)) for h, value in zip(heads, values, strict=True)]
+    return [*(("none", "summary", blocks), ("flossed", "summary", blocks)), *changes]
 
 
 def exponential(table):
@@ -212,18 +234,18 @@ CHANGES = {
     "m1.sharper": ("flossed", "networks", put("largest", 1.0)),
     "m2.lru_too_short": ("lru", "summary", sides(1e-6)),
     "m2.lru_too_long": ("lru", "summary", sides(1e-6)),
-    "m2.diagonal_too_short": ("diagonal", "summary", sides(1e-6)),
+    "m2.diagonal_too_short": ("diagonal", "summary", sides(1e6)),
     "m2.diagonal_too_long": ("diagonal", "summary", sides(1e-6)),
     "m2.angle_gradient": ("flossed_lru", "gradients", put("mean_square", 1.0)),
     "m2.magnitude_gradient": ("flossed_lru", "gradients", steep),
     "m2.lru_tolerates": ("lru", "summary", losses(1e6, **target(0.0))),
     "m2.diagonal_crosses": ("flossed_diagonal", "networks", put("largest_growth", -1.0)),
-    "m2.diagonal_diverges": ("diagonal", "summary", put("final_loss", 1e-3)),
+    "m2.diagonal_diverges": ("diagonal", "summary", put("final_loss", 1e4)),
     "m3.gain_of_dense": ("none", "summary", losses(1e-6)),
     "m3.no_gain_of_blocks": ("none", "summary", losses(1e6)),
     "m3.gain_shrinks": ("none", "summary", losses(1e-6, **{"arch.heads": 1})),
-    "m3.off_the_diagonal": ("heads_1", "networks", put("off_diagonal", 0.0)),
-    "m3.not_the_sharpness": ("heads_1", "networks", put("off_diagonal", 0.0)),
+    "m3.off_the_diagonal": ordered("off_diagonal", rising=True),
+    "m3.not_the_sharpness": ordered("off_diagonal", rising=False),
 }
 
 
@@ -240,7 +262,10 @@ def test_every_claim_is_tried_both_ways():
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_has_the_other_verdict_on_data_that_say_the_other_thing(name, quick):
     own = behind(name)
-    before, after = (judge(CLAIMS[name], data) for data in (own, changed(own, *CHANGES[name])))
+    other, changes = own, CHANGES[name]
+    for change in changes if isinstance(changes, list) else [changes]:
+        other = changed(other, *change)
+    before, after = (judge(CLAIMS[name], data) for data in (own, other))
     expected = NOT_REPRODUCED if name in FAILS else REPRODUCED
     assert before.verdict == expected or name in OPEN, (before.value, before.low, before.high)
     assert after.verdict == (REPRODUCED if name in FAILS else NOT_REPRODUCED), (after.value, after.low, after.high)
