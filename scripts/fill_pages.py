@@ -23,6 +23,8 @@ from omegaconf import OmegaConf
 from floss.figures.schedules import SCHEDULES
 from floss.papers.claim import REPRODUCED, Result
 from floss.papers.curse_of_memory import PAPER as CURSE
+from floss.papers.curse_of_memory.students import tuned
+from floss.papers.curse_of_memory.study import MAGNITUDES, at, with_memory
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.gradient_flossing.binary_xor import REACHED
@@ -96,6 +98,28 @@ def curse_headline() -> str:
     )
 
 
+def targets() -> str:
+    """Final losses of linear students against the target of flossing, and the least of each column in bold."""
+    m1, m2 = (reproduction(CURSE).complete(figure) for figure in ("m1", "m2"))
+    columns = [(m1[f"none{word}"].summary, m1[f"pre{word}"].summary) for word in ("_short", "")]
+    for student in ("lru", "diagonal"):
+        pair = [m2[f"{student}{word}"].summary for word in ("_none", "")]
+        columns += [(with_memory(pair[0], longest), with_memory(pair[1], longest)) for longest in (False, True)]
+    rows = []
+    for target in (None, *MAGNITUDES):
+        tables = [none if target is None else at(pre, [target]) for none, pre in columns]
+        rows.append([tuned(table).losses.median() if len(table) else np.nan for table in tables])
+    least = np.nanmin(rows, axis=0)
+    lines = ["| flossed to | dense, ν₀ = 0.9 | 0.99 | LRU, 0.9 | 0.99 | complex diagonal, 0.9 | 0.99 |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    names = ["not flossed", *(f"log {word}" if word != "1" else "0" for word in MAGNITUDES.values())]
+    for name, losses in zip(names, rows, strict=True):
+        texts = ["–" if np.isnan(loss) else typeset(f"{loss:.2g}") for loss in losses]
+        cells = [f"**{text}**" if loss == best else text for text, loss, best in zip(texts, losses, least, strict=True)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def drawn(paper: Paper = PAPER) -> str:
     """How many figures there are, and which of them have fewer networks than the paper."""
     findings = {figure: reproduction(paper).findings(figure) for figure in paper.figures()}
@@ -120,7 +144,7 @@ def statements(paper: Paper = PAPER) -> tuple[Stated, ...]:
 
 def first_lines(paper: Paper = PAPER) -> str:
     """How much of what the paper says is measured, and on how many networks that do not overlap."""
-    return f"{overview(statements(), results(paper))}\n"
+    return f"{overview(statements(paper), results(paper))}\n"
 
 
 def statement_list(paper: Paper = PAPER) -> str:
@@ -305,7 +329,8 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
             "changes": changes,
             "tried": tried,
         }.items()
-    },
+    }
+    | {"targets": targets},
     "docs/gallery.md": {"gallery": gallery, "curse": functools.partial(gallery, CURSE)},
     "docs/speed.md": {"loops": loops, "spectra": spectra},
 }

@@ -3,9 +3,11 @@
 from markupsafe import Markup
 
 from floss.papers.curse_of_memory.disc_jobs import DISC, SIMULATED
+from floss.papers.curse_of_memory.flossed_jobs import FLOSSED
 from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
 from floss.papers.curse_of_memory.learning_jobs import LEARNING
 from floss.papers.curse_of_memory.neuron_jobs import LANDSCAPES, MOMENTS, PARAMETRISED
+from floss.papers.curse_of_memory.rates_jobs import RATES
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE
 from floss.papers.kinds import KINDS
 from floss.papers.paper import Paper
@@ -29,8 +31,23 @@ PAPER = Paper(
         " statement what <code>floss</code> computes."
     ),
     scales=(
-        "Closed forms have finer grids at paper scale, random draws more of them; smoke scale only tries the program,"
-        " and gives no verdict."
+        "Closed forms have finer grids at paper scale, random draws more of them; trained networks are fewer at small"
+        " scale, and trained for 3000 epochs instead of 10 000; smoke scale only tries the program, and gives no"
+        " verdict."
     ),
-    kinds=(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
+    kinds=(
+        *KINDS,
+        MOMENTS,
+        LANDSCAPES,
+        PARAMETRISED,
+        LEARNING,
+        DISC,
+        SIMULATED,
+        OPTIMUM,
+        OPTIMA,
+        RING,
+        SURROGATE,
+        RATES,
+        FLOSSED,
+    ),
 )

@@ -59,6 +59,27 @@ STATEMENTS = (
         "Of a constant input the sensitivity still grows.",
         ("fig02.sensitivity_constant_input",),
     ),
+    # --- Sec. 4.1, Fig. 3 ---
+    Statement(
+        "Sec. 4.1, Fig. 3A",
+        "Dense linear networks and LRUs learn alike while the teacher's memory is short.",
+        ("fig03.dense_suffices_for_short_memories",),
+    ),
+    Statement(
+        "Sec. 4.1, Fig. 3A",
+        "As the memory becomes longer LRUs are better, in the end by orders of magnitude.",
+        ("fig03.lru_wins_from_084_on", "fig03.lru_wins_by_far"),
+    ),
+    Statement(
+        "Sec. 4.1, Fig. 3B",
+        "Of what tells an LRU from a dense network, nearly all of the gain comes with a recurrence of 2×2 blocks.",
+        ("fig03.blocks_close_the_gap", "fig03.the_rest_is_small"),
+    ),
+    Statement(
+        "Sec. 4.1, Fig. 3B",
+        "Complex diagonal networks without normalisation or reparametrisation are nearly as good as LRUs.",
+        ("fig03.diagonal_is_near",),
+    ),
     # --- Sec. 4.2, Fig. 4 ---
     Statement(
         "Sec. 4.2, Fig. 4A, B",
@@ -79,6 +100,16 @@ STATEMENTS = (
         "Sec. 4.2, Fig. 4A, B",
         "They are aligned with single parameters in the diagonal network, and not in the dense one.",
         ("fig04.aligned",),
+    ),
+    Statement(
+        "Sec. 4.2, Fig. 4C, D",
+        "Adam can therefore use larger learning rates in the recurrence of a diagonal network than in a dense one.",
+        ("fig04.dense_rates_fall", "fig04.diagonal_rates_stay", "fig04.rates_apart"),
+    ),
+    Statement(
+        "the authors' data of Fig. 4C",
+        "In the dense network nearly half of the effective learning rates are negative, and so are not in the figure.",
+        ("fig04.dense_momentum",),
     ),
     # --- App. B, Figs 6 and 7 ---
     Statement(
@@ -124,6 +155,16 @@ STATEMENTS = (
         "In the LRU the angle alone remains sharp.",
         ("fig09.lru_*", "fig09.aligned", "fig09.few_directions"),
     ),
+    Statement(
+        "App. D, Fig. 9C",
+        "Adam gives the angles of the LRU smaller learning rates than everything else.",
+        ("fig09.lru_angle_rates", "fig09.lru_rest"),
+    ),
+    Statement(
+        "App. D, Fig. 9D",
+        "In S4 it gives the step sizes smaller ones.",
+        ("fig09.s4_rates", "fig09.s4_rates_of_the_text"),
+    ),
     Statement("App. D, Fig. 9B", "In S4 it is the step size that is shared by λ and the input.", ("fig09.s4_step",)),
     Statement(
         "App. D, Fig. 10",
@@ -136,6 +177,17 @@ STATEMENTS = (
         ("fig10.most", "fig10.some", "fig10.largest_most", "fig10.largest_some"),
     ),
     Statement("App. D, Fig. 10", "This is so for white input, which Fig. 10 has.", ("fig10.white_input",)),
+    # --- App. F, Fig. 11 ---
+    Statement(
+        "App. F, Fig. 11A",
+        "Networks of 64 units learn once their recurrence has 16 blocks or more.",
+        ("fig11.the_jump",),
+    ),
+    Statement(
+        "App. F, Fig. 11B",
+        "The effective learning rates of the recurrence rise with the number of blocks.",
+        ("fig11.rates_rise",),
+    ),
     # --- App. C, Fig. 12 ---
     Statement(
         "App. C, Fig. 12",

@@ -22,7 +22,18 @@ def committed(figure: str) -> Findings:
     return found
 
 
+def behind(name: str) -> Findings:
+    """The runs of a claim: those of its figure, and of further ones."""
+    claim = CLAIMS[name]
+    return REPRODUCTION.findings_for(claim.figure, claim.further)
+
+
 def changed(findings: Findings, run: str, table: str, change: Callable[[Any], Any]) -> Findings:
-    """With one table changed."""
+    """With one table changed: of an analysis, or the `summary` or `metrics` of trained networks."""
     finding: Finding = findings[run]
+    if table == "summary":
+        return {**findings, run: replace(finding, summary=change(finding.summary.copy()))}
+    if table == "metrics":
+        header, *_ = (text := change(finding.metrics.copy()).to_csv(index=False)).splitlines(keepends=True)
+        return {**findings, run: replace(finding, texts=(header, text[len(header) :]))}
     return {**findings, run: replace(finding, tables={**finding.tables, table: change(finding.tables[table].copy())})}

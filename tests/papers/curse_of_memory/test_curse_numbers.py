@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from papers.curse_of_memory.committed import CLAIMS, committed
+from papers.curse_of_memory import student_twins
+from papers.curse_of_memory.committed import CLAIMS, behind, committed
 
 Row = dict[str, Any]
 TEACHERS = (0.36, 0.68, 0.84, 0.92, 0.96, 0.98, 0.99)
@@ -124,6 +125,7 @@ def twin_fig04() -> dict[str, float]:
         "aligned_by": median(a - b for a, b in pairs),
         "recurrent_dense": trace_share("fig04", "dense", "A"),
         "recurrent_diagonal": trace_share("fig04", "diagonal", "λ"),
+        **student_twins.twin_rates_fig04(),
     }
 
 
@@ -193,6 +195,7 @@ def twin_fig09() -> dict[str, float]:
         "s4_step": trace_share("fig09", "s4", "Δ"),
         "few_directions": mean(a == b == 9 for a, b in zip(rank["lru"], rank["s4"], strict=True)),
         "aligned": mean(a > b for a, b in zip(spread["dense"], spread["lru"], strict=True)),
+        **student_twins.twin_rates_fig09(),
     }
 
 
@@ -225,8 +228,8 @@ def twin_fig12() -> dict[str, float]:
 
 @pytest.mark.parametrize("figure", sorted({claim.figure for claim in CLAIMS.values()}))
 def test_committed_numbers_equal_those_of_plain_python(figure):
-    runs, twins = committed(figure), globals()[f"twin_{figure}"]()
-    samples = {name.partition(".")[2]: c.sample(runs) for name, c in CLAIMS.items() if c.figure == figure}
+    twins = {**vars(student_twins), **globals()}[f"twin_{figure}"]()
+    samples = {name.partition(".")[2]: c.sample(behind(name)) for name, c in CLAIMS.items() if c.figure == figure}
     values = {name: float(sample.statistic(sample.rows)) for name, sample in samples.items()}
     # CSV files have nine digits.
     assert values == pytest.approx(twins, rel=1e-4, abs=2e-8)
