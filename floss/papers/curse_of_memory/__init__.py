@@ -3,7 +3,9 @@
 from markupsafe import Markup
 
 from floss.papers.curse_of_memory.disc_jobs import DISC, SIMULATED
+from floss.papers.curse_of_memory.gates_jobs import GATED
 from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
+from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS
 from floss.papers.curse_of_memory.learning_jobs import LEARNING
 from floss.papers.curse_of_memory.neuron_jobs import LANDSCAPES, MOMENTS, PARAMETRISED
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE
@@ -32,5 +34,8 @@ PAPER = Paper(
         "Closed forms have finer grids at paper scale, random draws more of them; smoke scale only tries the program,"
         " and gives no verdict."
     ),
-    kinds=(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
+    kinds=(
+        *(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
+        *(JACOBIANS, GATED),
+    ),
 )

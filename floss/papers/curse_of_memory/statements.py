@@ -142,4 +142,27 @@ STATEMENTS = (
         "The autocorrelation of BERT embeddings of Wikipedia is that of white noise and one slow exponential.",
         unmeasured="The embeddings cannot be had here; a surrogate with this autocorrelation stands in for them.",
     ),
+    # --- App. C, Figs 14 and 15 ---
+    Statement(
+        "App. C, Fig. 14",
+        "With constant gates, or gates that depend on the input alone, the Jacobian of a GRU is diagonal.",
+        ("fig14.constant_gates", "fig14.input_gates"),
+    ),
+    Statement(
+        "App. C, Fig. 14",
+        "With its standard initialisation a GRU is nearly diagonal, and behaves as with constant gates.",
+        ("fig14.off_diagonal", "fig14.same_shape"),
+    ),
+    Statement("App. C, Fig. 14", "With large recurrent weights this breaks.", ("fig14.breaks",)),
+    Statement(
+        "App. C, Fig. 15",
+        "The sizes of states and of their derivatives by the gates' biases follow the theory of constant gates.",
+        ("fig15.theory", "fig15.dependent"),
+    ),
+    Statement("App. C, Fig. 15", "Both stay bounded, however long the memory is.", ("fig15.bounded",)),
+    Statement(
+        "a summary of the paper",
+        "LSTMs mitigate the curse of memory as well, by element-wise recurrence and gates.",
+        ("fig14.lstm_*", "fig15.lstm_*"),
+    ),
 )
