@@ -8,6 +8,7 @@ from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
 from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS
 from floss.papers.curse_of_memory.learning_jobs import LEARNING
 from floss.papers.curse_of_memory.neuron_jobs import LANDSCAPES, MOMENTS, PARAMETRISED
+from floss.papers.curse_of_memory.stack_jobs import STACK
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE
 from floss.papers.kinds import KINDS
 from floss.papers.paper import Paper
@@ -36,6 +37,6 @@ PAPER = Paper(
     ),
     kinds=(
         *(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
-        *(JACOBIANS, GATED),
+        *(STACK, JACOBIANS, GATED),
     ),
 )
