@@ -25,8 +25,12 @@ PANELS = (
     *(("C", 16, 1.0, sigma) for sigma in (0.0, 1.0, 3.0)),
 )
 """Row of the figure, largest U of the forget gates' biases log U(1, T), σ_x and σ_h."""
+NETWORKS = tuple(dict.fromkeys(panel[1:] for panel in PANELS))
+"""T, σ_x and σ_h of the networks; two panels show the same one."""
 LAGS = 20
 """How many lags Δ are shown."""
+_SHOWN = 128
+"""Entries of each kind in the picture."""
 GATES = {"gru": 3, "lstm": 4}
 FORGET = {"gru": 1, "lstm": 1}
 """Which of the stacked gates forgets: z of the GRU, f of the LSTM."""
@@ -51,8 +55,8 @@ class JacobiansJob(TablesJob):
 def jacobians_tables(job: JacobiansJob) -> dict[str, Table]:
     """Entries at 20 lags of the Jacobians of every panel's networks, which start at zero.
 
-    entries.csv: every diagonal entry, and some others, of the networks of seed 0, a column for each lag. lags.csv:
-    quantiles of the diagonal entries, and the largest of the others that were drawn. networks.csv: of all entries, how
+    entries.csv: some diagonal entries and some others of the networks of seed 0, a column for each lag. lags.csv:
+    quantiles of all diagonal entries, and the largest of the others that were drawn. networks.csv: of all entries, how
     many off the diagonal are not zero at any lag, how far diagonal ones are from [U/(1 + U)]^Δ, and their correlation.
     """
     lags = lags_of(job.steps)
@@ -63,7 +67,8 @@ def jacobians_tables(job: JacobiansJob) -> dict[str, Table]:
         law = (U / (1.0 + U))[:, None, :] ** torch.tensor(lags, dtype=torch.float64)[None, :, None]
         diagonal, others = jacobians.diagonal(dim1=-2, dim2=-1), jacobians[:, :, i, j]
         apart = jacobians - torch.diag_embed(diagonal)
-        for place, (row, T, sigma_x, sigma_h) in enumerate(PANELS):
+        for row, T, sigma_x, sigma_h in PANELS:
+            place = NETWORKS.index((T, sigma_x, sigma_h))
             panel = [row, T, f"{sigma_x:g}", f"{sigma_h:g}"]
             own, off, expected = diagonal[place], others[place], law[place]
             networks.append(
@@ -79,9 +84,11 @@ def jacobians_tables(job: JacobiansJob) -> dict[str, Table]:
                 [job.surrogate, seed, *panel, lag, *(digits(value, 5) for value in values)] for lag, *values in columns
             ]
             if seed == 0:
-                diagonal_rows = [["diagonal", n, n, *values] for n, values in enumerate(_short(own.T))]
-                pairs = zip(i.tolist(), j.tolist(), _short(off.T), strict=True)
-                entries += [[*panel, *rest] for rest in diagonal_rows + [["other", a, b, *v] for a, b, v in pairs]]
+                every = max(1, job.n // _SHOWN)
+                shown = zip(range(0, job.n, every), _short(own.T[::every]), strict=True)
+                entries += [[*panel, "diagonal", place, place, *values] for place, values in shown]
+                pairs = zip(i[:_SHOWN].tolist(), j[:_SHOWN].tolist(), _short(off.T[:_SHOWN]), strict=True)
+                entries += [[*panel, "other", *places, *values] for *places, values in pairs]
     panel_columns = ("row", "T", "sigma_x", "sigma_h")
     return {
         "entries": ((*panel_columns, "kind", "i", "j", *(f"lag{lag}" for lag in lags)), entries),
@@ -118,12 +125,12 @@ def _short(values: Float[Tensor, "entries lags"]) -> list[list[float]]:
 
 def panel_jacobians(
     job: JacobiansJob, seeds: Int64[Tensor, "R"], lags: Sequence[int]
-) -> tuple[Float[Tensor, "panels*R n"], Float[Tensor, "panels*R lags n n"]]:
-    """U of each forget gate, and ∂h_Δ/∂h_0 at some lags Δ of the networks of all panels, one after the other."""
+) -> tuple[Float[Tensor, "networks*R n"], Float[Tensor, "networks*R lags n n"]]:
+    """U of each forget gate, and ∂h_Δ/∂h_0 at some lags Δ of all networks, those of one panel after the other."""
     x = surrogate_embeddings(seeds, 1, job.steps, job.features, kind=job.surrogate)[:, 0]
     U, parameters = panel_networks(job, seeds)
     step = {"gru": GRUStep, "lstm": LSTMStep}[job.cell](**parameters)
-    inputs = x.repeat(len(PANELS), 1, 1)
+    inputs = x.repeat(len(U) // len(seeds), 1, 1)
     size, n = step.state_size, job.n
     h = torch.zeros(len(inputs), size, dtype=torch.float64)
     q = torch.eye(size, dtype=torch.float64)[:, size - n :].repeat(len(inputs), 1, 1)  # c is behind h
@@ -137,8 +144,8 @@ def panel_jacobians(
 
 def panel_networks(
     job: JacobiansJob, seeds: Int64[Tensor, "R"]
-) -> tuple[Float[Tensor, "panels*R n"], dict[str, Tensor]]:
-    """Weights of the networks of all panels; those of one seed differ by their scales alone.
+) -> tuple[Float[Tensor, "networks*R n"], dict[str, Tensor]]:
+    """Weights of the networks of every panel; those of one seed differ by their scales alone.
 
     V ~ N(0, gain σ_x / features); W is σ_h times an orthogonal matrix for each gate; the bias of a forget gate is log
     U with U uniform in [1, T], that of an LSTM's input gate -log U, the others 0.
@@ -149,12 +156,12 @@ def panel_networks(
     W = [normal(seeds, Stream.WEIGHTS, n * n, part=10 + gate, dtype=torch.float64) for gate in range(gates)]
     W = torch.cat([qr(part.reshape(R, n, n))[0] for part in W], 1)
     place = uniform(seeds, Stream.WEIGHTS, n, part=2, dtype=torch.float64)
-    U = torch.cat([1.0 + place * (T - 1.0) for _, T, _, _ in PANELS])
+    U = torch.cat([1.0 + place * (T - 1.0) for T, _, _ in NETWORKS])
     b = torch.zeros(len(U), gates, n, dtype=torch.float64)
     b[:, FORGET[job.cell]] = U.log()
     parameters = {
-        "V": torch.cat([(job.gain * sigma_x / job.features) ** 0.5 * V for _, _, sigma_x, _ in PANELS]),
-        "W": torch.cat([sigma_h * W for *_, sigma_h in PANELS]),
+        "V": torch.cat([(job.gain * sigma_x / job.features) ** 0.5 * V for _, sigma_x, _ in NETWORKS]),
+        "W": torch.cat([sigma_h * W for *_, sigma_h in NETWORKS]),
         "b": b.flatten(1),
     }
     if job.cell == "lstm":

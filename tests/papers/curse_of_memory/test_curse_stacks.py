@@ -64,7 +64,7 @@ def test_jacobians_are_those_of_automatic_differentiation(cell):
     U, found = jacobian_jobs.panel_jacobians(job, torch.tensor([4]), lags)
     _, parameters = jacobian_jobs.panel_networks(job, torch.tensor([4]))
     x = surrogate_embeddings(torch.tensor([4]), 1, 24, 4)[0, 0]
-    for place, (_, T, _, _) in enumerate(jacobian_jobs.PANELS):
+    for place, (T, _, _) in enumerate(jacobian_jobs.NETWORKS):
         assert (U[place] >= 1).all()
         assert (U[place] <= T).all()
         W, V, b = (parameters[name][place] for name in ("W", "V", "b"))
