@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from floss.papers.curse_of_memory.disc_jobs import DISC, SIMULATED
+from floss.papers.curse_of_memory.gated_flossing_jobs import GATED_FLOSSING
 from floss.papers.curse_of_memory.gates_jobs import GATED
 from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
 from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS
@@ -37,6 +38,6 @@ PAPER = Paper(
     ),
     kinds=(
         *(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
-        *(STACK, JACOBIANS, GATED),
+        *(STACK, JACOBIANS, GATED, GATED_FLOSSING),
     ),
 )

@@ -8,10 +8,11 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn.functional import gelu
 
+from floss.lyapunov.spectrum import lyapunov_spectrum
 from floss.memory import gated_moments, surrogate_embeddings
 from floss.memory.surrogate import EMBEDDINGS
 from floss.networks.gru import GRUStep
-from floss.papers.curse_of_memory import gates_jobs, jacobian_jobs, stack, stack_jobs
+from floss.papers.curse_of_memory import gated_flossing_jobs, gates_jobs, jacobian_jobs, stack, stack_jobs
 from floss.papers.curse_of_memory.scans import diagonal_scan, gru_scan
 from floss.papers.curse_of_memory.weights import lecun
 
@@ -271,3 +272,84 @@ def test_tables_of_a_stack_have_a_row_for_every_group_and_do_not_depend_on_neigh
     seed, t, square = (column(tables["activity"], name) for name in ("seed", "t", "mean_square"))
     own = [s for a, b, s in zip(seed, t, square, strict=True) if (a, b) == (2, 10.0)]
     assert own == pytest.approx([float(each) for each in alone], rel=1e-5)
+
+
+# --- M5 ---
+
+FLOSSING = gated_flossing_jobs.GatedFlossingJob(
+    cell="gru",
+    sigma=1.0,
+    tied=False,
+    targets=(-0.1, 0.0),
+    lr=0.1,
+    episodes=4,
+    k=3,
+    window=8,
+    seeds=2,
+    n=4,
+    features=3,
+    steps=9,
+    sequences=2,
+    surrogate="independent",
+    results="",
+)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_exponents_of_constant_gates_are_those_that_are_flossed(cell):
+    job = dataclasses.replace(FLOSSING, cell=cell, sigma=0.0)
+    b, build = gated_flossing_jobs.gated_networks(job, torch.arange(2))
+    step = build(b, slice(None))
+    x = surrogate_embeddings(torch.arange(2), 1, 40, 3)[:, 0].transpose(0, 1)
+    q = torch.eye(step.state_size, dtype=F64)[:, -4:].expand(2, -1, -1)
+    with torch.no_grad():
+        found = lyapunov_spectrum(step, torch.zeros(2, step.state_size, dtype=F64), x, k=4, q0=q)
+    wanted = -torch.log1p(torch.exp(-b))
+    # The tangent vectors of an LSTM get a part along h once, in the first of 40 steps.
+    atol = 1e-12 if cell == "gru" else 0.01
+    torch.testing.assert_close(found, wanted.sort(-1, descending=True).values, rtol=0, atol=atol)
+    reached = gated_flossing_jobs.floss_biases(b, torch.tensor([-0.1, -0.5], dtype=F64), 0.05, 400)
+    torch.testing.assert_close(
+        reached.sigmoid().log().mean(-1), torch.tensor([-0.1, -0.5], dtype=F64), rtol=0.01, atol=0
+    )
+
+
+def test_an_lstm_s_input_gates_follow_where_they_are_tied():
+    for tied in (False, True):
+        b, build = gated_flossing_jobs.gated_networks(
+            dataclasses.replace(FLOSSING, cell="lstm", tied=tied), torch.arange(2)
+        )
+        step = build(b + 1.0, slice(None)).network(b + 1.0)
+        i, f = step.b.reshape(2, 4, 4)[:, :2].unbind(1)
+        torch.testing.assert_close(f, b + 1.0)
+        torch.testing.assert_close(-i, b + 1.0 if tied else b)
+
+
+@pytest.mark.parametrize(("cell", "sigma"), [("gru", 0.0), ("lstm", 0.0), ("tanh", 1.0)])
+def test_the_sensitivity_is_that_of_automatic_differentiation(cell, sigma, monkeypatch):
+    """With constant gates any random direction is exact; elsewhere many of them are close."""
+    monkeypatch.setattr(gated_flossing_jobs, "PROBES", 3000 if sigma else 2)
+    job = dataclasses.replace(FLOSSING, cell=cell, sigma=sigma)
+    rows = gated_flossing_jobs.gated_flossing_tables(job)["networks"][1]
+    assert [row[4:6] for row in rows] == [[seed, t] for t in ("none", -0.1, 0.0) for seed in (0, 1)]
+    networks = gated_flossing_jobs.tanh_networks if cell == "tanh" else gated_flossing_jobs.gated_networks
+    theta, build = networks(job, torch.tensor([1]))
+    x = surrogate_embeddings(torch.tensor([1]), 22, 9, 3)[:, 20:].movedim(2, 0)
+
+    def state(theta):
+        step = build(theta, slice(None))
+        h = torch.zeros(1, 2, step.state_size, dtype=F64)
+        for now in x:
+            h = step(h, now)
+        return h
+
+    jacobian = torch.autograd.functional.jacobian(state, theta)
+    wanted = float(jacobian.square().sum()) / 2 / theta.numel()
+    assert rows[1][-1] == pytest.approx(wanted, rel=0.1 if sigma else 1e-5)
+
+
+def test_flossing_moves_exponents_of_tanh_networks_towards_the_target():
+    job = dataclasses.replace(FLOSSING, cell="tanh", episodes=60, lr=0.02, targets=(-0.05,))
+    rows = gated_flossing_jobs.gated_flossing_tables(job)["networks"][1]
+    before, after = [row[-2] for row in rows[:2]], [row[-2] for row in rows[2:]]
+    assert all(abs(b + 0.05) < abs(a + 0.05) for a, b in zip(before, after, strict=True))
