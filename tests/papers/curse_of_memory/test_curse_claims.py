@@ -96,6 +96,52 @@ def noisy(table):
     return table
 
 
+def steep(column: str, decades: float, **only):
+    """Rows with some values have a column that grows by so many decades from t = 1 to 100."""
+
+    def change(table):
+        rows = np.logical_and.reduce([table[c] == v for c, v in only.items()] or [np.full(len(table), True)])
+        factor = table["t"].astype(float) ** (decades / 2)
+        table[column] = table[column].astype(float).where(~rows, table[column] * factor)
+        return table
+
+    return change
+
+
+def by_layer(table):
+    """Gradients grow a hundredfold with every layer."""
+    table["mean_square"] = table["mean_square"] * 100.0 ** table["layer"]
+    return table
+
+
+def by_depth(factor: float):
+    """Gradients grow by a factor with every block of a stack."""
+
+    def change(table):
+        table["mean_square"] = 1e-6 * factor ** table["layers"].astype(float)
+        return table
+
+    return change
+
+
+def larger_with_time(table):
+    """States and derivatives of neurons that remember longer are larger."""
+    for column in ("state", "sensitivity"):
+        table[column] = table[column] * table["T"].astype(float) ** 2
+    return table
+
+
+def flossed(factor: float):
+    """Sensitivities after flossing are those before, times a factor."""
+
+    def change(table):
+        after = table["target"].astype(str) != "none"
+        table["sensitivity"] = np.where(after, factor, 1.0)
+        return table
+
+    return change
+
+
 CHANGES = {
     "fig01.values": ("moments", "moments", scaled("sensitivity", 2.0)),
     "fig01.powers": ("moments", "moments", exponential),
@@ -146,6 +192,44 @@ CHANGES = {
     "fig10.white_input": ("ring", "draws", scaled("largest", 80.0)),
     "fig12.surrogate": ("surrogate", "autocorrelation", put("value", 0.0)),
     "fig12.variance": ("surrogate", "autocorrelation", put("value", 0.0)),
+    # --- Figs 5 and 13 to 15, M5 ---
+    "fig05.crnn_grows": ("crnn", "activity", put("mean_square", 1.0)),
+    "fig05.activity_flat": ("lru", "activity", steep("mean_square", 3)),
+    "fig05.lru_angle": ("lru", "gradients", put("mean_square", 1.0)),
+    "fig05.lru_magnitude": ("lru", "gradients", steep("mean_square", 6)),
+    "fig05.lru_rest": ("lru", "gradients", steep("mean_square", 6)),
+    "fig05.crnn_explodes": ("crnn", "gradients", put("mean_square", 1.0)),
+    "fig05.norm_tames": ("crnn_norm_shared", "gradients", put("mean_square", 1.0)),
+    "fig05.norm_values": ("crnn_norm_shared", "gradients", scaled("mean_square", 1e3)),
+    "fig05.norm_rest": ("crnn_norm_shared", "gradients", steep("mean_square", 6)),
+    "fig05.gru_flat": ("gru_shared", "gradients", steep("mean_square", 6)),
+    "fig05.gru_cell": ("gru_shared", "gradients", scaled("mean_square", 1e6, group="cell")),
+    "fig13.no_trend": ("lru", "gradients", by_layer),
+    "fig13.lru_values": ("lru", "gradients", scaled("mean_square", 1e3)),
+    "fig13.crnn_values": ("crnn", "gradients", scaled("mean_square", 1e3)),
+    "fig13.exponential": ("depth_lru", "gradients", by_depth(1.0)),
+    "fig13.exponential_crnn": ("depth_crnn", "gradients", by_depth(1.0)),
+    "fig14.constant_gates": ("gru", "networks", put("nonzero", 3)),
+    "fig14.off_diagonal": ("gru", "networks", put("others_largest", 0.5)),
+    "fig14.same_shape": ("gru", "networks", put("correlation", 0.5)),
+    "fig14.input_gates": ("gru", "networks", put("nonzero", 3)),
+    "fig14.breaks": ("gru", "networks", put("others_largest", 0.01)),
+    "fig14.lecun": ("lecun", "networks", put("others_largest", 0.5)),
+    "fig14.lstm_constant_gates": ("lstm", "networks", put("off_law", 1e-3)),
+    "fig14.lstm_off_diagonal": ("lstm", "networks", put("others_largest", 0.5)),
+    "fig14.lstm_same_shape": ("lstm", "networks", put("correlation", 0.5)),
+    "fig15.theory": ("gates", "means", scaled("state", 2.0)),
+    "fig15.dependent": ("gates", "means", scaled("sensitivity", 9.0)),
+    "fig15.bounded": ("gates", "means", larger_with_time),
+    "fig15.lstm_theory": ("gates", "means", scaled("sensitivity", 2.0)),
+    "fig15.lstm_dependent": ("gates", "means", scaled("state", 9.0)),
+    "fig15.lstm_bounded": ("gates", "means", larger_with_time),
+    **{
+        f"m5.{run}_{word}": (run, "networks", flossed(factor))
+        for run in ("gru", "gru_dependent", "lstm", "lstm_tied")
+        for word, factor in (("bounded", 9.0), ("within", 0.1))
+    },
+    "m5.tanh_grows": ("tanh", "networks", flossed(1.0)),
 }
 
 
