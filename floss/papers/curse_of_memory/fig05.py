@@ -6,7 +6,7 @@ network explodes, less so with layer norms. Inputs are a surrogate of word embed
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false, reportIndexIssue=false
 
 from collections.abc import Callable
 from functools import partial

@@ -6,7 +6,7 @@ embeddings; the embeddings of the paper are not to be had.
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false, reportIndexIssue=false
 
 from collections.abc import Callable, Sequence
 from functools import partial

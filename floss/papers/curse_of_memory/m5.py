@@ -7,7 +7,7 @@ a surrogate of word embeddings.
 
 # pandas' own annotations leave scalars and columns apart only at run time.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false, reportIndexIssue=false
 
 from functools import partial
 from typing import Any
@@ -57,10 +57,11 @@ def draw(findings: Findings) -> Figure:
     """A: sensitivity after flossing relative to that before, against the target; B: the exponents that were reached."""
     with house_style():
         figure, (a, b) = plt.subplots(1, 2, figsize=(9.4, 3.9))
+        wanted = targets(findings, "gru")
+        x = np.arange(len(wanted))
         for place, (run, label) in enumerate(RUNS.items()):
-            values, wanted = ratios(findings, run), targets(findings, run)
+            values = ratios(findings, run)
             look = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": DASHES[place], "markersize": 4}
-            x = np.arange(len(wanted))
             a.plot(x, np.exp(np.log(values).mean(axis=0)), label=label, linewidth=1.3, **look)
             a.fill_between(x, values.min(axis=0), values.max(axis=0), color=COLOURS[place], alpha=0.15, linewidth=0)
             b.plot(np.arange(-1, len(wanted)), column(findings, run, "exponent").mean(axis=0), linewidth=1.3, **look)
