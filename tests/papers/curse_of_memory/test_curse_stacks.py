@@ -256,6 +256,7 @@ def test_gradients_of_a_stack_are_those_of_a_plain_loop(cell, norm):
             assert float(values[r]) == pytest.approx(float(every.square().mean()), rel=1e-9)
 
 
+@torch.no_grad()
 def test_magnitudes_and_time_constants_are_those_of_the_memory():
     seeds, times = torch.arange(2), torch.tensor([1.0, 100.0], dtype=F64)
     sizes = {"norm": False, "layers": 1, "width": 64, "features": 2, "dtype": F64}
