@@ -147,6 +147,14 @@ def _claim(
     )
 
 
+_TRIED = {
+    "lstm_theory": "With 512 steps a neuron with T = 256 has not settled: the same theory summed over 512 lags has 0.0103"
+    " there, and the mean of (∂h/∂b)² is 0.0112. Up to T = 128 all means are within 13 % of the stationary theory.",
+    "lstm_dependent": "The largest factor is that of h² at T = 45, with gates that depend on input and state: an input"
+    " gate of its own is not tied to the forget gate, as that of a GRU is.",
+}
+
+
 def _claims(cell: str, prefix: str, place: str, who: str) -> list[Claim]:
     return [
         _claim(
@@ -158,6 +166,7 @@ def _claims(cell: str, prefix: str, place: str, who: str) -> list[Claim]:
             partial(_off_theory, cell=cell, kinds=("constant",), columns=_OWN, factor=False),
             control=partial(_off_theory, cell=cell, kinds=("constant",), columns=_WHITE, factor=False),
             control_says="the theory of white input of the same variance",
+            tried=_TRIED.get(f"{prefix}theory", ""),
         ),
         _claim(
             f"{prefix}dependent",
@@ -168,6 +177,7 @@ def _claims(cell: str, prefix: str, place: str, who: str) -> list[Claim]:
             partial(_off_theory, cell=cell, kinds=("input", "state"), columns=_OWN, factor=True),
             control=partial(_off_theory, cell=cell, kinds=("input", "state"), columns=_WHITE, factor=True),
             control_says="the theory of white input of the same variance",
+            tried=_TRIED.get(f"{prefix}dependent", ""),
         ),
         _claim(
             f"{prefix}bounded",
