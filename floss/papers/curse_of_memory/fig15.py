@@ -149,7 +149,7 @@ def _claim(
 
 _TRIED = {
     "lstm_theory": "With 512 steps a neuron with T = 256 has not settled: the same theory summed over 512 lags has"
-    " 0.0103 there, and the mean of (∂h/∂b)² is 0.0112. Up to T = 128 all means are within 13 % of the stationary theory.",
+    " 0.0103 there, and the mean of (∂h/∂b)² is 0.0112. Up to T = 128 all means are within 13 % of the theory.",
     "lstm_dependent": "The largest factor is that of h² at T = 45, with gates that depend on input and state: an input"
     " gate of its own is not tied to the forget gate, as that of a GRU is.",
 }

@@ -124,6 +124,10 @@ def _claim(name: str, sentence: str, statistic: str, criterion: Criterion, sampl
 
 
 _CONTROL = {"control_says": "W of tanh networks"}
+_TRIED = (
+    "An LSTM's input gate is not tied to its forget gate: where its bias is held, the state itself grows with memory."
+    " Where it follows, b_i = -b_f, both claims hold (m5.lstm_tied_bounded, m5.lstm_tied_within)."
+)
 
 CLAIMS = [
     _claim(
@@ -133,6 +137,7 @@ CLAIMS = [
         Criterion(below=WITHIN),
         partial(sample, run=run),
         control=partial(sample, run="tanh"),
+        tried=_TRIED if run == "lstm" else "",
         **_CONTROL,
     )
     for run, who in {
