@@ -59,7 +59,11 @@ def draw(findings: Findings) -> Figure:
 
 
 def _norms(axes: Axes, findings: Findings) -> None:
-    looks = {"crnn": ("-", "none"), "crnn_norm": ("--", "layer norm"), "crnn_norm_shared": (":", "layer norm, shared")}
+    looks = {
+        "crnn": ("-", "no norm"),
+        "crnn_norm": ("--", "layer norm"),
+        "crnn_norm_shared": (":", "layer norm, shared"),
+    }
     for place, group in enumerate(("λ", "rest")):
         for run, (dashes, words) in looks.items():
             look = {"color": COLOURS[3 + place], "marker": MARKERS[3 + place], "linestyle": dashes}

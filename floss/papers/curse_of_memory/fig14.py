@@ -39,7 +39,7 @@ def draw(findings: Findings) -> Figure:
             _entries(axes, findings["lstm"].tables["entries"], panel)
             axes.set_title(f"D  LSTM, {_words(panel)}", fontsize=9)
             axes.set_xlabel("lag Δ (steps)")
-        for axes, name in zip(grid[:, 0], ("∂h_Δ/∂h_0",) * 3 + ("∂c_Δ/∂c_0",), strict=True):
+        for axes, name in zip(grid[:, 0], ("∂h$_Δ$/∂h$_0$",) * 3 + ("∂c$_Δ$/∂c$_0$",), strict=True):
             axes.set_ylabel(f"entries of {name}")
         grid[0, 0].plot([], [], color=COLOURS[0], label="diagonal")
         grid[0, 0].plot([], [], color=COLOURS[1], label="others, drawn at random")
@@ -50,7 +50,7 @@ def draw(findings: Findings) -> Figure:
 
 def _words(panel: tuple[str, int, float, float]) -> str:
     _, T, sigma_x, sigma_h = panel
-    return f"U in [1, {T}], σ_x = {sigma_x:g}, σ_h = {sigma_h:g}"
+    return f"U in [1, {T}], σ$_x$ = {sigma_x:g}, σ$_h$ = {sigma_h:g}"
 
 
 def _entries(axes: Axes, table: pd.DataFrame, panel: tuple[str, int, float, float]) -> None:

@@ -22,10 +22,10 @@ from floss.papers.curse_of_memory.gated_flossing_jobs import BEFORE
 from floss.papers.finding import Findings
 
 RUNS = {
-    "gru": "GRU, constant gates: b_f",
-    "gru_dependent": "GRU, standard gates: b_f",
-    "lstm": "LSTM, constant gates: b_f",
-    "lstm_tied": "LSTM, b_i = −b_f: b_f",
+    "gru": "GRU, constant gates: b$_f$",
+    "gru_dependent": "GRU, standard gates: b$_f$",
+    "lstm": "LSTM, constant gates: b$_f$",
+    "lstm_tied": "LSTM, b$_i$ = −b$_f$: b$_f$",
     "tanh": "tanh network: W",
 }
 WITHIN = 3.0
