@@ -59,36 +59,43 @@ def jacobians_tables(job: JacobiansJob) -> dict[str, Table]:
     quantiles of all diagonal entries, and the largest of the others that were drawn. networks.csv: of all entries, how
     many off the diagonal are not zero at any lag, how far diagonal ones are from [U/(1 + U)]^Δ, and their correlation.
     """
+    every = [tables_of_seed(job, seed) for seed in range(job.seeds)]
+    return {
+        name: (columns, [row for each in every for row in each[name][1]]) for name, (columns, _) in every[0].items()
+    }
+
+
+def tables_of_seed(job: JacobiansJob, seed: int) -> dict[str, Table]:
+    """The rows of all panels' networks of one seed."""
     lags = lags_of(job.steps)
     entries, by_lag, networks = [], [], []
-    for seed in range(job.seeds):
-        U, jacobians = panel_jacobians(job, torch.tensor([seed]), lags)
-        i, j = drawn_entries(seed, job.n, job.entries)
-        law = (U / (1.0 + U))[:, None, :] ** torch.tensor(lags, dtype=torch.float64)[None, :, None]
-        diagonal, others = jacobians.diagonal(dim1=-2, dim2=-1), jacobians[:, :, i, j]
-        apart = jacobians - torch.diag_embed(diagonal)
-        for row, T, sigma_x, sigma_h in PANELS:
-            place = NETWORKS.index((T, sigma_x, sigma_h))
-            panel = [row, T, f"{sigma_x:g}", f"{sigma_h:g}"]
-            own, off, expected = diagonal[place], others[place], law[place]
-            networks.append(
-                [
-                    *(job.surrogate, seed, *panel, int((apart[place] != 0).sum())),
-                    *map(digits, (apart[place].abs().max(), off.abs().max(), (own / expected - 1).abs().max())),
-                    digits(torch.corrcoef(torch.stack((own.flatten(), expected.flatten())))[0, 1]),
-                ]
-            )
-            quantiles = torch.quantile(own, torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64), dim=-1)
-            columns = zip(lags, *quantiles, off.square().mean(-1).sqrt(), off.abs().amax(-1), strict=True)
-            by_lag += [
-                [job.surrogate, seed, *panel, lag, *(digits(value, 5) for value in values)] for lag, *values in columns
+    U, jacobians = panel_jacobians(job, torch.tensor([seed]), lags)
+    i, j = drawn_entries(seed, job.n, job.entries)
+    law = (U / (1.0 + U))[:, None, :] ** torch.tensor(lags, dtype=torch.float64)[None, :, None]
+    diagonal, others = jacobians.diagonal(dim1=-2, dim2=-1), jacobians[:, :, i, j]
+    apart = jacobians - torch.diag_embed(diagonal)
+    for row, T, sigma_x, sigma_h in PANELS:
+        place = NETWORKS.index((T, sigma_x, sigma_h))
+        panel = [row, T, f"{sigma_x:g}", f"{sigma_h:g}"]
+        own, off, expected = diagonal[place], others[place], law[place]
+        networks.append(
+            [
+                *(job.surrogate, seed, *panel, int((apart[place] != 0).sum())),
+                *map(digits, (apart[place].abs().max(), off.abs().max(), (own / expected - 1).abs().max())),
+                digits(torch.corrcoef(torch.stack((own.flatten(), expected.flatten())))[0, 1]),
             ]
-            if seed == 0:
-                every = max(1, job.n // _SHOWN)
-                shown = zip(range(0, job.n, every), _short(own.T[::every]), strict=True)
-                entries += [[*panel, "diagonal", place, place, *values] for place, values in shown]
-                pairs = zip(i[:_SHOWN].tolist(), j[:_SHOWN].tolist(), _short(off.T[:_SHOWN]), strict=True)
-                entries += [[*panel, "other", *places, *values] for *places, values in pairs]
+        )
+        quantiles = torch.quantile(own, torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64), dim=-1)
+        columns = zip(lags, *quantiles, off.square().mean(-1).sqrt(), off.abs().amax(-1), strict=True)
+        by_lag += [
+            [job.surrogate, seed, *panel, lag, *(digits(value, 5) for value in values)] for lag, *values in columns
+        ]
+        if seed == 0:
+            every = max(1, job.n // _SHOWN)
+            shown = zip(range(0, job.n, every), _short(own.T[::every]), strict=True)
+            entries += [[*panel, "diagonal", place, place, *values] for place, values in shown]
+            pairs = zip(i[:_SHOWN].tolist(), j[:_SHOWN].tolist(), _short(off.T[:_SHOWN]), strict=True)
+            entries += [[*panel, "other", *places, *values] for *places, values in pairs]
     panel_columns = ("row", "T", "sigma_x", "sigma_h")
     return {
         "entries": ((*panel_columns, "kind", "i", "j", *(f"lag{lag}" for lag in lags)), entries),
