@@ -176,8 +176,8 @@ CLAIMS = [
         partial(_outside, run="crnn"),
         control=partial(_outside, run="crnn", like="lru"),
         control_says="the authors' values of the LRU",
-        tried="One of 16 values is not: that of λ in block 1 at t = 1, which is 4.4 times smaller. All others are within"
-        " a factor of 3.2.",
+        tried="One of 16 values is not: that of λ in block 1 at t = 1, which is 4.4 times smaller. All others are"
+        " within a factor of 3.2.",
         after_data="Values of another program with other random numbers, which agreed within a factor of 4.",
     ),
     _claim(
