@@ -23,6 +23,8 @@ from floss.papers.curse_of_memory.jacobian_jobs import PANELS
 from floss.papers.finding import Findings
 from floss.papers.samples import count, middle
 
+EVERY = 4
+"""One of so many entries in the table is drawn."""
 EXACT = 1e-9
 """Relative deviation from [U/(1 + U)]^Δ that rounding may make."""
 
@@ -30,7 +32,7 @@ EXACT = 1e-9
 def draw(findings: Findings) -> Figure:
     """Rows A, B, C: a GRU; D: an LSTM with gates that depend on input and state. Columns: ranges of U, or σ_h."""
     with house_style():
-        figure, grid = plt.subplots(4, 3, figsize=(9.2, 9.6), sharex=True, sharey="row")
+        figure, grid = plt.subplots(4, 3, figsize=(8, 8), sharex=True, sharey="row")
         for place, panel in enumerate(PANELS):
             axes = grid[place // 3, place % 3]
             _entries(axes, findings["gru"].tables["entries"], panel)
@@ -58,11 +60,12 @@ def _entries(axes: Axes, table: pd.DataFrame, panel: tuple[str, int, float, floa
     lags = [column for column in table.columns if column.startswith("lag")]
     x = [int(name.removeprefix("lag")) for name in lags]
     looks: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("other", {"color": COLOURS[1], "alpha": 0.12, "zorder": 1}),
-        ("diagonal", {"color": COLOURS[0], "alpha": 0.15, "zorder": 2}),
+        ("other", {"color": COLOURS[1], "alpha": 0.45, "zorder": 1}),
+        ("diagonal", {"color": COLOURS[0], "alpha": 0.45, "zorder": 2}),
     )
     for kind, look in looks:
-        axes.plot(x, rows[rows["kind"] == kind][lags].to_numpy(dtype=float).T, linewidth=0.6, rasterized=True, **look)
+        values = rows[rows["kind"] == kind][lags].to_numpy(dtype=float)[::EVERY].T
+        axes.plot(x, values, linewidth=0.6, rasterized=True, **look)
     axes.set_xscale("log")
 
 
@@ -160,6 +163,8 @@ CLAIMS = [
         _SHAPE,
         Criterion(above=0.9),
         partial(_shape, run="gru"),
+        tried="It is that of U = 1, whose gates move the most; with U up to 16 and 256 it is 0.96 and 0.98. With input"
+        " weights of variance 1 / features it is 0.93 for U = 1.",
     ),
     _claim(
         "input_gates",
@@ -211,6 +216,7 @@ CLAIMS = [
         partial(_others, run="lstm", row="B"),
         control=partial(_others, run="lstm", row="C", sigma_h=3),
         control_says="recurrent weights three times as large",
+        tried="Six networks; the largest entries are those of the longest range of U, in the GRU of the shortest.",
     ),
     _claim(
         "lstm_same_shape",
@@ -219,5 +225,6 @@ CLAIMS = [
         _SHAPE,
         Criterion(above=0.9),
         partial(_shape, run="lstm"),
+        tried="It is that of U = 1, whose gates move the most; with U up to 16 and 256 it is 0.96 and 0.98.",
     ),
 ]

@@ -22,7 +22,11 @@ def committed(figure: str) -> Findings:
     return found
 
 
-def changed(findings: Findings, run: str, table: str, change: Callable[[Any], Any]) -> Findings:
-    """With one table changed."""
+def changed(findings: Findings, run: str | tuple[str, ...], table: str, change: Callable[[Any], Any]) -> Findings:
+    """With one table changed, of one run or of several."""
+    if isinstance(run, tuple):
+        for each in run:
+            findings = changed(findings, each, table, change)
+        return findings
     finding: Finding = findings[run]
     return {**findings, run: replace(finding, tables={**finding.tables, table: change(finding.tables[table].copy())})}

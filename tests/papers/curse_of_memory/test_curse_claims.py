@@ -12,6 +12,7 @@ from papers.curse_of_memory.committed import CLAIMS, FOLDER, REPRODUCTION, chang
 from floss.papers import intervals
 from floss.papers.claim import NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, claims_csv
 from floss.papers.curse_of_memory import PAPER
+from floss.papers.curse_of_memory.stack_rows import AUTHORS
 from floss.papers.finding import Findings
 from floss.papers.judge import judge, judged
 from floss.runtime.files import sealed
@@ -23,8 +24,13 @@ FAILS = {
     "fig07.adam_is_hard",
     "fig08.printed",
     "fig10.white_input",
+    *("fig13.lru_values", "fig13.exponential", "fig14.same_shape", "fig14.lstm_same_shape", "fig15.lstm_theory"),
+    *("m5.lstm_bounded", "m5.lstm_within"),
 }
-OPEN = {"fig10.largest_some", "fig10.largest_none"}
+OPEN = {
+    *("fig10.largest_some", "fig10.largest_none", "fig05.lru_magnitude", "fig05.norm_tames", "fig13.no_trend"),
+    *("fig13.crnn_values", "fig14.lstm_off_diagonal", "fig15.lstm_dependent"),
+}
 
 
 def scaled(column: str, factor: float, **only):
@@ -124,6 +130,21 @@ def by_depth(factor: float):
     return change
 
 
+def like_the_authors(table):
+    """Gradients of an LRU are in the range of the authors' layers, at both ends."""
+    for (cell, group), ranges in AUTHORS.items():
+        for t, (low, high) in zip((1.0, 100.0), ranges, strict=True):
+            rows = (cell == "lru") & (table["group"] == group) & (table["t"] == t)
+            table["mean_square"] = table["mean_square"].where(~rows, (low * high) ** 0.5)
+    return table
+
+
+def settled(table):
+    """Neurons with a long memory are as sensitive as after many more steps."""
+    table["sensitivity"] = table["sensitivity"] * (1 + 0.6 * table["T"] / 256)
+    return table
+
+
 def larger_with_time(table):
     """States and derivatives of neurons that remember longer are larger."""
     for column in ("state", "sensitivity"):
@@ -205,27 +226,27 @@ CHANGES = {
     "fig05.gru_flat": ("gru_shared", "gradients", steep("mean_square", 6)),
     "fig05.gru_cell": ("gru_shared", "gradients", scaled("mean_square", 1e6, group="cell")),
     "fig13.no_trend": ("lru", "gradients", by_layer),
-    "fig13.lru_values": ("lru", "gradients", scaled("mean_square", 1e3)),
+    "fig13.lru_values": ("lru", "gradients", like_the_authors),
     "fig13.crnn_values": ("crnn", "gradients", scaled("mean_square", 1e3)),
-    "fig13.exponential": ("depth_lru", "gradients", by_depth(1.0)),
+    "fig13.exponential": (("depth_lru", "depth_gru", "depth_crnn_norm"), "gradients", by_depth(3.0)),
     "fig13.exponential_crnn": ("depth_crnn", "gradients", by_depth(1.0)),
     "fig14.constant_gates": ("gru", "networks", put("nonzero", 3)),
     "fig14.off_diagonal": ("gru", "networks", put("others_largest", 0.5)),
-    "fig14.same_shape": ("gru", "networks", put("correlation", 0.5)),
+    "fig14.same_shape": ("gru", "networks", put("correlation", 0.95)),
     "fig14.input_gates": ("gru", "networks", put("nonzero", 3)),
     "fig14.breaks": ("gru", "networks", put("others_largest", 0.01)),
     "fig14.lecun": ("lecun", "networks", put("others_largest", 0.5)),
     "fig14.lstm_constant_gates": ("lstm", "networks", put("off_law", 1e-3)),
     "fig14.lstm_off_diagonal": ("lstm", "networks", put("others_largest", 0.5)),
-    "fig14.lstm_same_shape": ("lstm", "networks", put("correlation", 0.5)),
+    "fig14.lstm_same_shape": ("lstm", "networks", put("correlation", 0.95)),
     "fig15.theory": ("gates", "means", scaled("state", 2.0)),
     "fig15.dependent": ("gates", "means", scaled("sensitivity", 9.0)),
     "fig15.bounded": ("gates", "means", larger_with_time),
-    "fig15.lstm_theory": ("gates", "means", scaled("sensitivity", 2.0)),
+    "fig15.lstm_theory": ("gates", "means", settled),
     "fig15.lstm_dependent": ("gates", "means", scaled("state", 9.0)),
     "fig15.lstm_bounded": ("gates", "means", larger_with_time),
     **{
-        f"m5.{run}_{word}": (run, "networks", flossed(factor))
+        f"m5.{run}_{word}": (run, "networks", flossed(1.0 if run == "lstm" else factor))
         for run in ("gru", "gru_dependent", "lstm", "lstm_tied")
         for word, factor in (("bounded", 9.0), ("within", 0.1))
     },
@@ -282,7 +303,7 @@ def results():
 def test_what_is_committed_is_whole(results):
     assert all(map(sealed, (FOLDER / "analyses").iterdir()))
     assert (FOLDER / "claims.csv").read_text(encoding="utf-8") == claims_csv(results)
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.name != "report.html") < 5e6
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.name != "report.html") < 2e7
     for figure in PAPER.figures():
         found = committed(figure)
         assert {finding.scale for finding in found.values()} == {"paper"}
