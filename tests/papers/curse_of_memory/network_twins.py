@@ -51,7 +51,7 @@ def twin_fig05() -> dict[str, float]:
         return max(values.values()) / min(values.values())
 
     networks: dict[float, list[bool]] = {}
-    cells, rests = (select(read("fig05", "gru_shared", "gradients"), group=g) for g in ("cell", "rest"))
+    cells, rests = (select(read("fig05", "gru", "gradients"), group=g) for g in ("cell", "rest"))
     for seed in {r["seed"] for r in cells}:
         for t in {r["t"] for r in cells}:
             own = [over_parameters(select(rows, seed=seed, t=t)) for rows in (cells, rests)]

@@ -224,7 +224,7 @@ CHANGES = {
     "fig05.norm_values": ("crnn_norm_shared", "gradients", scaled("mean_square", 1e3)),
     "fig05.norm_rest": ("crnn_norm_shared", "gradients", steep("mean_square", 6)),
     "fig05.gru_flat": ("gru_shared", "gradients", steep("mean_square", 6)),
-    "fig05.gru_cell": ("gru_shared", "gradients", scaled("mean_square", 1e6, group="cell")),
+    "fig05.gru_cell": ("gru", "gradients", scaled("mean_square", 1e6, group="cell")),
     "fig13.no_trend": ("lru", "gradients", by_layer),
     "fig13.lru_values": ("lru", "gradients", like_the_authors),
     "fig13.crnn_values": ("crnn", "gradients", scaled("mean_square", 1e3)),
