@@ -62,21 +62,23 @@ def draw(findings: Findings) -> Figure:
         for place, (run, label) in enumerate(RUNS.items()):
             values = ratios(findings, run)
             look = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": DASHES[place], "markersize": 4}
-            a.plot(x, np.exp(np.log(values).mean(axis=0)), label=label, linewidth=1.3, **look)
+            a.plot(x, np.exp(np.log(values).mean(axis=0)), linewidth=1.3, **look)
             a.fill_between(x, values.min(axis=0), values.max(axis=0), color=COLOURS[place], alpha=0.15, linewidth=0)
-            b.plot(np.arange(-1, len(wanted)), column(findings, run, "exponent").mean(axis=0), linewidth=1.3, **look)
+            exponents = column(findings, run, "exponent").mean(axis=0)
+            b.plot(np.arange(-1, len(wanted)), exponents, label=label, linewidth=1.3, **look)
         a.axhspan(1 / WITHIN, WITHIN, color="0.9", zorder=0)
         a.set_yscale("log")
         a.set_ylabel("E ‖∂h/∂θ‖², after / before flossing")
         a.set_title("A  Sensitivity to what was flossed")
-        b.set_yscale("symlog", linthresh=1e-3)
+        b.set_yscale("symlog", linthresh=1e-2)
+        b.set_yticks(ticks := [-0.5, -0.2, -0.1, -0.05, -0.02, -0.01], [f"{tick:g}" for tick in ticks])
         b.set_ylabel("mean of 16 exponents (nats/step)")
         b.set_title("B  Exponents")
         a.set_xticks(x, [f"{value:g}" for value in wanted])
         b.set_xticks(np.arange(-1, len(wanted)), ["before", *(f"{value:g}" for value in wanted)])
         for axes in (a, b):
             axes.set_xlabel("target of flossing λ° (nats/step)")
-        a.legend(fontsize=7)
+        b.legend(fontsize=7, loc="lower right")
         figure.suptitle("Input: surrogate of word embeddings (independent), not real ones", fontsize=10)
         return figure
 
