@@ -120,7 +120,7 @@ def statements(paper: Paper = PAPER) -> tuple[Stated, ...]:
 
 def first_lines(paper: Paper = PAPER) -> str:
     """How much of what the paper says is measured, and on how many networks that do not overlap."""
-    return f"{overview(statements(), results(paper))}\n"
+    return f"{overview(statements(paper), results(paper))}\n"
 
 
 def statement_list(paper: Paper = PAPER) -> str:
