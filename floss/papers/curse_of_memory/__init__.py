@@ -4,10 +4,14 @@ from markupsafe import Markup
 
 from floss.papers.curse_of_memory.disc_jobs import DISC, SIMULATED
 from floss.papers.curse_of_memory.flossed_jobs import FLOSSED
+from floss.papers.curse_of_memory.gated_flossing_jobs import GATED_FLOSSING
+from floss.papers.curse_of_memory.gates_jobs import GATED
 from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
+from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS
 from floss.papers.curse_of_memory.learning_jobs import LEARNING
 from floss.papers.curse_of_memory.neuron_jobs import LANDSCAPES, MOMENTS, PARAMETRISED
 from floss.papers.curse_of_memory.rates_jobs import RATES
+from floss.papers.curse_of_memory.stack_jobs import STACK
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE
 from floss.papers.kinds import KINDS
 from floss.papers.paper import Paper
@@ -36,18 +40,7 @@ PAPER = Paper(
         " verdict."
     ),
     kinds=(
-        *KINDS,
-        MOMENTS,
-        LANDSCAPES,
-        PARAMETRISED,
-        LEARNING,
-        DISC,
-        SIMULATED,
-        OPTIMUM,
-        OPTIMA,
-        RING,
-        SURROGATE,
-        RATES,
-        FLOSSED,
+        *(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
+        *(RATES, FLOSSED, STACK, JACOBIANS, GATED, GATED_FLOSSING),
     ),
 )

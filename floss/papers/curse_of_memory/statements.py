@@ -194,4 +194,54 @@ STATEMENTS = (
         "The autocorrelation of BERT embeddings of Wikipedia is that of white noise and one slow exponential.",
         unmeasured="The embeddings cannot be had here; a surrogate with this autocorrelation stands in for them.",
     ),
+    # --- Sec. 5 and App. C, Figs 5 and 13 ---
+    Statement(
+        "Sec. 5, Fig. 5A",
+        "The normalised inputs of LRU and GRU keep the activity of a deep stack constant, however long the memory is.",
+        ("fig05.crnn_grows", "fig05.activity_flat"),
+    ),
+    Statement(
+        "Sec. 5, Fig. 5B",
+        "In the LRU the gradients of the eigenvalues' angles alone explode.",
+        ("fig05.lru_*",),
+    ),
+    Statement("Sec. 5, Fig. 5B", "The GRU controls the gradients of all its parameters.", ("fig05.gru_*",)),
+    Statement(
+        "Sec. 5, Fig. 5C",
+        "Layer norms control the size of a complex diagonal network's gradients, but for those of its eigenvalues.",
+        ("fig05.crnn_explodes", "fig05.norm_*"),
+    ),
+    Statement(
+        "App. C, Fig. 13",
+        "Gradients behave in every layer as they do in the whole network.",
+        ("fig13.no_trend", "fig13.lru_values", "fig13.crnn_values"),
+    ),
+    Statement(
+        "a summary of the paper",
+        "The sensitivity to parameters grows exponentially with depth.",
+        ("fig13.exponential",),
+    ),
+    # --- App. C, Figs 14 and 15 ---
+    Statement(
+        "App. C, Fig. 14",
+        "With constant gates, or gates that depend on the input alone, the Jacobian of a GRU is diagonal.",
+        ("fig14.constant_gates", "fig14.input_gates"),
+    ),
+    Statement(
+        "App. C, Fig. 14",
+        "With its standard initialisation a GRU is nearly diagonal, and behaves as with constant gates.",
+        ("fig14.off_diagonal", "fig14.same_shape"),
+    ),
+    Statement("App. C, Fig. 14", "With large recurrent weights this breaks.", ("fig14.breaks",)),
+    Statement(
+        "App. C, Fig. 15",
+        "The sizes of states and of their derivatives by the gates' biases follow the theory of constant gates.",
+        ("fig15.theory", "fig15.dependent"),
+    ),
+    Statement("App. C, Fig. 15", "Both stay bounded, however long the memory is.", ("fig15.bounded",)),
+    Statement(
+        "a summary of the paper",
+        "LSTMs mitigate the curse of memory as well, by element-wise recurrence and gates.",
+        ("fig14.lstm_*", "fig15.lstm_*"),
+    ),
 )

@@ -28,8 +28,12 @@ def behind(name: str) -> Findings:
     return REPRODUCTION.findings_for(claim.figure, claim.further)
 
 
-def changed(findings: Findings, run: str, table: str, change: Callable[[Any], Any]) -> Findings:
-    """With one table changed: of an analysis, or the `summary` or `metrics` of trained networks."""
+def changed(findings: Findings, run: str | tuple[str, ...], table: str, change: Callable[[Any], Any]) -> Findings:
+    """With one table changed, of one run or of several: an analysis, or `summary` or `metrics` of trained networks."""
+    if isinstance(run, tuple):
+        for each in run:
+            findings = changed(findings, each, table, change)
+        return findings
     finding: Finding = findings[run]
     if table == "summary":
         return {**findings, run: replace(finding, summary=change(finding.summary.copy()))}

@@ -4,52 +4,22 @@ Formulas are recomputed from their definitions with cmath, not read from the tab
 """
 
 import cmath
-import csv
 import itertools
 import math
 from collections.abc import Callable
 from statistics import fmean as mean
 from statistics import median
-from typing import Any
 
 import pytest
 from papers.curse_of_memory import student_twins
-from papers.curse_of_memory.committed import CLAIMS, behind, committed
+from papers.curse_of_memory.committed import CLAIMS, behind
+from papers.curse_of_memory.network_twins import TWINS
+from papers.curse_of_memory.plain_rows import Row, read, second_moment, select
 
-Row = dict[str, Any]
 TEACHERS = (0.36, 0.68, 0.84, 0.92, 0.96, 0.98, 0.99)
 
 
-def number(text: str) -> Any:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return text
-
-
-def read(figure: str, run: str, table: str) -> list[Row]:
-    path = committed(figure)[run].folders[0] / f"{table}.csv"
-    with path.open(encoding="utf-8") as file:
-        return [{name: number(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def select(rows: list[Row], **wanted: Any) -> list[Row]:
-    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-
-
 # --- formulas from their definitions: sums over lags of the impulse response ---
-
-
-def second_moment(lam: float, rho: float, order: int) -> float:
-    """Σ_Δ R(Δ) Σ_i c_i c_{i+Δ} with c_i = λ^i, or i λ^(i-1), in closed sums over i, and Δ summed until it is small."""
-    r = lam * lam
-    if rho == 1:
-        return (1 / (1 - lam)) ** 2 if order == 0 else (1 / (1 - lam) ** 2) ** 2
-    x = rho * lam
-    if order == 0:
-        return (1 / (1 - r)) * (1 + 2 * x / (1 - x))
-    # Σ_i i (i + Δ) λ^(2i + Δ - 2) = λ^Δ [(1 + r) / (1 - r)³ + Δ / (1 - r)²]; ΣρΔ λ^Δ and Σ Δ ρ^Δ λ^Δ are geometric.
-    return (1 + r) / (1 - r) ** 3 * (1 + 2 * x / (1 - x)) + 2 * x / (1 - x) ** 2 / (1 - r) ** 2
 
 
 def log_slope(rho: float, order: int, scale: Callable[[float], float] = lambda _: 1.0) -> float:
@@ -228,7 +198,7 @@ def twin_fig12() -> dict[str, float]:
 
 @pytest.mark.parametrize("figure", sorted({claim.figure for claim in CLAIMS.values()}))
 def test_committed_numbers_equal_those_of_plain_python(figure):
-    twins = {**vars(student_twins), **globals()}[f"twin_{figure}"]()
+    twins = (TWINS.get(figure) or {**vars(student_twins), **globals()}[f"twin_{figure}"])()
     samples = {name.partition(".")[2]: c.sample(behind(name)) for name, c in CLAIMS.items() if c.figure == figure}
     values = {name: float(sample.statistic(sample.rows)) for name, sample in samples.items()}
     # CSV files have nine digits.

@@ -1,0 +1,86 @@
+"""Data of Figs 5 and 13: activity and gradients of deep stacks at initialisation, on a surrogate of word embeddings."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from floss.jobs.keys import key, one_of, one_or_more, real, switch, whole
+from floss.memory import SURROGATES, surrogate_embeddings
+from floss.papers.curse_of_memory.neuron_jobs import digits
+from floss.papers.curse_of_memory.stack import CELLS, forward, groups, initial_stack, next_token_loss
+from floss.papers.tables import Table, TablesJob, tables_kind
+
+_TOGETHER = 5
+"""Networks side by side: five of the paper's size need 3 GB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackJob(TablesJob):
+    """Keys of `stack`."""
+
+    cell: str = key(one_of(*CELLS), "the recurrent cell")
+    norm: bool = key(switch(), "whether blocks have layer norms")
+    times: tuple[float, ...] = key(one_or_more(real(1.0)), "memories t: |λ| is in [ν, (1 + ν)/2], ν = 1 - 1/t")
+    layers: tuple[int, ...] = key(one_or_more(whole(1)), "blocks of a stack")
+    seeds: int = key(whole(1), "networks for each memory and depth, each with a batch; seeds count up from 0")
+    sequences: int = key(whole(1), "sequences in a batch")
+    steps: int = key(whole(2), "tokens of a sequence")
+    width: int = key(whole(2), "units everywhere")
+    features: int = key(whole(1), "size of an embedding")
+    surrogate: str = key(one_of(*SURROGATES), "the surrogate of word embeddings that is input and target")
+
+
+def stack_tables(job: StackJob) -> dict[str, Table]:
+    """Networks at initialisation on next-token prediction, one batch each.
+
+    gradients.csv: mean squared gradient of the batch's loss over the parameters of every group in every layer (0:
+    encoder and decoder), and their number. activity.csv: mean square of what every block gives on.
+    """
+    gradients, activity = [], []
+    for layers in job.layers:
+        networks = list(itertools.product(range(job.seeds), job.times))
+        for first in range(0, len(networks), _TOGETHER):
+            seeds, times = zip(*networks[first : first + _TOGETHER], strict=True)
+            squares, outputs = measured(job, layers, torch.tensor(seeds), torch.tensor(times, dtype=torch.float64))
+            for r, (seed, t) in enumerate(zip(seeds, times, strict=True)):
+                own = [job.surrogate, job.cell, int(job.norm), layers, seed, digits(t, 4)]
+                gradients += [[*own, layer, name, digits(v[r], 6), count] for layer, name, v, count in squares]
+                activity += [[*own, layer, digits(v[r], 6)] for layer, v in enumerate(outputs, start=1)]
+    same = ("surrogate", "cell", "norm", "layers", "seed", "t", "layer")
+    return {
+        "gradients": ((*same, "group", "mean_square", "parameters"), gradients),
+        "activity": ((*same, "mean_square"), activity),
+    }
+
+
+def measured(
+    job: StackJob, layers: int, seeds: Int64[Tensor, "R"], times: Float[Tensor, "R"], dtype: torch.dtype = torch.float32
+) -> tuple[list[tuple[int, str, Float[Tensor, "R"], int]], Sequence[Float[Tensor, "R"]]]:
+    """Layer, name, mean squared gradient and size of every group of parameters; mean squares of the blocks' outputs."""
+    sizes: dict[str, Any] = {"layers": layers, "width": job.width, "features": job.features}
+    weights = initial_stack(seeds, times, cell=job.cell, norm=job.norm, dtype=dtype, **sizes)
+    own, place = seeds.unique(return_inverse=True)
+    x = surrogate_embeddings(own, job.sequences, job.steps, job.features, kind=job.surrogate, dtype=dtype)
+    x = x.transpose(1, 2)[place]
+    y, outputs = forward(weights, x)
+    next_token_loss(y, x).sum().backward()
+    squares = []
+    for layer, name, tensors in groups(job.cell, weights):
+        count = sum(each[0].numel() for each in tensors)
+        total = sum(_gradient(each).double().square().flatten(1).sum(1) for each in tensors)
+        squares.append((layer, name, total / count, count))
+    return squares, [each.detach().double().square().mean((1, 2, 3)) for each in outputs]
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad
+
+
+STACK = tables_kind("stack", StackJob, stack_tables, seconds=300)
+"""Figs 5 and 13: deep stacks at initialisation."""
