@@ -2,6 +2,7 @@
 
 # The annotations of pandas leave scalars, columns and arrays apart only at run time.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false
 
 from dataclasses import replace
 
@@ -367,8 +368,8 @@ def test_every_claim_is_tried_both_ways():
 def test_a_claim_has_the_other_verdict_on_data_that_say_the_other_thing(name, quick):
     own = behind(name)
     other, changes = own, CHANGES[name]
-    for change in changes if isinstance(changes, list) else [changes]:
-        other = changed(other, *change)
+    for run, table, change in changes if isinstance(changes, list) else [changes]:
+        other = changed(other, run, table, change)
     before, after = (judge(CLAIMS[name], data) for data in (own, other))
     expected = NOT_REPRODUCED if name in FAILS else REPRODUCED
     assert before.verdict == expected or name in OPEN, (before.value, before.low, before.high)
