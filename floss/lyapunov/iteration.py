@@ -3,14 +3,21 @@
 `floss.lyapunov.entry` looks at the arguments once; the loops here look at none.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_plain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import ClosedFormStep, Step, advance
 from floss.lyapunov.tangent_qr import TangentQR
+from floss.lyapunov.traced.plain import LostError, Replayed, plain_chain
+from floss.lyapunov.traced.probe import PROBED, Traced, probe_of, say
+from floss.lyapunov.traced.recording import RefusedError
 
 
 def run_exponents(step: Step, chain: Chain) -> Float[Tensor, "*batch k"]:
@@ -36,8 +43,15 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
     h, q, growth = chain.h, chain.q, []
     tangent_qr = TangentQR(chain.orthonormaliser)
     lost = q.new_zeros(())  # -inf for directions lost in the transient: they do not come back
+    probe = probe_of(step, chain)
     for s in range(chain.steps):
-        h, q = advance(step, h, q, *chain.input(s))
+        if probe is not None and s == PROBED:
+            traced = probe.traced()
+            found = None if traced is None else _replayed(traced, step, chain, total)
+            if found is not None:
+                return found
+            probe = None
+        h, q = (partial(advance, step) if probe is None else probe.advance)(h, q, *chain.input(s))
         counted = intervals.get(s + 1)
         if counted is not None:
             q, log_r = tangent_qr(q)
@@ -54,3 +68,16 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
             else:
                 growth.append(log_r)
     return torch.stack(growth), h, q
+
+
+def _replayed(traced: Traced, step: Step, chain: Chain, total: bool) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The loop with a step that is replayed; None where it cannot be."""
+    if not is_plain(chain.h, chain.q, *traced.externals, *([] if chain.inputs is None else [chain.inputs])):
+        return None
+    try:
+        return plain_chain(traced, chain, total=total)
+    except LostError:
+        return qr_chain(Replayed(traced), replace(chain, traced=False), total=total)
+    except RefusedError as error:
+        say(str(error), 0.0)
+        return qr_chain(step, replace(chain, traced=False), total=total)

@@ -1,0 +1,96 @@
+"""What is made of a recorded step, kept for the next run of a step that does the same."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.traced.graph import Graph, clean
+from floss.lyapunov.traced.recording import Recording
+from floss.lyapunov.traced.replay import Program, evaluate
+from floss.lyapunov.traced.stages import Stages, cut
+
+_MOST = 64
+"""Steps that are kept, twice each."""
+
+
+class Compiled:
+    """A step's graph, its stages, and programs of them."""
+
+    def __init__(self, graph: Graph, *, rows_first: bool) -> None:
+        self.graph = graph
+        self.stages: Stages = cut(graph)
+        self.rows_first = rows_first
+        """Whether the k tangent vectors lie one after the other in memory, each for all trajectories."""
+        self._programs: list[Program] = []
+        self.further: dict[Any, Any] = {}
+        """What others make of the graph."""
+
+    @contextmanager
+    def program(self) -> Iterator[Program]:
+        """A program of the body whose state is fed back; nobody else has it meanwhile."""
+        program = self._programs.pop() if self._programs else self._new()
+        try:
+            yield program
+        finally:
+            self._programs.append(program)
+
+    def tangent_memory(self) -> Tensor:
+        """Memory for tangent vectors [..., n, k] that lie as rows."""
+        kind = self.graph.kinds[self.graph.inputs[1]]
+        *batch, n, k = kind.shape
+        if self.rows_first:
+            return torch.zeros(k, *batch, n, dtype=kind.dtype, device=kind.device).movedim(0, -1)
+        return torch.zeros(*batch, k, n, dtype=kind.dtype, device=kind.device).mT
+
+    def _new(self) -> Program:
+        body, stages = self.stages.body, self.stages
+        feedback = list(zip(body.outputs, body.inputs[:2], strict=True))
+        rebound = (*stages.driven, *stages.constants)
+        return Program(body, rebound, feedback, {body.inputs[1]: self.tangent_memory()})
+
+    def constants(self, externals: Sequence[Tensor]) -> list[Tensor]:
+        """What does not change within a run."""
+        return evaluate(self.stages.once, externals)
+
+    def drives(self, constants: Sequence[Tensor], inputs: Tensor | None) -> list[Tensor]:
+        """What the inputs [T, ...] of steps determine, each [T, ...]."""
+        if not self.stages.driven or inputs is None:
+            return []
+        drive = self.stages.drive
+
+        def of_one(x: Tensor) -> tuple[Tensor, ...]:
+            return tuple(evaluate(drive, [x, *constants]))
+
+        try:
+            return list(torch.func.vmap(of_one)(inputs))
+        except RuntimeError:  # not all operations of torch can be batched
+            return [torch.stack(values) for values in zip(*map(of_one, inputs), strict=True)]
+
+
+_LOCK = threading.Lock()
+_KNOWN: OrderedDict[Any, Compiled] = OrderedDict()
+
+
+def compiled(recording: Recording, *, rows_first: bool) -> Compiled:
+    """What is made of a recording, from memory where the same has been recorded before.
+
+    Raises:
+        RefusedError: nothing can be made of it.
+    """
+    raw = (recording.structure(), rows_first)
+    with _LOCK:
+        found = _KNOWN.get(raw)
+        if found is None:
+            graph = clean(recording)
+            key = (graph.structure(), rows_first)
+            found = _KNOWN.setdefault(key, Compiled(graph, rows_first=rows_first))
+            _KNOWN[raw] = found
+        _KNOWN.move_to_end(raw)
+        while len(_KNOWN) > _MOST:
+            _KNOWN.popitem(last=False)
+    return found

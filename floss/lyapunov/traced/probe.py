@@ -1,0 +1,145 @@
+"""The first steps of a chain, done as always and recorded, to see whether the others can be replayed."""
+
+import logging
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_transformed
+from floss.lyapunov.orthonormalisation import orthonormalise
+from floss.lyapunov.step import Step, TangentStep, advance
+from floss.lyapunov.traced.compiled import Compiled, compiled
+from floss.lyapunov.traced.memory import memory_of
+from floss.lyapunov.traced.recording import Recording, RefusedError, record, same_tensors
+
+LOGGER = logging.getLogger("floss")
+PROBED = 2
+"""Steps that are recorded."""
+_LEAST = 24
+"""Steps of a chain from which on it pays."""
+_NOTICED = 1.0
+"""Seconds that replaying would have spared, from which on it is a warning that it cannot be."""
+_ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-11}
+"""What replayed numbers may be off by, relative to the largest."""
+_said: set[str] = set()
+
+
+class Traced:
+    """A step that can be replayed, and the tensors that it reads."""
+
+    def __init__(self, step: Step, compiled: Compiled, externals: list[Tensor]) -> None:
+        self.step, self.compiled, self.externals = step, compiled, externals
+
+
+class Probe:
+    """Does and records the first steps of a chain."""
+
+    def __init__(self, step: Step, chain: Chain) -> None:
+        self.step, self.chain = step, chain
+        self.recordings: list[Recording] = []
+        self.results: list[tuple[Any, ...]] = []
+        self.reason: str | None = None
+        self.start = time.perf_counter()
+        self.memory: list[Any] = []
+        self._guarded(self._remember)
+
+    def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
+        """The next state and tangent vectors, as `floss.lyapunov.step.advance` gives them."""
+        if self.reason is not None:
+            return advance(self.step, h, q, *x)
+        # Own tensors, since a map may keep the state that it returned, and the chain's inputs may be the map's.
+        h, q, x = h.view_as(h), q.view_as(q), tuple(value.view_as(value) for value in x)
+        found, results = record(lambda *given: advance(self.step, *given), (h, q, *x))
+        if isinstance(found, str):
+            self.reason = found
+        else:
+            self.recordings.append(found)
+            self.results.append((h, q, *x, *results))
+            self._guarded(self._compare)
+        return results
+
+    def traced(self) -> Traced | None:
+        """The step for replaying; None, said once, where it cannot be replayed."""
+        found: Traced | None = None
+        if self.reason is None:
+            try:
+                found = self._checked()
+            except RefusedError as error:
+                self.reason = str(error)
+        if self.reason is not None:
+            say(self.reason, (time.perf_counter() - self.start) / PROBED * self.chain.steps)
+        return found
+
+    def _guarded(self, look: Any) -> None:
+        try:
+            look()
+        except RefusedError as error:
+            self.reason = str(error)
+
+    def _remember(self) -> None:
+        self.memory = memory_of(self.step)
+
+    def _compare(self) -> None:
+        if memory_of(self.step) != self.memory:
+            raise RefusedError("keeps something that changes from call to call")
+
+    def _checked(self) -> Traced:
+        first, second = self.recordings
+        rows_first = not isinstance(self.step, TangentStep)
+        whole = compiled(second, rows_first=rows_first)
+        if compiled(first, rows_first=rows_first) is not whole or not same_tensors(first, second):
+            raise RefusedError("does not do the same at every call")
+        traced = Traced(self.step, whole, [second.tensors[i] for i in second.externals])
+        with torch.no_grad():
+            constants = traced.compiled.constants(traced.externals)
+            for result in self.results:
+                self._check(traced, constants, [value.detach() for value in result])
+        return traced
+
+    def _check(self, traced: Traced, constants: list[Tensor], result: list[Tensor]) -> None:
+        """Raise a RefusedError where the replayed step gives other numbers than the map."""
+        h, q, *x, after, pushed = result
+        whole, stages = traced.compiled, traced.compiled.stages
+        drives = whole.drives(constants, x[0][None] if x else None)
+        with whole.program() as program:
+            for number, value in zip((*stages.driven, *stages.constants), (*(d[0] for d in drives), *constants), strict=True):
+                program.bind(number, value)
+            for number, value in zip(stages.body.inputs[:2], (h, q), strict=True):
+                program.tensors[number].copy_(value)
+            program.run()
+            found = [program.value(number) for number in stages.body.outputs]
+            if not all(alike(a, b) for a, b in zip(found, (after, pushed), strict=True)):
+                raise RefusedError("gives other numbers when it is replayed")
+
+
+def alike(found: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers are the same but for rounding; what is not finite is left to whoever looks for it."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    size = wanted.abs().max()
+    if not torch.isfinite(size):
+        return True
+    return bool((found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny))
+
+
+def probe_of(step: Step, chain: Chain) -> Probe | None:
+    """A probe of a chain that may be replayed and is long enough to gain from it."""
+    tensors = [chain.h, chain.q] if chain.inputs is None else [chain.h, chain.q, chain.inputs]
+    if not chain.traced or chain.steps < _LEAST or chain.orthonormaliser is not orthonormalise:
+        return None
+    if any(t.device.type != "cpu" or type(t) not in (Tensor, torch.nn.Parameter) for t in tensors):
+        return None
+    if is_transformed(*tensors) or torch._C._len_torch_dispatch_stack() or torch.compiler.is_compiling():
+        return None
+    return Probe(step, chain)
+
+
+def say(reason: str, seconds: float) -> None:
+    """That a step is not replayed, once; as a warning where it costs much."""
+    if reason not in _said:
+        _said.add(reason)
+        level = logging.WARNING if seconds > _NOTICED else logging.INFO
+        LOGGER.log(level, "floss: the map %s, so that its tangent step is computed anew at every step", reason)

@@ -1,0 +1,215 @@
+"""Graphs done: as calls of torch that make new tensors, or as a flat list of calls that write into fixed memory.
+
+In fixed memory a view is made once, when the list is made, and costs nothing afterwards.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.traced.graph import Graph, Node, refs_in, substituted
+from floss.lyapunov.traced.recording import Ref
+
+_FAST: dict[str, Callable[..., Any]] = {
+    f"aten::{name}": getattr(torch, name)
+    for name in (
+        *("add", "sub", "mul", "div", "tanh", "sigmoid", "exp", "log", "sin", "cos", "neg", "sqrt", "rsqrt", "abs"),
+        *("mm", "mv", "bmm", "addmm", "baddbmm", "reciprocal", "stack", "cat", "clamp", "where", "square"),
+    )
+}
+"""Functions of Python with the same arguments, whose calls cost less than those of `torch.ops`."""
+_RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
+
+
+def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of a graph for its inputs, by operations that autograd and `torch.func` follow."""
+    known: dict[int, Any] = dict(zip(graph.inputs, values, strict=True))
+    for node in graph.nodes:
+        args = substituted(node.args, lambda ref: known[ref.index])
+        kwargs = {name: substituted(value, lambda ref: known[ref.index]) for name, value in node.kwargs.items()}
+        result = args[0].reshape(args[1]) if node.func._schema.name in _RESHAPES else node.func(*args, **kwargs)
+        if len(node.outs) == 1 and isinstance(result, Tensor):
+            known[node.outs[0]] = result
+        else:
+            known.update(zip(node.outs, result, strict=True))
+    return [known[number] for number in graph.outputs]
+
+
+def is_view(node: Node) -> bool:
+    """Whether an operation gives parts of the memory of its argument in another shape."""
+    returns = node.func._schema.returns
+    return node.func._schema.name in _RESHAPES or bool(returns and all(r.alias_info is not None for r in returns))
+
+
+class Program:
+    """A graph in fixed memory.
+
+    The inputs named in `rebound` are tensors that are given anew (`bind`); the others have memory of their own, which
+    the caller fills. With `feedback` an output is written where an input lies, as far as nothing reads the input then.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        rebound: Sequence[int] = (),
+        feedback: Sequence[tuple[int, int]] = (),
+        memory: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        self.graph, self.rebound = graph, frozenset(rebound)
+        known = dict(memory or {})
+        self._build(known)
+        for source, target in feedback:
+            self._share(known, source, target)
+        if feedback:
+            self._build(known)
+
+    def _build(self, memory: dict[int, Tensor]) -> None:
+        self.tensors: dict[int, Any] = {}
+        self.origin: dict[int, int] = {}
+        """Of which buffer each value is a view."""
+        self.calls: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]] = []
+        self.writer: dict[int, int] = {}
+        self.slots: dict[int, list[tuple[list[Any], int]]] = {number: [] for number in self.rebound}
+        self.readers: dict[int, int] = {}
+        """Place of the last call that reads a buffer."""
+        for number in self.graph.inputs:
+            self.origin[number] = number
+            if number not in self.rebound:
+                self.tensors[number] = memory[number] if number in memory else self._empty(number)
+        for node in self.graph.nodes:
+            if not (is_view(node) and self._as_view(node)):
+                self._as_call(node, memory)
+        for number in {*self.graph.outputs}:
+            if self.origin[number] in self.graph.inputs:
+                self._as_copy(number)
+
+    def _as_copy(self, number: int) -> None:
+        """Give an output that lies in an input memory of its own."""
+        out, place = self._empty(number), len(self.calls)
+        self.readers[self.origin[number]] = place
+        self.calls.append((out.copy_, self._arguments([Ref(number)]), {}))
+        self.tensors[number] = out
+
+    def _empty(self, number: int) -> Tensor:
+        kind = self.graph.kinds[number]
+        return torch.zeros(kind.shape, dtype=kind.dtype, device=kind.device)
+
+    def _as_view(self, node: Node) -> bool:
+        """Whether the operation is a view of fixed memory."""
+        (source,) = {*node.reads()} if len({*node.reads()}) == 1 else (None,)
+        if source is None or source in self.rebound:
+            return False
+        tensor = self.tensors[source]
+        try:
+            if node.func._schema.name in _RESHAPES:
+                made: Any = tensor.view(node.args[1])
+            else:
+                given = substituted(node.args, lambda _: tensor)
+                made = node.func(*given, **node.kwargs)
+        except RuntimeError:
+            return False
+        made = (made,) if isinstance(made, Tensor) else tuple(made)
+        if any(m.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr() for m in made):
+            return False
+        for number, value in zip(node.outs, made, strict=True):
+            self.tensors[number], self.origin[number] = value, self.origin[source]
+        return True
+
+    def _as_call(self, node: Node, memory: dict[int, Tensor]) -> None:
+        outs = [memory[number] if number in memory else self._empty(number) for number in node.outs]
+        place = len(self.calls)
+        for number in node.reads():
+            self.readers[self.origin[number]] = place
+        for number, out in zip(node.outs, outs, strict=True):
+            self.tensors[number], self.origin[number], self.writer[number] = out, number, place
+        function, kwargs = _writing(node, outs)
+        args = self._arguments(node.args)
+        for name, value in node.kwargs.items():
+            kwargs[name] = value
+            if any(True for _ in refs_in(value)):
+                holder = self._arguments([value])
+                kwargs[name] = holder[0]
+        self.calls.append((function, args, kwargs))
+
+    def _arguments(self, values: Sequence[Any]) -> list[Any]:
+        """Arguments as lists, into which `bind` writes."""
+        out: list[Any] = []
+        for value in values:
+            if isinstance(value, Ref):
+                if value.index in self.rebound:
+                    self.slots[value.index].append((out, len(out)))
+                    out.append(None)
+                else:
+                    out.append(self.tensors[value.index])
+            elif isinstance(value, list | tuple):
+                out.append(self._arguments(value))
+            else:
+                out.append(value)
+        return out
+
+    def _share(self, memory: dict[int, Tensor], source: int, target: int) -> None:
+        """Let an input lie in the memory of an output that is written after the last look at the input."""
+        if source not in self.tensors or source in self.rebound or source in self.graph.inputs:
+            return
+        origin, value = self.origin[source], self.tensors[source]
+        if origin not in self.writer or origin in memory or value.numel() != self.tensors[target].numel():
+            return
+        if self.writer[origin] <= self.readers.get(target, -1) or value.dtype != self.tensors[target].dtype:
+            return
+        base = self._empty(origin)
+        memory[origin] = base
+        memory[target] = base.as_strided(value.shape, value.stride(), value.storage_offset())
+
+    def value(self, number: int) -> Tensor:
+        """The memory of a value; that of one that is given anew is empty."""
+        return self.tensors[number]
+
+    def bind(self, number: int, tensor: Tensor) -> None:
+        """Give an input that has no memory of its own."""
+        for holder, place in self.slots[number]:
+            holder[place] = tensor
+
+    def run(self) -> None:
+        """All calls, in their order."""
+        for function, args, kwargs in self.calls:
+            function(*args, **kwargs)
+
+
+def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A function that writes the results of an operation into memory, and its arguments by name."""
+    if len(outs) == 1 and node.func._schema.name in _FAST:
+        return _FAST[node.func._schema.name], {"out": outs[0]}
+    names = _out_names(node.func)
+    if names is not None and len(names[1]) == len(outs):
+        return names[0], dict(zip(names[1], outs, strict=True))
+    func = node.func
+    if is_view(node):  # of a tensor whose memory is not known beforehand, or by a copy
+        reshapes = func._schema.name in _RESHAPES
+
+        def viewed(*args: Any, **kwargs: Any) -> None:
+            made = args[0].reshape(args[1]) if reshapes else func(*args, **kwargs)
+            for out, value in zip(outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+                out.copy_(value)
+
+        return viewed, {}
+
+    def copied(*args: Any, **kwargs: Any) -> None:
+        made = func(*args, **kwargs)
+        for out, value in zip(outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+            out.copy_(value)
+
+    return copied, {}
+
+
+def _out_names(func: Any) -> tuple[Any, list[str]] | None:
+    """The overload that writes into given tensors, and their names; None where there is none."""
+    packet, own = func.overloadpacket, [(a.name, str(a.type)) for a in func._schema.arguments]
+    for name in packet.overloads():
+        other = getattr(packet, name)
+        outs = [a.name for a in other._schema.arguments if a.is_out]
+        rest = [(a.name, str(a.type)) for a in other._schema.arguments if not a.is_out]
+        if outs and rest == own:
+            return other._op, outs
+    return None
