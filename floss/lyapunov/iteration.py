@@ -15,6 +15,7 @@ from floss.lyapunov.derivatives import is_plain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import ClosedFormStep, Step, advance
 from floss.lyapunov.tangent_qr import TangentQR
+from floss.lyapunov.traced.gradient import gradient_chain
 from floss.lyapunov.traced.plain import LostError, Replayed, plain_chain
 from floss.lyapunov.traced.probe import PROBED, Traced, probe_of, say
 from floss.lyapunov.traced.recording import RefusedError
@@ -72,12 +73,13 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
 
 def _replayed(traced: Traced, step: Step, chain: Chain, total: bool) -> tuple[Tensor, Tensor, Tensor] | None:
     """The loop with a step that is replayed; None where it cannot be."""
-    if not is_plain(chain.h, chain.q, *traced.externals, *([] if chain.inputs is None else [chain.inputs])):
-        return None
+    tensors = [chain.h, chain.q, *traced.externals, *([] if chain.inputs is None else [chain.inputs])]
+    run = plain_chain if is_plain(*tensors) else gradient_chain
     try:
-        return plain_chain(traced, chain, total=total)
+        return run(traced, chain, total=total)
     except LostError:
-        return qr_chain(Replayed(traced), replace(chain, traced=False), total=total)
+        careful = Replayed(traced) if is_plain(*tensors) else step
+        return qr_chain(careful, replace(chain, traced=False), total=total)
     except RefusedError as error:
         say(str(error), 0.0)
         return qr_chain(step, replace(chain, traced=False), total=total)

@@ -23,7 +23,7 @@ from floss.lyapunov.traced.replay import Program
 
 _WIDEST = {torch.float64: math.log(1e5), torch.float32: math.log(30.0)}
 """Largest logarithm of the condition number of an interval that is longer than was asked for."""
-_LOST = {torch.float64: math.log(4e11), torch.float32: math.log(1e5)}
+LOST = {torch.float64: math.log(4e11), torch.float32: math.log(1e5)}
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
 _FIRST_CHUNK, _CHUNK, _LONGEST = 8, 128, 16
 """Steps of the first chunk, of the others, and of an interval, at most."""
@@ -52,7 +52,7 @@ class _Run:
         for number, value in zip(stages.constants, self.constants, strict=True):
             program.bind(number, value)
         self.h, self.q = (program.tensors[number] for number in stages.body.inputs[:2])
-        self.after, self.pushed = (program.value(number) for number in stages.body.outputs)
+        self.after, self.pushed = program.results
         self.driven = stages.driven
         self.h.copy_(chain.h)
         self.q.copy_(chain.q)
@@ -93,7 +93,7 @@ class _Run:
             if not math.isfinite(spread):
                 fitting = 1
             elif not self.total or self.length <= self.shortest or spread <= _WIDEST[self.q.dtype]:
-                if spread >= _LOST[self.q.dtype]:
+                if spread >= LOST[self.q.dtype]:
                     raise LostError
                 break
             else:
@@ -168,5 +168,5 @@ class Replayed(TangentStep):
             for number, value in zip(stages.body.inputs[:2], (h, q), strict=True):
                 program.tensors[number].copy_(value)
             program.run()
-            after, pushed = (program.value(number).clone() for number in stages.body.outputs)
+            after, pushed = (result.clone() for result in program.results)
         return after, pushed

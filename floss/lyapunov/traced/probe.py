@@ -30,8 +30,14 @@ _said: set[str] = set()
 class Traced:
     """A step that can be replayed, and the tensors that it reads."""
 
-    def __init__(self, step: Step, compiled: Compiled, externals: list[Tensor]) -> None:
+    def __init__(self, step: Step, compiled: Compiled, externals: list[Tensor], example: tuple[Any, ...]) -> None:
         self.step, self.compiled, self.externals = step, compiled, externals
+        self.example = example
+        """State, tangent vectors and inputs of a step."""
+
+    def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
+        """By the map itself."""
+        return advance(self.step, h, q, *x)
 
 
 class Probe:
@@ -92,7 +98,8 @@ class Probe:
         whole = compiled(second, rows_first=rows_first)
         if compiled(first, rows_first=rows_first) is not whole or not same_tensors(first, second):
             raise RefusedError("does not do the same at every call")
-        traced = Traced(self.step, whole, [second.tensors[i] for i in second.externals])
+        h, q, *x, _, _ = self.results[-1]
+        traced = Traced(self.step, whole, [second.tensors[i] for i in second.externals], (h, q, x))
         with torch.no_grad():
             constants = traced.compiled.constants(traced.externals)
             for result in self.results:
@@ -110,7 +117,7 @@ class Probe:
             for number, value in zip(stages.body.inputs[:2], (h, q), strict=True):
                 program.tensors[number].copy_(value)
             program.run()
-            found = [program.value(number) for number in stages.body.outputs]
+            found = program.results
             if not all(alike(a, b) for a, b in zip(found, (after, pushed), strict=True)):
                 raise RefusedError("gives other numbers when it is replayed")
 

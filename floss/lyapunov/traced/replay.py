@@ -81,16 +81,18 @@ class Program:
         for node in self.graph.nodes:
             if not (is_view(node) and self._as_view(node)):
                 self._as_call(node, memory)
-        for number in {*self.graph.outputs}:
-            if self.origin[number] in self.graph.inputs:
-                self._as_copy(number)
+        self.results = [
+            self._copied(number) if self.origin[number] in self.graph.inputs else self.tensors[number]
+            for number in self.graph.outputs
+        ]
+        """The outputs, in memory of their own."""
 
-    def _as_copy(self, number: int) -> None:
-        """Give an output that lies in an input memory of its own."""
+    def _copied(self, number: int) -> Tensor:
+        """Memory for an output that lies in an input."""
         out, place = self._empty(number), len(self.calls)
         self.readers[self.origin[number]] = place
         self.calls.append((out.copy_, self._arguments([Ref(number)]), {}))
-        self.tensors[number] = out
+        return out
 
     def _empty(self, number: int) -> Tensor:
         kind = self.graph.kinds[number]
@@ -163,7 +165,7 @@ class Program:
         memory[target] = base.as_strided(value.shape, value.stride(), value.storage_offset())
 
     def value(self, number: int) -> Tensor:
-        """The memory of a value; that of one that is given anew is empty."""
+        """The memory of a value; one that is given anew has none."""
         return self.tensors[number]
 
     def bind(self, number: int, tensor: Tensor) -> None:
