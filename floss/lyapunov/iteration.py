@@ -18,6 +18,7 @@ from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.traced.gradient import gradient_chain
 from floss.lyapunov.traced.plain import LostError, Replayed, plain_chain
 from floss.lyapunov.traced.probe import PROBED, Traced, probe_of, say
+from floss.lyapunov.traced.recall import forget, recall, remember
 from floss.lyapunov.traced.recording import RefusedError
 
 
@@ -45,11 +46,17 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
     tangent_qr = TangentQR(chain.orthonormaliser)
     lost = q.new_zeros(())  # -inf for directions lost in the transient: they do not come back
     probe = probe_of(step, chain)
+    traced = None if probe is None else recall(step, chain)
+    if traced is not None:
+        found = _replayed(traced, step, chain, total, recalled=True)
+        if found is not None:
+            return found
     for s in range(chain.steps):
         if probe is not None and s == PROBED:
             traced = probe.traced()
             found = None if traced is None else _replayed(traced, step, chain, total)
-            if found is not None:
+            if found is not None and traced is not None:
+                remember(traced, chain)
                 return found
             probe = None
         h, q = (partial(advance, step) if probe is None else probe.advance)(h, q, *chain.input(s))
@@ -71,7 +78,9 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
     return torch.stack(growth), h, q
 
 
-def _replayed(traced: Traced, step: Step, chain: Chain, total: bool) -> tuple[Tensor, Tensor, Tensor] | None:
+def _replayed(
+    traced: Traced, step: Step, chain: Chain, total: bool, *, recalled: bool = False
+) -> tuple[Tensor, Tensor, Tensor] | None:
     """The loop with a step that is replayed; None where it cannot be."""
     tensors = [chain.h, chain.q, *traced.externals, *([] if chain.inputs is None else [chain.inputs])]
     run = plain_chain if is_plain(*tensors) else gradient_chain
@@ -81,5 +90,8 @@ def _replayed(traced: Traced, step: Step, chain: Chain, total: bool) -> tuple[Te
         careful = Replayed(traced) if is_plain(*tensors) else step
         return qr_chain(careful, replace(chain, traced=False), total=total)
     except RefusedError as error:
+        if recalled:
+            forget(step, chain)
+            return None
         say(str(error), 0.0)
         return qr_chain(step, replace(chain, traced=False), total=total)

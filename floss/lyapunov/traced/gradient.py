@@ -18,6 +18,7 @@ from torch import Tensor
 
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.step import next_state
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.traced.plain import LOST, LostError
 from floss.lyapunov.traced.probe import Traced, alike
@@ -41,17 +42,30 @@ def gradient_chain(traced: Traced, chain: Chain, *, total: bool) -> tuple[Tensor
     reverse = _checked_pullback(traced, [chain.h, chain.q, *(d[0] for d in drives), *constants], needed)
     tape = _Tape(traced, chain, reverse, total, len(drives))
     growth, h, q = tape.forward([t.detach() for t in tensors])
+    _check_states(traced, chain, [*tape.states, h])
     growth, h = _Chain.apply(tape, growth, h, *tensors)  # pyright: ignore[reportGeneralTypeIssues]
     return growth, h, q
+
+
+@torch.no_grad()
+def _check_states(traced: Traced, chain: Chain, states: list[Tensor]) -> None:
+    """Raise a RefusedError where the map itself gives another state after the first step, the last, or one between."""
+    for s in {0, chain.steps - 1, hash(id(states)) % chain.steps}:
+        after = next_state(traced.step, states[s], *(x.detach() for x in chain.input(s)))
+        if not alike(states[s + 1], after):
+            raise RefusedError("does not do the same at every call")
 
 
 def _checked_pullback(traced: Traced, values: list[Tensor], needed: tuple[bool, ...]) -> Pullback:
     compiled = traced.compiled
     if needed not in compiled.further:
         memory = compiled.tangent_memory()
-        compiled.further[needed] = pullback(compiled.stages.body, values, needed, memory)
+        changing = 2 + len(compiled.stages.driven)
+        compiled.further[needed] = pullback(compiled.stages.body, values, needed, changing, memory)
     reverse = compiled.further[needed]
-    _compare(traced, reverse)
+    if needed not in traced.compared:
+        _compare(traced, reverse)
+        traced.compared.add(needed)
     return reverse
 
 
@@ -73,23 +87,41 @@ def _compare(traced: Traced, reverse: Pullback) -> None:
         drives = [d[0] for d in traced.compiled.drives(constants, given[0][None] if given else None)]
         inputs = [*leaves, *drives, *constants]
         plain = [v.detach() for v in inputs]
-        with torch.no_grad(), reverse.programs() as (forward, backward):
-            for number, value in zip(reverse.inputs, plain, strict=True):
-                for program in (forward, backward):
-                    if number in reverse.rebound:
-                        program.bind(number, value)
-                    else:
-                        program.value(number).copy_(value)
-            forward.run()
-            for number, value in zip(reverse.saved, forward.results[2:], strict=True):
-                backward.value(number).copy_(value)
-            for number, value in zip(reverse.cotangents, cots, strict=True):
-                backward.value(number).copy_(value)
-            backward.run()
-            gradients = [result.clone() for result in backward.results]
-        found = _gradients([inputs[i] for i in reverse.of], of, gradients)
+        gradients = _pulled(reverse, [v.detach() for v in inputs], cots)
+        moving = [i for i, g in enumerate(gradients) if g is not None]
+        found = _gradients([inputs[i] for i in moving], of, [gradients[i] for i in moving])
     if not all(alike(a, b) for a, b in zip(found, wanted, strict=True)):
         raise RefusedError("has gradients that are not those of its operations, as behind detach() or no_grad()")
+
+
+@torch.no_grad()
+def _pulled(reverse: Pullback, inputs: list[Tensor], cots: list[Tensor]) -> list[Any]:
+    """The pullback of one step."""
+    with reverse.programs() as (forward, backward):
+        for number, value in zip(reverse.inputs, inputs, strict=True):
+            for program in (forward, backward):
+                if number in reverse.rebound:
+                    program.bind(number, value)
+                else:
+                    program.value(number).copy_(value)
+        forward.run()
+        for number, value in zip(reverse.saved, forward.results[2:], strict=True):
+            backward.value(number).copy_(value)
+        for number, value in zip(reverse.cotangents, cots, strict=True):
+            backward.value(number).copy_(value)
+        backward.run()
+        found: list[Any] = [None] * len(inputs)
+        for place, result in zip(reverse.each, backward.results, strict=False):
+            found[place] = result.clone()
+        stacks = dict(zip(reverse.inputs, (v[None] for v in inputs), strict=True))
+        stacks |= {number: backward.value(number)[None] for number in reverse.saved}
+        first = len(reverse.each)
+        second = first + len(reverse.kept)
+        stacks |= dict(zip(reverse.kept, (r[None] for r in backward.results[first:second]), strict=True))
+        added = dict(zip(reverse.added, backward.results[second:], strict=True))
+        for place, total in zip(reverse.summed, reverse.sums.totals(stacks, added), strict=True):
+            found[place] = total.clone()
+    return found
 
 
 def _gradients(results: Any, of: list[Tensor], cotangents: list[Tensor]) -> list[Tensor]:
@@ -111,8 +143,10 @@ class _Tape:
     drives: int
     states: list[Tensor] = field(default_factory=list)
     """h before each step."""
+    saved_stacks: list[Tensor] = field(default_factory=list)
+    """Values [T, ...] that the pullback needs."""
     saved: list[tuple[Tensor, ...]] = field(default_factory=list)
-    """Values of each step that the pullback needs."""
+    """The same by step."""
     factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Q and R after the steps that close an interval."""
     tangents: list[Tensor] = field(default_factory=list)
@@ -126,24 +160,25 @@ class _Tape:
     def forward(self, tensors: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Growth, last state and last tangent vectors."""
         h, q, *others = tensors
-        drives, constants = [d.unbind(0) for d in others[: self.drives]], others[self.drives :]
+        drives = list(zip(*(d.unbind(0) for d in others[: self.drives]), strict=True))
+        constants = others[self.drives :]
         reverse, steps = self.reverse, self.chain.steps
         with reverse.programs() as (program, _):
             for number, value in zip(reverse.rebound[self.drives :], constants, strict=True):
                 program.bind(number, value)
-            ports = [program.slots[number] for number in reverse.rebound[: self.drives]]
+            give = program.ports(reverse.rebound[: self.drives])
             state, vectors = (program.value(number) for number in reverse.inputs[:2])
             after, pushed = program.results[:2]
             values = program.results[2:]
-            stacks = [torch.empty(steps, *v.shape, dtype=v.dtype).unbind(0) for v in values]
+            self.saved_stacks = [torch.empty(steps, *v.shape, dtype=v.dtype) for v in values]
+            stacks = [stack.unbind(0) for stack in self.saved_stacks]
             for s in range(steps):
                 self.states.append(h)
                 self.tangents.append(q)
                 state.copy_(h)
                 vectors.copy_(q)
-                for places, drive in zip(ports, drives, strict=True):
-                    for holder, place in places:
-                        holder[place] = drive[s]
+                if drives:
+                    give(drives[s])
                 program.run()
                 for value, stack in zip(values, stacks, strict=True):
                     stack[s].copy_(value)
@@ -154,7 +189,7 @@ class _Tape:
                     self.factors[s] = q, r
                 else:
                     q = pushed.clone()
-            self.saved = stacks  # pyright: ignore[reportAttributeAccessIssue]
+            self.saved = stacks
         return self._growth(), h, self._signed(q)
 
     def _growth(self) -> Tensor:
@@ -175,19 +210,23 @@ class _Tape:
     def backward(self, tensors: list[Tensor], grad_growth: Tensor, grad_h: Tensor) -> list[Tensor | None]:
         """Gradients of the tensors."""
         others = tensors[2:]
-        drives, constants = [d.unbind(0) for d in others[: self.drives]], others[self.drives :]
+        drives = list(zip(*(d.unbind(0) for d in others[: self.drives]), strict=True))
+        constants = others[self.drives :]
         reverse, steps = self.reverse, self.chain.steps
         row = grad_growth.shape[0] - 1
         with reverse.programs() as (_, program):
             for number, value in zip(reverse.rebound[self.drives :], constants, strict=True):
                 program.bind(number, value)
-            ports = [program.slots[number] for number in reverse.rebound[: self.drives]]
+            give = program.ports(reverse.rebound[: self.drives])
             state, vectors = (program.value(number) for number in reverse.inputs[:2])
             saved = [program.value(number) for number in reverse.saved]
             cot_h, cot_z = (program.value(number) for number in reverse.cotangents)
-            outs = dict(zip(reverse.of, program.results, strict=True))
-            sums = {i: torch.zeros_like(out) for i, out in outs.items() if i >= 2 + self.drives}
-            rows = {i: out.new_empty(steps, *out.shape).unbind(0) for i, out in outs.items() if 2 <= i < 2 + self.drives}
+            outs = dict(zip(reverse.each, program.results, strict=False))
+            first, second = len(reverse.each), len(reverse.each) + len(reverse.kept)
+            kept = [(out, out.new_empty(steps, *out.shape)) for out in program.results[first:second]]
+            kept += [(out, out.new_empty(steps, *out.shape)) for i, out in outs.items() if i >= 2]
+            stacks = [(out, stack.unbind(0)) for out, stack in kept]
+            added = [(out, torch.zeros_like(out)) for out in program.results[second:]]
             gh, gq = grad_h.to(cot_h.dtype), torch.zeros_like(cot_z)
             for s in range(steps - 1, -1, -1):
                 gz = gq
@@ -203,21 +242,34 @@ class _Tape:
                 cot_z.copy_(gz)
                 state.copy_(self.states[s])
                 vectors.copy_(self.tangents[s])
-                for places, drive in zip(ports, drives, strict=True):
-                    for holder, place in places:
-                        holder[place] = drive[s]
+                if drives:
+                    give(drives[s])
                 for value, stack in zip(saved, self.saved, strict=True):
                     value.copy_(stack[s])
                 program.run()
                 gh = outs[0] if 0 in outs else torch.zeros_like(cot_h)
                 gq = outs[1] if 1 in outs else torch.zeros_like(cot_z)
-                for i, total in sums.items():
-                    total.add_(outs[i])
-                for i, stack in rows.items():
-                    stack[s].copy_(outs[i])
-            found: dict[int, Tensor] = {0: gh.clone(), 1: gq.clone(), **sums}
-        found |= {i: torch.stack(stack) for i, stack in rows.items()}
-        return [found.get(i) for i in range(len(tensors))]
+                for out, total in added:
+                    total.add_(out)
+                for out, stack in stacks:
+                    stack[s].copy_(out)
+            found: list[Tensor | None] = [None] * len(tensors)
+            found[:2] = gh.clone(), gq.clone()
+        of_drives = [i for i in reverse.each if i >= 2]
+        for i, (_, stack) in zip(of_drives, kept[len(reverse.kept) :], strict=True):
+            found[i] = stack
+        whole = dict(zip(reverse.kept, (stack for _, stack in kept), strict=False))
+        whole |= dict(zip(reverse.saved, self.saved_stacks, strict=True))
+        wanted = reverse.sums.stacked
+        before = {reverse.inputs[0]: self.states, reverse.inputs[1]: self.tangents}
+        whole |= {number: torch.stack(values) for number, values in before.items() if number in wanted}
+        whole |= dict(zip(reverse.inputs[2:], [*others[: self.drives]], strict=False))
+        fixed = zip(reverse.inputs[2 + self.drives :], constants, strict=True)
+        whole |= {number: value.expand(steps, *value.shape) for number, value in fixed if number in wanted}
+        sums = dict(zip(reverse.added, (total for _, total in added), strict=True))
+        for i, total in zip(reverse.summed, reverse.sums.totals(whole, sums), strict=True):
+            found[i] = total
+        return found
 
     def recorded(self, tensors: list[Tensor], grad_growth: Tensor, grad_h: Tensor) -> list[Tensor | None]:
         """The same as part of a graph, by the plain chain."""

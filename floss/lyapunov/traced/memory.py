@@ -7,9 +7,12 @@ and defaults and from an object's attributes.
 import functools
 import random
 import types
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.recording import RefusedError
@@ -28,7 +31,23 @@ def memory_of(step: Any) -> list[Any]:
     Raises:
         RefusedError: it holds an iterator, which tells nobody where it stands.
     """
-    found: list[Any] = [random.getstate(), _frozen_state(np.random.get_state())]  # noqa: NPY002 - whoever uses it
+    states = [random.getstate(), _frozen_state(np.random.get_state())]  # noqa: NPY002 - whoever uses it
+    return states + _kept(step, _summary)
+
+
+def likeness_of(step: Any) -> list[Any] | None:
+    """The same but for numbers in tensors and the identity of the map itself, to know it again in another run.
+
+    None where it keeps what cannot be looked at.
+    """
+    try:
+        return _kept(step, _likeness, step.__code__ if isinstance(step, types.FunctionType) else id(step))
+    except RefusedError:
+        return None
+
+
+def _kept(step: Any, summary: Callable[[Any], Any], root: Any = None) -> list[Any]:
+    found: list[Any] = [root]
     seen: set[int] = set()
     stack: list[Any] = [step]
     while stack:
@@ -39,7 +58,7 @@ def memory_of(step: Any) -> list[Any]:
             seen.add(id(thing))
             if len(seen) > _MOST:
                 raise RefusedError("keeps more than can be looked at")
-            found.append(_summary(thing))
+            found.append(type(thing) if thing is step and root is not None else summary(thing))
             stack += _inside(thing)
     return found
 
@@ -63,10 +82,29 @@ def _summary(thing: Any) -> Any:
     return id(thing)
 
 
+def _likeness(thing: Any) -> Any:
+    """The summary of what may be kept from one run to the next."""
+    if isinstance(thing, Tensor):
+        return id(thing), thing.requires_grad, tuple(thing.shape), thing.dtype
+    known = (types.FunctionType, types.MethodType, types.ModuleType, types.BuiltinFunctionType, type, np.ndarray)
+    plain = (list, tuple, dict, set, frozenset, functools.partial, torch.dtype, torch.device, weakref.ReferenceType)
+    if not isinstance(thing, (*known, *plain)) and not hasattr(thing, "__dict__"):
+        raise RefusedError("keeps what cannot be looked at")
+    if isinstance(thing, np.ndarray) and thing.nbytes > _LARGE:
+        raise RefusedError("keeps what cannot be looked at")
+    if isinstance(thing, types.FunctionType):
+        return thing.__code__
+    if isinstance(thing, types.MethodType | tuple | dict | list | set | frozenset):  # made anew at each look
+        return type(thing), len(thing) if not isinstance(thing, types.MethodType) else 0
+    return _summary(thing)
+
+
 def _frozen_state(state: Any) -> Any:
     if isinstance(state, dict):
         return tuple((name, _frozen_state(value)) for name, value in state.items())
-    return tuple(map(_frozen_state, state)) if isinstance(state, tuple) else str(state)
+    if isinstance(state, np.ndarray):
+        return state.tobytes()
+    return tuple(map(_frozen_state, state)) if isinstance(state, tuple) else state
 
 
 def _inside(thing: Any) -> list[Any]:
@@ -89,9 +127,16 @@ def _inside(thing: Any) -> list[Any]:
             continue
         slots = getattr(cls, "__slots__", ())
         inside += [getattr(thing, name, None) for name in ((slots,) if isinstance(slots, str) else slots)]
-        inside += [value for name, value in vars(cls).items() if not name.startswith("__")]
-        inside += [f for f in (vars(cls).get("__call__"),) if f is not None]
+        inside += [value for name, value in vars(cls).items() if _counts(name, value)]
     return inside
+
+
+def _counts(name: str, value: Any) -> bool:
+    """Whether an attribute of a class is something that may change, or that computes."""
+    if name == "__call__":
+        return isinstance(value, types.FunctionType)
+    kinds = (*_VALUES, list, dict, set, tuple, Tensor, np.ndarray, types.FunctionType)
+    return not name.startswith("__") and isinstance(value, kinds)
 
 
 def _of_function(function: types.FunctionType) -> list[Any]:

@@ -80,7 +80,7 @@ class _Run:
         """log R_ii of the intervals that end in a chunk of steps [M, ..., k]."""
         chain = self.chain
         inputs = None if chain.inputs is None else chain.inputs[begin:end].detach()
-        drives = [value.unbind(0) for value in self.traced.compiled.drives(self.constants, inputs)]
+        drives = list(zip(*(d.unbind(0) for d in self.traced.compiled.drives(self.constants, inputs)), strict=True))
         h, q = self.h.clone(), self.q.clone()
         wanted = self._first(begin, h) if check else None
         while True:
@@ -126,12 +126,11 @@ class _Run:
         h, q, after, pushed = self.h, self.q, self.after, self.pushed
         copies = [(a, b) for a, b in ((h, after), (q, pushed)) if a.data_ptr() != b.data_ptr()]
         of_state = [pair for pair in copies if pair[0] is h]
-        slots = [(self.program.slots[n], values) for n, values in zip(self.driven, drives, strict=True)]
+        give = self.program.ports(self.driven)
         calls, diagonals, double, qr = self.program.calls, list[Tensor](), self.double, torch.linalg.qr
         for s in range(steps):
-            for places, values in slots:
-                for holder, place in places:
-                    holder[place] = values[s]
+            if drives:
+                give(drives[s])
             for function, args, kwargs in calls:
                 function(*args, **kwargs)
             if wanted is not None and s == 0 and not alike(after, wanted):

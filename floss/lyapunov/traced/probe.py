@@ -34,6 +34,8 @@ class Traced:
         self.step, self.compiled, self.externals = step, compiled, externals
         self.example = example
         """State, tangent vectors and inputs of a step."""
+        self.compared: set[Any] = set()
+        """Kinds of gradients that have been compared with those of the map."""
 
     def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
         """By the map itself."""
@@ -50,12 +52,13 @@ class Probe:
         self.reason: str | None = None
         self.start = time.perf_counter()
         self.memory: list[Any] = []
-        self._guarded(self._remember)
 
     def advance(self, h: Tensor, q: Tensor, *x: Tensor) -> tuple[Tensor, Tensor]:
         """The next state and tangent vectors, as `floss.lyapunov.step.advance` gives them."""
         if self.reason is not None:
             return advance(self.step, h, q, *x)
+        if not self.memory:
+            self._guarded(self._remember)
         # Own tensors, since a map may keep the state that it returned, and the chain's inputs may be the map's.
         h, q, x = h.view_as(h), q.view_as(q), tuple(value.view_as(value) for value in x)
         found, results = record(lambda *given: advance(self.step, *given), (h, q, *x))

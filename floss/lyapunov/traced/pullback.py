@@ -10,6 +10,7 @@ from torch import Tensor
 from floss.lyapunov.traced.graph import Graph, Node, clean
 from floss.lyapunov.traced.recording import RefusedError, record
 from floss.lyapunov.traced.replay import Program, evaluate, is_view
+from floss.lyapunov.traced.sums import Sums
 
 
 @dataclass
@@ -17,7 +18,8 @@ class Pullback:
     """A graph with its reverse.
 
     `forward` gives the outputs of the graph and the values `saved`; `backward` takes the inputs of the graph, these
-    values, and `cotangents` of the outputs, and gives gradients of the inputs named in `of`.
+    values, and `cotangents` of the outputs, and gives the gradients `each` of some inputs, and then the values `kept`
+    and `added` of which the sums over time of the other gradients are made.
     """
 
     forward: Graph
@@ -26,8 +28,13 @@ class Pullback:
     cotangents: tuple[int, ...]
     inputs: tuple[int, ...]
     """Of the graph, in the numbers of `forward` and `backward`."""
-    of: tuple[int, ...]
-    """Places among the inputs whose gradients the outputs of `backward` are."""
+    each: tuple[int, ...]
+    """Places among the inputs of the state, the tangent vectors and what changes from step to step."""
+    kept: tuple[int, ...]
+    added: tuple[int, ...]
+    sums: Sums
+    summed: tuple[int, ...]
+    """Places among the inputs of the gradients that `sums` gives."""
     rebound: tuple[int, ...]
     """Inputs that are given anew at every run or step."""
     layouts: dict[int, Tensor] = field(default_factory=dict)
@@ -49,13 +56,16 @@ class Pullback:
             self._free.append(pair)
 
 
-def pullback(graph: Graph, values: Sequence[Tensor], needed: Sequence[bool], tangents: Tensor) -> Pullback:
+def pullback(
+    graph: Graph, values: Sequence[Tensor], needed: Sequence[bool], changing: int, tangents: Tensor
+) -> Pullback:
     """The pullback of a graph `(h, q, *others) -> (h, q)` for inputs like these values.
 
     Args:
         graph: without externals.
         values: inputs of the graph, as examples.
         needed: which of them have gradients; those of the state and the tangent vectors always do.
+        changing: how many of the inputs, from the first on, are others at every step.
         tangents: memory for tangent vectors in the order of numbers that is wanted.
 
     Raises:
@@ -86,39 +96,48 @@ def pullback(graph: Graph, values: Sequence[Tensor], needed: Sequence[bool], tan
     if recording.externals:
         raise RefusedError("has a derivative that keeps something")
     places = [i for i, leaf in enumerate(leaves) if leaf.requires_grad]
-    return _split(clean(recording), len(leaves), tuple(places[i] for i in found), tangents)
+    return _split(clean(recording), len(leaves), tuple(places[i] for i in found), changing, tangents)
 
 
-def _split(joint: Graph, count: int, of: tuple[int, ...], tangents: Tensor) -> Pullback:
+def _split(joint: Graph, count: int, of: tuple[int, ...], changing: int, tangents: Tensor) -> Pullback:
     """Cut the graph of both into what depends on cotangents and what does not."""
     inputs, cotangents = joint.inputs[:count], joint.inputs[count:]
-    maker = {out: node for node in joint.nodes for out in node.outs}
+    results, gradients = joint.outputs[:2], joint.outputs[2:]
+    each = tuple(place for place in of if place < changing)
+    sums = Sums(joint, gradients[len(each) :])
     late = {*cotangents}
     first, second = list[Node](), list[Node]()
     for node in joint.nodes:
         behind = any(value in late for value in node.reads())
         late.update(node.outs if behind else ())
         (second if behind else first).append(node)
-    results, gradients = joint.outputs[:2], joint.outputs[2:]
-    needed = {v for node in second for v in node.reads()} | {*gradients}
-    needed -= late
-    views: list[Node] = []  # views of what is saved cost nothing, and are not saved themselves
-    saved: set[int] = set()
+    kept = tuple(v for v in sorted(sums.stacked) if v in late)
+    outputs = (*gradients[: len(each)], *kept, *sorted(sums.added))
+    second = Graph(joint.kinds, (), (), second, outputs).without_unread().nodes
+    needed = {v for node in second for v in node.reads()} | {*outputs}
+    saved, again = _saved(joint, needed - late, inputs)
+    saved = tuple(sorted({*saved, *(v for v in sums.stacked if v not in late and v not in inputs)}))
+    forward = Graph(joint.kinds, inputs, (), first, (*results, *saved)).without_unread()
+    backward = Graph(joint.kinds, (*inputs, *saved, *cotangents), (), [*again, *second], outputs).without_unread()
+    layouts = {inputs[1]: tangents, cotangents[1]: tangents}
+    added = tuple(sorted(sums.added))
+    summed = of[len(each) :]
+    return Pullback(forward, backward, saved, cotangents, inputs, each, kept, added, sums, summed, inputs[2:], layouts)
+
+
+def _saved(joint: Graph, needed: set[int], inputs: tuple[int, ...]) -> tuple[set[int], list[Node]]:
+    """What has to be kept for such values, and the views of it and constants that are made again, which costs nothing."""
+    maker = {out: node for node in joint.nodes for out in node.outs}
+    again, saved = list[Node](), set[int]()
     while needed:
         value = needed.pop()
         if value in inputs:
             continue
         node = maker[value]
-        if is_view(node) or not any(True for _ in node.reads()):
-            if node not in views:
-                views.append(node)
-                needed.update(node.reads())
-        else:
+        if not is_view(node) and any(True for _ in node.reads()):
             saved.add(value)
-    kept = tuple(sorted(saved))
+        elif node not in again:
+            again.append(node)
+            needed.update(node.reads())
     order = {id(node): i for i, node in enumerate(joint.nodes)}
-    again = sorted(views, key=lambda node: order[id(node)])
-    forward = Graph(joint.kinds, inputs, (), first, (*results, *kept)).without_unread()
-    backward = Graph(joint.kinds, (*inputs, *kept, *cotangents), (), [*again, *second], gradients).without_unread()
-    layouts = {inputs[1]: tangents, cotangents[1]: tangents}
-    return Pullback(forward, backward, kept, cotangents, inputs, of, inputs[2:], layouts)
+    return saved, sorted(again, key=lambda node: order[id(node)])

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
 _MASKS = (torch.bool, torch.uint8)
 _PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
@@ -131,7 +130,7 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if self.reason is None:
             self.reason = _reason(func, args)
-        given = tree_map_only(Tensor, lambda t: Ref(self.number(t)), (tuple(args), kwargs))
+        given = self._numbered(tuple(args)), {name: self._numbered(value) for name, value in kwargs.items()}
         written = func._schema.is_mutable and self._written(func, args, kwargs)
         result = func(*args, **kwargs)
         if self.reason is not None:
@@ -149,6 +148,14 @@ class _Recorder(TorchDispatchMode):
             self.reason = "returns a tensor that it keeps"
         self.recording.calls.append(Call(func, *given, outs, tuple(map(kind_of, results))))
         return result
+
+    def _numbered(self, value: Any) -> Any:
+        """Arguments with numbers for tensors."""
+        if isinstance(value, Tensor):
+            return Ref(self.number(value))
+        if isinstance(value, list | tuple):
+            return type(value)([self._numbered(part) for part in value])
+        return value
 
     def _written(self, func: Any, args: Any, kwargs: Any) -> bool:
         """Whether it writes into arguments; into those that the step does not own, it may not."""

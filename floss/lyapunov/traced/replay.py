@@ -20,7 +20,7 @@ _FAST: dict[str, Callable[..., Any]] = {
     )
 }
 """Functions of Python with the same arguments, whose calls cost less than those of `torch.ops`."""
-_RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
+RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
 
 
 def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
@@ -29,7 +29,7 @@ def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
     for node in graph.nodes:
         args = substituted(node.args, lambda ref: known[ref.index])
         kwargs = {name: substituted(value, lambda ref: known[ref.index]) for name, value in node.kwargs.items()}
-        result = args[0].reshape(args[1]) if node.func._schema.name in _RESHAPES else node.func(*args, **kwargs)
+        result = args[0].reshape(args[1]) if node.func._schema.name in RESHAPES else node.func(*args, **kwargs)
         if len(node.outs) == 1 and isinstance(result, Tensor):
             known[node.outs[0]] = result
         else:
@@ -40,7 +40,7 @@ def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
 def is_view(node: Node) -> bool:
     """Whether an operation gives parts of the memory of its argument in another shape."""
     returns = node.func._schema.returns
-    return node.func._schema.name in _RESHAPES or bool(returns and all(r.alias_info is not None for r in returns))
+    return node.func._schema.name in RESHAPES or bool(returns and all(r.alias_info is not None for r in returns))
 
 
 class Program:
@@ -71,18 +71,20 @@ class Program:
         """Of which buffer each value is a view."""
         self.calls: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]] = []
         self.writer: dict[int, int] = {}
-        self.slots: dict[int, list[tuple[list[Any], int]]] = {number: [] for number in self.rebound}
+        self.slots: dict[int, list[tuple[Any, Any]]] = {number: [] for number in self.rebound}
+        """Where tensors that are given anew, and their views, stand among the arguments."""
+        self.views: dict[int, list[Node]] = {number: [] for number in self.rebound}
         self.readers: dict[int, int] = {}
         """Place of the last call that reads a buffer."""
         for number in self.graph.inputs:
             self.origin[number] = number
-            if number not in self.rebound:
+            if number not in self.slots:
                 self.tensors[number] = memory[number] if number in memory else self._empty(number)
         for node in self.graph.nodes:
             if not (is_view(node) and self._as_view(node)):
                 self._as_call(node, memory)
         self.results = [
-            self._copied(number) if self.origin[number] in self.graph.inputs else self.tensors[number]
+            self._copied(number) if self.origin.get(number, number) in self.graph.inputs else self.tensors[number]
             for number in self.graph.outputs
         ]
         """The outputs, in memory of their own."""
@@ -101,11 +103,16 @@ class Program:
     def _as_view(self, node: Node) -> bool:
         """Whether the operation is a view of fixed memory."""
         (source,) = {*node.reads()} if len({*node.reads()}) == 1 else (None,)
-        if source is None or source in self.rebound:
+        if source is None:
             return False
+        if source in self.slots:  # its views are made when it is given
+            self.views[source].append(node)
+            for number in node.outs:
+                self.slots[number], self.views[number], self.origin[number] = [], [], self.origin[source]
+            return True
         tensor = self.tensors[source]
         try:
-            if node.func._schema.name in _RESHAPES:
+            if node.func._schema.name in RESHAPES:
                 made: Any = tensor.view(node.args[1])
             else:
                 given = substituted(node.args, lambda _: tensor)
@@ -129,10 +136,12 @@ class Program:
         function, kwargs = _writing(node, outs)
         args = self._arguments(node.args)
         for name, value in node.kwargs.items():
-            kwargs[name] = value
-            if any(True for _ in refs_in(value)):
-                holder = self._arguments([value])
-                kwargs[name] = holder[0]
+            if isinstance(value, Ref) and value.index in self.slots:
+                self.slots[value.index].append((kwargs, name))
+            elif any(True for _ in refs_in(value)):
+                kwargs[name] = self._arguments([value])[0]
+            else:
+                kwargs[name] = value
         self.calls.append((function, args, kwargs))
 
     def _arguments(self, values: Sequence[Any]) -> list[Any]:
@@ -140,7 +149,7 @@ class Program:
         out: list[Any] = []
         for value in values:
             if isinstance(value, Ref):
-                if value.index in self.rebound:
+                if value.index in self.slots:
                     self.slots[value.index].append((out, len(out)))
                     out.append(None)
                 else:
@@ -153,7 +162,7 @@ class Program:
 
     def _share(self, memory: dict[int, Tensor], source: int, target: int) -> None:
         """Let an input lie in the memory of an output that is written after the last look at the input."""
-        if source not in self.tensors or source in self.rebound or source in self.graph.inputs:
+        if source not in self.tensors or source in self.graph.inputs:
             return
         origin, value = self.origin[source], self.tensors[source]
         if origin not in self.writer or origin in memory or value.numel() != self.tensors[target].numel():
@@ -172,6 +181,28 @@ class Program:
         """Give an input that has no memory of its own."""
         for holder, place in self.slots[number]:
             holder[place] = tensor
+        for node in self.views[number]:
+            args = substituted(node.args, lambda _: tensor)
+            made = tensor.reshape(args[1]) if node.func._schema.name in RESHAPES else node.func(*args, **node.kwargs)
+            for out, view in zip(node.outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+                self.bind(out, view)
+
+    def ports(self, numbers: Sequence[int]) -> Callable[[Sequence[Tensor]], None]:
+        """A function that gives some inputs, in few operations of Python."""
+        if any(self.views[number] for number in numbers):
+
+            def bind(tensors: Sequence[Tensor]) -> None:
+                for number, tensor in zip(numbers, tensors, strict=True):
+                    self.bind(number, tensor)
+
+            return bind
+        places = [(i, holder, place) for i, number in enumerate(numbers) for holder, place in self.slots[number]]
+
+        def write(tensors: Sequence[Tensor]) -> None:
+            for i, holder, place in places:
+                holder[place] = tensors[i]
+
+        return write
 
     def run(self) -> None:
         """All calls, in their order."""
@@ -188,7 +219,7 @@ def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[s
         return names[0], dict(zip(names[1], outs, strict=True))
     func = node.func
     if is_view(node):  # of a tensor whose memory is not known beforehand, or by a copy
-        reshapes = func._schema.name in _RESHAPES
+        reshapes = func._schema.name in RESHAPES
 
         def viewed(*args: Any, **kwargs: Any) -> None:
             made = args[0].reshape(args[1]) if reshapes else func(*args, **kwargs)
