@@ -111,7 +111,7 @@ class _Run:
 
     def _ends(self, begin: int, end: int, stop: int) -> set[int]:
         """Steps of a chunk after which the tangent vectors are orthonormalised, counted from its begin."""
-        if self.total:
+        if self.length > self.chain.t_ons:
             return {*range(self.length, end - begin, self.length), end - begin}
         part = 0 if begin < self.chain.transient else self.chain.transient
         length = self.chain.t_ons

@@ -70,6 +70,8 @@ class Program:
         self.origin: dict[int, int] = {}
         """Of which buffer each value is a view."""
         self.calls: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]] = []
+        self.steps: list[tuple[Node, list[Tensor], list[Any]]] = []
+        """What the calls do: operation, results, and arguments."""
         self.writer: dict[int, int] = {}
         self.slots: dict[int, list[tuple[Any, Any]]] = {number: [] for number in self.rebound}
         """Where tensors that are given anew, and their views, stand among the arguments."""
@@ -93,7 +95,9 @@ class Program:
         """Memory for an output that lies in an input."""
         out, place = self._empty(number), len(self.calls)
         self.readers[self.origin[number]] = place
-        self.calls.append((out.copy_, self._arguments([Ref(number)]), {}))
+        args = self._arguments([Ref(number)])
+        self.calls.append((out.copy_, args, {}))
+        self.steps.append((Node(torch.ops.aten.clone.default, (Ref(number),), {}, (number,)), [out], args))
         return out
 
     def _empty(self, number: int) -> Tensor:
@@ -143,6 +147,7 @@ class Program:
             else:
                 kwargs[name] = value
         self.calls.append((function, args, kwargs))
+        self.steps.append((node, outs, args))
 
     def _arguments(self, values: Sequence[Any]) -> list[Any]:
         """Arguments as lists, into which `bind` writes."""

@@ -4,7 +4,8 @@ import ctypes
 import functools
 from dataclasses import dataclass
 
-from floss.training.engines.build import SOURCES, built, compiler, load, version
+from floss.compiler import built, compiler, load, version
+from floss.training.engines.processor import SOURCES
 from floss.training.engines.calls import check_layouts
 from floss.training.engines.processor import used_instructions
 

@@ -9,7 +9,7 @@ import torch
 from command import TINY, floss
 
 from floss.training import engines
-from floss.training.engines import build
+from floss import compiler as build
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
 from floss.training.engines.processor import used_instructions
