@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Graph, clean
+from floss.lyapunov.traced.native import Native, can_be_emitted, native
 from floss.lyapunov.traced.recording import Recording
-from floss.lyapunov.traced.replay import Program, evaluate
+from floss.lyapunov.traced.replay import Program, alike, evaluate
 from floss.lyapunov.traced.stages import Stages, cut
 
+WORTH = 4.0
+"""Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST = 64
 """Steps that are kept, twice each."""
 
@@ -27,6 +30,11 @@ class Compiled:
         self.rows_first = rows_first
         """Whether the k tangent vectors lie one after the other in memory, each for all trajectories."""
         self._programs: list[Program] = []
+        self._natives: list[Native] = []
+        self._native = True
+        """Whether compiled code is possible, as far as is known."""
+        self.spent = 0.0
+        """Seconds that were spent replaying."""
         self.further: dict[Any, Any] = {}
         """What others make of the graph."""
 
@@ -38,6 +46,35 @@ class Compiled:
             yield program
         finally:
             self._programs.append(program)
+
+    @contextmanager
+    def native(self, seconds: float, values: Sequence[Tensor]) -> Iterator[Native | None]:
+        """Compiled code of the body, if it is there, or worth while for a run of so many seconds.
+
+        It is compared with the program for values of the body's inputs before it is used for the first time.
+        """
+        found = self._natives.pop() if self._natives else self._new_native(seconds, values) if self._native else None
+        try:
+            yield found
+        finally:
+            if found is not None:
+                self._natives.append(found)
+
+    def _new_native(self, seconds: float, values: Sequence[Tensor]) -> Native | None:
+        body, driven = self.stages.body, self.stages.driven
+        feedback = list(zip(body.outputs, body.inputs[:2], strict=True))
+        program = Program(body, (), feedback, {body.inputs[1]: self.tangent_memory()})
+        build = self.spent + seconds > WORTH
+        found = native(program, driven, build=build)
+        if found is None:
+            self._native = not build and can_be_emitted(program, driven)
+            return None
+        wanted = evaluate(body, values)
+        for number, value in zip(body.inputs, values, strict=True):
+            program.value(number).copy_(value)
+        found.run()
+        self._native = all(alike(a, b) for a, b in zip(program.results, wanted, strict=True))
+        return found if self._native else None
 
     def tangent_memory(self) -> Tensor:
         """Memory for tangent vectors [..., n, k] that lie as rows."""

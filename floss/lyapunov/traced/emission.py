@@ -4,7 +4,7 @@ Loops over numbers are written out with the sizes and strides that they have; pr
 the BLAS and the LAPACK that torch itself uses, by their addresses. What is not in the tables here is not emitted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -89,10 +89,14 @@ class Emission:
             self._joined(name, out, args)
         elif name in ("slice_backward", "select_backward"):
             self._scattered(name, out, args)
-        elif name in ("sum", "mean"):
-            self._sum(name, out, args)
+        elif name in ("sum", "mean", "amax", "amin"):
+            self._reduction(name, out, args)
         elif name == "pow" and isinstance(args[1], int | float) and args[1] in (2, 3):
             self.pointwise(" * ".join(["{0}"] * int(args[1])), out, args[:1])
+        elif name in ("_softmax", "_log_softmax") and args[1] in (-1, args[0].ndim - 1) and not args[2]:
+            self._softmax(out, args[0], name == "_log_softmax")
+        elif name == "native_layer_norm":
+            self._normalized(outs, args)
         elif name == "rsub":
             self._check_alpha(args[2:], node)
             self.pointwise("{1} - {0}", out, args[:2])
@@ -102,10 +106,11 @@ class Emission:
             shaped = source if node.func._schema.name in RESHAPES else node.func(source, *args[1:])
             self.pointwise("{0}", made, [shaped])
         elif name in POINTWISE and len(outs) == 1:
-            self._check_alpha([value for key, value in node.kwargs.items() if key == "alpha"], node)
             if {*node.kwargs} - {"alpha", "memory_format"} or (name == "div" and out.dtype not in TYPES):
                 raise UnknownError(str(node.func))
-            text = POINTWISE[name]
+            text, factor = POINTWISE[name], node.kwargs.get("alpha", 1)
+            if factor != 1:
+                text = text.replace("{1}", f"{_literal(factor)} * {{1}}")
             if any(f"{{{i}}}" in text for i in range(len(args), 3)):
                 raise UnknownError(str(node.func))
             self.pointwise(text, out, args[:3])
@@ -120,8 +125,8 @@ class Emission:
         """Numbers of one tensor into another of the same shape."""
         self.pointwise("{0}", out, [source])
 
-    def pointwise(self, text: str, out: Tensor, args: Sequence[Any], *, add: bool = False) -> None:
-        """out = text of each number of the arguments, or += with `add`."""
+    def pointwise(self, text: str, out: Tensor, args: Sequence[Any]) -> None:
+        """out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @."""
         tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
         loops, strides = _loops(tensors)
         index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
@@ -138,7 +143,7 @@ class Emission:
         kind = TYPES.get(out.dtype, "?")
         pointers = [f"const auto* a{j} = {self.place(t)};" for j, t in enumerate(tensors) if j]
         # A result may lie where an argument lies, but only number by number.
-        body = f"o[{index[0]}] {'+=' if add else '='} {text.format(*values)};"
+        body = f"o[{index[0]}] = {text.format(*values)};".replace("@", f"o[{index[0]}]")
         head = " ".join(f"for (long i{j} = 0; i{j} < {n}; i{j}++)" for j, n in enumerate(loops))
         target = f"auto* __restrict o = {self.place(out)};"
         if any(t.untyped_storage().data_ptr() == out.untyped_storage().data_ptr() for t in tensors[1:]):
@@ -166,7 +171,40 @@ class Emission:
             target = torch.ops.aten.slice.Tensor(out, axis, start, stop, step)
         self.copy(target, source)
 
-    def _sum(self, name: str, out: Tensor, args: list[Any]) -> None:
+    def _softmax(self, out: Tensor, source: Tensor, log: bool) -> None:
+        if not source.is_contiguous() or source.dtype != out.dtype:
+            raise UnknownError("softmax of another kind")
+        size = source.shape[-1]
+        kind, final = TYPES[out.dtype], "v[i] - m - std::log(sum)" if log else "std::exp(v[i] - m) / sum"
+        self.lines.append(
+            f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size}; T m = v[0], sum = 0;"
+            f" for (int i = 1; i < {size}; i++) m = v[i] > m ? v[i] : m;"
+            f" for (int i = 0; i < {size}; i++) sum += std::exp(v[i] - m);"
+            f" for (int i = 0; i < {size}; i++) o[i] = {final}; }}"
+        )
+
+    def _normalized(self, outs: list[Tensor], args: list[Any]) -> None:
+        source, shape, weight, bias, eps = args
+        out, mean, scale = outs
+        size = source.shape[-1]
+        whole = all(t is None or t.is_contiguous() for t in (source, weight, bias, out, mean, scale))
+        if len(shape) != 1 or not whole or source.dtype != out.dtype:
+            raise UnknownError("layer norm of another kind")
+        kind = TYPES[out.dtype]
+        factor = f" * ({self.place(weight)})[i]" if weight is not None else ""
+        shift = f" + ({self.place(bias)})[i]" if bias is not None else ""
+        self.lines.append(
+            f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size}; T m = 0, s = 0;"
+            f" for (int i = 0; i < {size}; i++) m += v[i]; m /= {size};"
+            f" for (int i = 0; i < {size}; i++) s += (v[i] - m) * (v[i] - m);"
+            f" s = (T)1 / std::sqrt(s / {size} + {_literal(eps)});"
+            f" ({self.place(mean)})[r] = m; ({self.place(scale)})[r] = s;"
+            f" for (int i = 0; i < {size}; i++) o[i] = (v[i] - m) * s{factor}{shift}; }}"
+        )
+
+    def _reduction(self, name: str, out: Tensor, args: list[Any]) -> None:
         source = args[0]
         if source.dtype != out.dtype:
             raise UnknownError("sum of another kind")
@@ -176,8 +214,10 @@ class Emission:
         if not keep:
             for a in sorted(axes):
                 target = target.unsqueeze(a)
-        self.pointwise("{0}", out, [0])
-        self.pointwise("{0}", target.expand(source.shape), [source], add=True)
+        sign = {"amax": "-", "amin": ""}.get(name)
+        self.pointwise("{0}" if sign is None else f"{sign}(T)INFINITY", out, [0])
+        keep_larger = "({0} > @ || {0} != {0} ? {0} : @)" if name == "amax" else "({0} < @ || {0} != {0} ? {0} : @)"
+        self.pointwise("@ + {0}" if sign is None else keep_larger, target.expand(source.shape), [source])
         if name == "mean":
             self.pointwise("{0} / {1}", out, [out, float(source.numel() // max(out.numel(), 1))])
 
@@ -267,12 +307,3 @@ def _literal(value: float) -> str:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
         raise UnknownError("a number that is not finite")
     return f"(T){float(value).hex()}"
-
-
-def reads_of(values: Any) -> Iterator[Tensor]:
-    """All tensors in arguments."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for part in values:
-            yield from reads_of(part)

@@ -21,10 +21,10 @@ from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import next_state
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.traced.plain import LOST, LostError
-from floss.lyapunov.traced.probe import Traced, alike
+from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.pullback import Pullback, pullback
 from floss.lyapunov.traced.recording import RefusedError
-from floss.lyapunov.traced.replay import evaluate
+from floss.lyapunov.traced.replay import alike, evaluate
 
 
 def gradient_chain(traced: Traced, chain: Chain, *, total: bool) -> tuple[Tensor, Tensor, Tensor]:

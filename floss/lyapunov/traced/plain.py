@@ -7,8 +7,10 @@ below the inverse of the precision, so that the exponents do not depend on it. W
 not finite, the run is done again step by step.
 """
 
+import contextlib
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +19,10 @@ from torch import Tensor
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import TangentStep, next_state
-from floss.lyapunov.traced.probe import Traced, alike
+from floss.lyapunov.traced.native import Native, work_of
+from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.recording import RefusedError
-from floss.lyapunov.traced.replay import Program
+from floss.lyapunov.traced.replay import Program, alike
 
 _WIDEST = {torch.float64: math.log(1e5), torch.float32: math.log(30.0)}
 """Largest logarithm of the condition number of an interval that is longer than was asked for."""
@@ -27,6 +30,10 @@ LOST = {torch.float64: math.log(4e11), torch.float32: math.log(1e5)}
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
 _FIRST_CHUNK, _CHUNK, _LONGEST = 8, 128, 16
 """Steps of the first chunk, of the others, and of an interval, at most."""
+
+
+_ONE_THREAD = 2**15
+"""Numbers in the tangent vectors of one trajectory up to which a second thread is a loss."""
 
 
 class LostError(Exception):
@@ -40,54 +47,79 @@ def plain_chain(traced: Traced, chain: Chain, *, total: bool) -> tuple[Tensor, T
         LostError: as it says.
         RefusedError: the map is not that of its first steps any more.
     """
-    with torch.no_grad(), traced.compiled.program() as program:
+    numbers = chain.q.numel() // max(chain.h[..., 0].numel(), 1)
+    with torch.no_grad(), one_thread(numbers), traced.compiled.program() as program:
         return _Run(traced, chain, program, total).all()
 
 
 class _Run:
     def __init__(self, traced: Traced, chain: Chain, program: Program, total: bool) -> None:
-        self.traced, self.chain, self.program, self.total = traced, chain, program, total
-        stages = traced.compiled.stages
+        self.traced, self.chain, self.total = traced, chain, total
+        self.stages = traced.compiled.stages
         self.constants = traced.compiled.constants([t.detach() for t in traced.externals])
-        for number, value in zip(stages.constants, self.constants, strict=True):
-            program.bind(number, value)
-        self.h, self.q = (program.tensors[number] for number in stages.body.inputs[:2])
-        self.after, self.pushed = program.results
-        self.driven = stages.driven
-        self.h.copy_(chain.h)
-        self.q.copy_(chain.q)
+        self.native: Native | None = None
+        self.work = work_of(chain.q)
+        self._take(program, chain.h, chain.q)
         self.sign = torch.ones_like(self.q[..., 0, :])
         self.shortest = self.length = chain.t_ons
         self.double = self.q.dtype == torch.float64
 
+    def _take(self, program: Program, h: Tensor, q: Tensor) -> None:
+        """Go on with a program from a state and tangent vectors."""
+        for number, value in zip(self.stages.constants, self.constants, strict=True):
+            program.bind(number, value)
+        self.program = program
+        self.h, self.q = (program.tensors[number] for number in self.stages.body.inputs[:2])
+        self.after, self.pushed = program.results
+        self.h.copy_(h)
+        self.q.copy_(q)
+
     def all(self) -> tuple[Tensor, Tensor, Tensor]:
         """Growth, last state and last tangent vectors."""
         chain, growth, size, number = self.chain, list[Tensor](), _FIRST_CHUNK, 0
-        for start, stop in ((0, chain.transient), (chain.transient, chain.steps)):
-            begin = start
-            while begin < stop:
-                end = min(begin + size, stop)
-                found = self._chunk(begin, end, stop, check=number & (number - 1) == 0)
-                if start == chain.transient and len(found):
-                    growth.append(found.sum(0, keepdim=True) if self.total else found)
-                begin, size, number = end, _CHUNK, number + 1
+        start_time, done = time.perf_counter(), 0
+        with contextlib.ExitStack() as stack:
+            for start, stop in ((0, chain.transient), (chain.transient, chain.steps)):
+                begin = start
+                while begin < stop:
+                    end = min(begin + size, stop)
+                    found = self._chunk(begin, end, stop, check=number & (number - 1) == 0)
+                    if start == chain.transient and len(found):
+                        growth.append(found.sum(0, keepdim=True) if self.total else found)
+                    begin, size, number, done = end, _CHUNK, number + 1, done + end - begin
+                    if self.native is None and number & (number - 1) == 0:
+                        elapsed = time.perf_counter() - start_time
+                        self._compile(stack, elapsed / done * (chain.steps - done) + elapsed)
+        if self.native is None:
+            self.traced.compiled.spent += time.perf_counter() - start_time
         whole = torch.cat(growth)
         if self.total:
             whole = whole.sum(0, keepdim=True).to(chain.sums or self.q.dtype)
         return whole.to(whole.dtype if self.total else self.q.dtype), self.h.clone(), self.q * self.sign[..., None, :]
 
+    def _compile(self, stack: contextlib.ExitStack, seconds: float) -> None:
+        """Go on by compiled code, where a run of so many seconds is worth it."""
+        drives = self._drives(0, 1)
+        values = [self.h, self.q, *(d[0] for d in drives), *self.constants]
+        self.native = stack.enter_context(self.traced.compiled.native(seconds, [v.clone() for v in values]))
+        if self.native is not None:
+            self._take(self.native.program, self.h, self.q)
+
+    def _drives(self, begin: int, end: int) -> list[Tensor]:
+        """What the inputs of some steps determine, each [steps, ...]."""
+        inputs = None if self.chain.inputs is None else self.chain.inputs[begin:end].detach()
+        return [d.contiguous() for d in self.traced.compiled.drives(self.constants, inputs)]
+
     def _chunk(self, begin: int, end: int, stop: int, *, check: bool) -> Tensor:
         """log R_ii of the intervals that end in a chunk of steps [M, ..., k]."""
-        chain = self.chain
-        inputs = None if chain.inputs is None else chain.inputs[begin:end].detach()
-        drives = list(zip(*(d.unbind(0) for d in self.traced.compiled.drives(self.constants, inputs)), strict=True))
+        drives = self._drives(begin, end)
         h, q = self.h.clone(), self.q.clone()
         wanted = self._first(begin, h) if check else None
         while True:
             diagonals = self._bare(end - begin, drives, self._ends(begin, end, stop), wanted)
-            if not diagonals:
+            if not len(diagonals):
                 return torch.zeros(0)
-            diagonal = torch.stack(diagonals)
+            diagonal = diagonals if isinstance(diagonals, Tensor) else torch.stack(diagonals)
             log_r = diagonal.abs().log_()
             spread = float((log_r.amax(-1) - log_r.amin(-1)).amax())
             if not math.isfinite(spread):
@@ -121,20 +153,24 @@ class _Run:
         """The state after the first step of a chunk, by the map itself."""
         return next_state(self.traced.step, h.clone(), *(x.detach() for x in self.chain.input(begin)))
 
-    def _bare(self, steps: int, drives: Sequence[Sequence[Tensor]], ends: set[int], wanted: Tensor | None) -> list[Tensor]:
+    def _bare(
+        self, steps: int, drives: Sequence[Tensor], ends: set[int], wanted: Tensor | None
+    ) -> list[Tensor] | Tensor:
         """Through the steps of a chunk; the diagonals of R, whatever their signs."""
+        if self.native is not None:
+            return self._compiled(steps, drives, ends, wanted)
         h, q, after, pushed = self.h, self.q, self.after, self.pushed
         copies = [(a, b) for a, b in ((h, after), (q, pushed)) if a.data_ptr() != b.data_ptr()]
         of_state = [pair for pair in copies if pair[0] is h]
-        give = self.program.ports(self.driven)
+        give, rows = self.program.ports(self.stages.driven), list(zip(*(d.unbind(0) for d in drives), strict=True))
         calls, diagonals, double, qr = self.program.calls, list[Tensor](), self.double, torch.linalg.qr
         for s in range(steps):
-            if drives:
-                give(drives[s])
+            if rows:
+                give(rows[s])
             for function, args, kwargs in calls:
                 function(*args, **kwargs)
-            if wanted is not None and s == 0 and not alike(after, wanted):
-                raise RefusedError("does not do the same at every call")
+            if wanted is not None and s == 0:
+                self._compare(wanted)
             if s + 1 in ends:
                 vectors, r = qr(pushed if double else pushed.double())
                 q.copy_(vectors)
@@ -145,6 +181,38 @@ class _Run:
                 for target, source in copies:
                     target.copy_(source)
         return diagonals
+
+    def _compiled(self, steps: int, drives: Sequence[Tensor], ends: set[int], wanted: Tensor | None) -> Tensor:
+        """The same by compiled code."""
+        assert self.native is not None
+        marks = torch.zeros(steps, dtype=torch.uint8)
+        marks[[s - 1 for s in ends]] = 1
+        *batch, _, k = self.q.shape
+        diagonals = torch.empty(len(ends), *batch, k, dtype=torch.float64)
+        first = int(wanted is not None)
+        if wanted is not None:
+            self.native.chain(1, marks, diagonals, drives, 0, self.work)
+            self._compare(wanted)
+        self.native.chain(steps - first, marks[first:], diagonals[int(marks[:first].sum()) :], drives, first, self.work)
+        return diagonals
+
+    def _compare(self, wanted: Tensor) -> None:
+        if not alike(self.after, wanted):
+            raise RefusedError("does not do the same at every call")
+
+
+@contextlib.contextmanager
+def one_thread(numbers: int) -> Iterator[None]:
+    """One thread for operations on so many numbers, if they are few: a second one would only be waited for."""
+    before = torch.get_num_threads()
+    if before == 1 or numbers > _ONE_THREAD:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Replayed(TangentStep):

@@ -13,6 +13,7 @@ from floss.lyapunov.orthonormalisation import orthonormalise
 from floss.lyapunov.step import Step, TangentStep, advance
 from floss.lyapunov.traced.compiled import Compiled, compiled
 from floss.lyapunov.traced.memory import memory_of
+from floss.lyapunov.traced.replay import alike
 from floss.lyapunov.traced.recording import Recording, RefusedError, record, same_tensors
 
 LOGGER = logging.getLogger("floss")
@@ -22,8 +23,6 @@ _LEAST = 24
 """Steps of a chain from which on it pays."""
 _NOTICED = 1.0
 """Seconds that replaying would have spared, from which on it is a warning that it cannot be."""
-_ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-11}
-"""What replayed numbers may be off by, relative to the largest."""
 _said: set[str] = set()
 
 
@@ -123,16 +122,6 @@ class Probe:
             found = program.results
             if not all(alike(a, b) for a, b in zip(found, (after, pushed), strict=True)):
                 raise RefusedError("gives other numbers when it is replayed")
-
-
-def alike(found: Tensor, wanted: Tensor) -> bool:
-    """Whether numbers are the same but for rounding; what is not finite is left to whoever looks for it."""
-    if found.shape != wanted.shape or found.dtype != wanted.dtype:
-        return False
-    size = wanted.abs().max()
-    if not torch.isfinite(size):
-        return True
-    return bool((found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny))
 
 
 def probe_of(step: Step, chain: Chain) -> Probe | None:

@@ -20,6 +20,8 @@ _FAST: dict[str, Callable[..., Any]] = {
     )
 }
 """Functions of Python with the same arguments, whose calls cost less than those of `torch.ops`."""
+_ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-11}
+"""What replayed numbers may be off by, relative to the largest."""
 RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
 
 
@@ -40,7 +42,18 @@ def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
 def is_view(node: Node) -> bool:
     """Whether an operation gives parts of the memory of its argument in another shape."""
     returns = node.func._schema.returns
-    return node.func._schema.name in RESHAPES or bool(returns and all(r.alias_info is not None for r in returns))
+    name = node.func._schema.name
+    return name in RESHAPES or name.startswith("aten::unsafe_split") or bool(returns and all(r.alias_info is not None for r in returns))
+
+
+def alike(found: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers are the same but for rounding; what is not finite is left to whoever looks for it."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    size = wanted.abs().max()
+    if not torch.isfinite(size):
+        return True
+    return bool((found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny))
 
 
 class Program:
@@ -58,6 +71,8 @@ class Program:
         memory: Mapping[int, Tensor] | None = None,
     ) -> None:
         self.graph, self.rebound = graph, frozenset(rebound)
+        self.compiled: Callable[[], None] | None = None
+        """The same as one call."""
         known = dict(memory or {})
         self._build(known)
         for source, target in feedback:
@@ -183,7 +198,10 @@ class Program:
         return self.tensors[number]
 
     def bind(self, number: int, tensor: Tensor) -> None:
-        """Give an input that has no memory of its own."""
+        """Give an input; it is copied where it has memory of its own."""
+        if number not in self.slots:
+            self.tensors[number].copy_(tensor)
+            return
         for holder, place in self.slots[number]:
             holder[place] = tensor
         for node in self.views[number]:
@@ -194,7 +212,7 @@ class Program:
 
     def ports(self, numbers: Sequence[int]) -> Callable[[Sequence[Tensor]], None]:
         """A function that gives some inputs, in few operations of Python."""
-        if any(self.views[number] for number in numbers):
+        if any(number not in self.slots or self.views[number] for number in numbers):
 
             def bind(tensors: Sequence[Tensor]) -> None:
                 for number, tensor in zip(numbers, tensors, strict=True):
@@ -211,6 +229,9 @@ class Program:
 
     def run(self) -> None:
         """All calls, in their order."""
+        if self.compiled is not None:
+            self.compiled()
+            return
         for function, args, kwargs in self.calls:
             function(*args, **kwargs)
 
@@ -219,6 +240,8 @@ def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[s
     """A function that writes the results of an operation into memory, and its arguments by name."""
     if len(outs) == 1 and node.func._schema.name in _FAST:
         return _FAST[node.func._schema.name], {"out": outs[0]}
+    if node.func._schema.name == "aten::rsub" and not node.kwargs and len(node.args) == 2:
+        return _reversed_difference(outs[0]), {}
     names = _out_names(node.func)
     if names is not None and len(names[1]) == len(outs):
         return names[0], dict(zip(names[1], outs, strict=True))
@@ -239,6 +262,20 @@ def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[s
             out.copy_(value)
 
     return copied, {}
+
+
+def _reversed_difference(out: Tensor) -> Callable[..., Any]:
+    """b - a, which torch itself computes in several calls."""
+    numbers: dict[Any, Tensor] = {}
+
+    def subtract(a: Tensor, b: Any) -> None:
+        if not isinstance(b, Tensor):
+            if b not in numbers:
+                numbers[b] = torch.tensor(b, dtype=out.dtype)
+            b = numbers[b]
+        torch.sub(b, a, out=out)
+
+    return subtract
 
 
 def _out_names(func: Any) -> tuple[Any, list[str]] | None:
