@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Graph, clean
-from floss.lyapunov.traced.native import Native, can_be_emitted, native
+from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native
 from floss.lyapunov.traced.recording import Recording
 from floss.lyapunov.traced.replay import Program, alike, evaluate
 from floss.lyapunov.traced.stages import Stages, cut
 
-WORTH = 4.0
-"""Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST = 64
 """Steps that are kept, twice each."""
 

@@ -20,9 +20,9 @@ from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import next_state
 from floss.lyapunov.tangent_qr import TangentQR
-from floss.lyapunov.traced.plain import LOST, LostError
+from floss.lyapunov.traced.plain import LOST, LostError, numbers_in, one_thread
 from floss.lyapunov.traced.probe import Traced
-from floss.lyapunov.traced.pullback import Pullback, pullback
+from floss.lyapunov.traced.pullback import Pullback, pullback, saved_stacks
 from floss.lyapunov.traced.recording import RefusedError
 from floss.lyapunov.traced.replay import alike, evaluate
 
@@ -97,16 +97,14 @@ def _compare(traced: Traced, reverse: Pullback) -> None:
 @torch.no_grad()
 def _pulled(reverse: Pullback, inputs: list[Tensor], cots: list[Tensor]) -> list[Any]:
     """The pullback of one step."""
-    with reverse.programs() as (forward, backward):
+    with reverse.programs() as pair:
+        forward, backward = pair.forward, pair.backward
         for number, value in zip(reverse.inputs, inputs, strict=True):
             for program in (forward, backward):
-                if number in reverse.rebound:
-                    program.bind(number, value)
-                else:
-                    program.value(number).copy_(value)
+                program.bind(number, value)
         forward.run()
-        for number, value in zip(reverse.saved, forward.results[2:], strict=True):
-            backward.value(number).copy_(value)
+        for source, target in zip(pair.kept, pair.given, strict=True):
+            target.copy_(source)
         for number, value in zip(reverse.cotangents, cots, strict=True):
             backward.value(number).copy_(value)
         backward.run()
@@ -114,7 +112,7 @@ def _pulled(reverse: Pullback, inputs: list[Tensor], cots: list[Tensor]) -> list
         for place, result in zip(reverse.each, backward.results, strict=False):
             found[place] = result.clone()
         stacks = dict(zip(reverse.inputs, (v[None] for v in inputs), strict=True))
-        stacks |= {number: backward.value(number)[None] for number in reverse.saved}
+        stacks |= saved_stacks(reverse, [piece[None] for piece in pair.kept])
         first = len(reverse.each)
         second = first + len(reverse.kept)
         stacks |= dict(zip(reverse.kept, (r[None] for r in backward.results[first:second]), strict=True))
@@ -143,10 +141,8 @@ class _Tape:
     drives: int
     states: list[Tensor] = field(default_factory=list)
     """h before each step."""
-    saved_stacks: list[Tensor] = field(default_factory=list)
-    """Values [T, ...] that the pullback needs."""
-    saved: list[tuple[Tensor, ...]] = field(default_factory=list)
-    """The same by step."""
+    pieces: list[Tensor] = field(default_factory=list)
+    """Values that the pullback needs, [T, numbers]."""
     factors: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Q and R after the steps that close an interval."""
     tangents: list[Tensor] = field(default_factory=list)
@@ -163,15 +159,15 @@ class _Tape:
         drives = list(zip(*(d.unbind(0) for d in others[: self.drives]), strict=True))
         constants = others[self.drives :]
         reverse, steps = self.reverse, self.chain.steps
-        with reverse.programs() as (program, _):
+        with one_thread(numbers_in(q)), reverse.programs() as pair:
+            program = pair.forward
             for number, value in zip(reverse.rebound[self.drives :], constants, strict=True):
                 program.bind(number, value)
             give = program.ports(reverse.rebound[: self.drives])
             state, vectors = (program.value(number) for number in reverse.inputs[:2])
             after, pushed = program.results[:2]
-            values = program.results[2:]
-            self.saved_stacks = [torch.empty(steps, *v.shape, dtype=v.dtype) for v in values]
-            stacks = [stack.unbind(0) for stack in self.saved_stacks]
+            self.pieces = [torch.empty(steps, *piece.shape, dtype=piece.dtype) for piece in pair.kept]
+            stacks = [stack.unbind(0) for stack in self.pieces]
             for s in range(steps):
                 self.states.append(h)
                 self.tangents.append(q)
@@ -180,8 +176,8 @@ class _Tape:
                 if drives:
                     give(drives[s])
                 program.run()
-                for value, stack in zip(values, stacks, strict=True):
-                    stack[s].copy_(value)
+                for piece, stack in zip(pair.kept, stacks, strict=True):
+                    stack[s].copy_(piece)
                 h = after.clone()
                 if s + 1 in self.intervals:
                     q, r = torch.linalg.qr(pushed.double())
@@ -189,7 +185,6 @@ class _Tape:
                     self.factors[s] = q, r
                 else:
                     q = pushed.clone()
-            self.saved = stacks
         return self._growth(), h, self._signed(q)
 
     def _growth(self) -> Tensor:
@@ -214,12 +209,13 @@ class _Tape:
         constants = others[self.drives :]
         reverse, steps = self.reverse, self.chain.steps
         row = grad_growth.shape[0] - 1
-        with reverse.programs() as (_, program):
+        with one_thread(numbers_in(tensors[1])), reverse.programs() as pair:
+            program = pair.backward
             for number, value in zip(reverse.rebound[self.drives :], constants, strict=True):
                 program.bind(number, value)
             give = program.ports(reverse.rebound[: self.drives])
             state, vectors = (program.value(number) for number in reverse.inputs[:2])
-            saved = [program.value(number) for number in reverse.saved]
+            saved = [stack.unbind(0) for stack in self.pieces]
             cot_h, cot_z = (program.value(number) for number in reverse.cotangents)
             outs = dict(zip(reverse.each, program.results, strict=False))
             first, second = len(reverse.each), len(reverse.each) + len(reverse.kept)
@@ -244,8 +240,8 @@ class _Tape:
                 vectors.copy_(self.tangents[s])
                 if drives:
                     give(drives[s])
-                for value, stack in zip(saved, self.saved, strict=True):
-                    value.copy_(stack[s])
+                for piece, stack in zip(pair.given, saved, strict=True):
+                    piece.copy_(stack[s])
                 program.run()
                 gh = outs[0] if 0 in outs else torch.zeros_like(cot_h)
                 gq = outs[1] if 1 in outs else torch.zeros_like(cot_z)
@@ -259,7 +255,7 @@ class _Tape:
         for i, (_, stack) in zip(of_drives, kept[len(reverse.kept) :], strict=True):
             found[i] = stack
         whole = dict(zip(reverse.kept, (stack for _, stack in kept), strict=False))
-        whole |= dict(zip(reverse.saved, self.saved_stacks, strict=True))
+        whole |= saved_stacks(reverse, self.pieces)
         wanted = reverse.sums.stacked
         before = {reverse.inputs[0]: self.states, reverse.inputs[1]: self.tangents}
         whole |= {number: torch.stack(values) for number, values in before.items() if number in wanted}

@@ -17,6 +17,8 @@ from floss.lyapunov.traced.emission import TYPES, Emission, UnknownError
 from floss.lyapunov.traced.replay import Program
 
 _BLAS = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_")
+WORTH = 4.0
+"""Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST_LINES = 6000
 """Operations of a step that a compiler does in a few seconds."""
 

@@ -28,8 +28,8 @@ _WIDEST = {torch.float64: math.log(1e5), torch.float32: math.log(30.0)}
 """Largest logarithm of the condition number of an interval that is longer than was asked for."""
 LOST = {torch.float64: math.log(4e11), torch.float32: math.log(1e5)}
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
-_FIRST_CHUNK, _CHUNK, _LONGEST = 8, 128, 16
-"""Steps of the first chunk, of the others, and of an interval, at most."""
+_FIRST_CHUNK, _CHUNK, _LONG_CHUNK, _LONGEST = 8, 128, 1024, 16
+"""Steps of the first chunk, of the others, of those of compiled code, and of an interval, at most."""
 
 
 _ONE_THREAD = 2**15
@@ -47,8 +47,7 @@ def plain_chain(traced: Traced, chain: Chain, *, total: bool) -> tuple[Tensor, T
         LostError: as it says.
         RefusedError: the map is not that of its first steps any more.
     """
-    numbers = chain.q.numel() // max(chain.h[..., 0].numel(), 1)
-    with torch.no_grad(), one_thread(numbers), traced.compiled.program() as program:
+    with torch.no_grad(), one_thread(numbers_in(chain.q)), traced.compiled.program() as program:
         return _Run(traced, chain, program, total).all()
 
 
@@ -86,7 +85,7 @@ class _Run:
                     found = self._chunk(begin, end, stop, check=number & (number - 1) == 0)
                     if start == chain.transient and len(found):
                         growth.append(found.sum(0, keepdim=True) if self.total else found)
-                    begin, size, number, done = end, _CHUNK, number + 1, done + end - begin
+                    begin, size, number, done = end, _CHUNK if self.native is None else _LONG_CHUNK, number + 1, done + end - begin
                     if self.native is None and number & (number - 1) == 0:
                         elapsed = time.perf_counter() - start_time
                         self._compile(stack, elapsed / done * (chain.steps - done) + elapsed)
@@ -199,6 +198,11 @@ class _Run:
     def _compare(self, wanted: Tensor) -> None:
         if not alike(self.after, wanted):
             raise RefusedError("does not do the same at every call")
+
+
+def numbers_in(q: Tensor) -> int:
+    """How many numbers the tangent vectors of one trajectory have."""
+    return q.shape[-1] * q.shape[-2]
 
 
 @contextlib.contextmanager

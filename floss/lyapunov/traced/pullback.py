@@ -1,5 +1,7 @@
 """The pullback of one step's graph: the operations that autograd does for it, recorded once like the step."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,8 +10,9 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Graph, Node, clean
+from floss.lyapunov.traced.native import WORTH, can_be_emitted, native
 from floss.lyapunov.traced.recording import RefusedError, record
-from floss.lyapunov.traced.replay import Program, evaluate, is_view
+from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
 from floss.lyapunov.traced.sums import Sums
 
 
@@ -38,22 +41,82 @@ class Pullback:
     rebound: tuple[int, ...]
     """Inputs that are given anew at every run or step."""
     layouts: dict[int, Tensor] = field(default_factory=dict)
-    _free: list[tuple[Program, Program]] = field(default_factory=list)
+    spent: float = 0.0
+    """Seconds that were spent with programs that are not compiled."""
+    _free: list["Pair"] = field(default_factory=list)
+    _compiled: bool | None = None
+    """Whether compiled code serves; None: not known yet."""
 
     @contextmanager
-    def programs(self) -> Iterator[tuple[Program, Program]]:
+    def programs(self) -> Iterator["Pair"]:
         """Programs of both graphs; nobody else has them meanwhile."""
-        if self._free:
-            pair = self._free.pop()
-        else:
-            memory = {number: torch.empty_like(tensor) for number, tensor in self.layouts.items()}
-            forward = Program(self.forward, self.rebound, (), memory)
-            memory = {number: torch.empty_like(tensor) for number, tensor in self.layouts.items()}
-            pair = forward, Program(self.backward, self.rebound, (), memory)
+        if self._compiled is None:
+            self._try_compiled()
+        pair = self._free.pop() if self._free else Pair(self, self.rebound)
+        start, compiled = time.perf_counter(), self._compiled
         try:
             yield pair
         finally:
-            self._free.append(pair)
+            self.spent += time.perf_counter() - start
+            if compiled == self._compiled:
+                self._free.append(pair)
+
+    def _try_compiled(self) -> None:
+        """Compile both graphs where it is worth while, and compare them with what they are made of."""
+        pair = Pair(self, ())
+        build = self.spent > WORTH
+        found = [native(program, (), build=build, chain=False) for program in (pair.forward, pair.backward)]
+        if None in found:
+            possible = can_be_emitted(pair.forward, ()) and can_be_emitted(pair.backward, ())
+            self._compiled = None if possible and not build else False
+            return
+        numbers = torch.Generator().manual_seed(0)
+        for program, code in zip((pair.forward, pair.backward), found, strict=True):
+            for number in program.graph.inputs:
+                value = program.value(number)
+                if value.is_floating_point():
+                    value.copy_(torch.rand(value.shape, generator=numbers, dtype=value.dtype) + 0.1)
+            program.run()
+            wanted = [result.clone() for result in program.results]
+            code.run()  # pyright: ignore[reportOptionalMemberAccess]
+            if not all(alike(a, b) for a, b in zip(program.results, wanted, strict=True)):
+                self._compiled = False
+                return
+            program.compiled = code.run  # pyright: ignore[reportOptionalMemberAccess]
+        self._compiled, self._free = True, [pair]
+
+
+class Pair:
+    """Programs of a graph and of its reverse. What the second takes from the first lies together in both."""
+
+    def __init__(self, reverse: Pullback, rebound: tuple[int, ...]) -> None:
+        self.forward, self.kept = self._program(reverse, reverse.forward, rebound)
+        self.backward, self.given = self._program(reverse, reverse.backward, rebound)
+        """Memory of the saved values as one piece each for numbers of the dtype of the state."""
+
+    def _program(self, reverse: Pullback, graph: Graph, rebound: tuple[int, ...]) -> tuple[Program, list[Tensor]]:
+        memory = {number: torch.empty_like(tensor) for number, tensor in reverse.layouts.items()}
+        kinds = {number: graph.kinds[number] for number in reverse.saved}
+        pieces = list[Tensor]()
+        for dtype in dict.fromkeys(kind.dtype for kind in kinds.values()):
+            numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
+            sizes = [math.prod(kinds[number].shape) for number in numbers]
+            whole = torch.zeros(sum(sizes), dtype=dtype)
+            pieces.append(whole)
+            parts = zip(numbers, whole.split(sizes), strict=True)
+            memory |= {number: part.view(kinds[number].shape) for number, part in parts}
+        return Program(graph, rebound, (), memory), pieces
+
+
+def saved_stacks(reverse: Pullback, pieces: list[Tensor]) -> dict[int, Tensor]:
+    """The saved values [T, ...] in stacks [T, numbers] of their memory."""
+    kinds = {number: reverse.forward.kinds[number] for number in reverse.saved}
+    found: dict[int, Tensor] = {}
+    for dtype, piece in zip(dict.fromkeys(kind.dtype for kind in kinds.values()), pieces, strict=True):
+        numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
+        parts = piece.split([math.prod(kinds[number].shape) for number in numbers], 1)
+        found |= {n: part.unflatten(1, kinds[n].shape or (1,)) for n, part in zip(numbers, parts, strict=True)}
+    return {number: found[number].reshape(-1, *kinds[number].shape) for number in kinds}
 
 
 def pullback(

@@ -72,7 +72,7 @@ class Sums:
     def _source(self, value: int) -> int:
         """What a value is a view of."""
         node = self._maker.get(value)
-        while node is not None and is_view(node) and len(node.outs) == 1 and len({*node.reads()}) == 1:
+        while node is not None and is_view(node) and len({*node.reads()}) == 1:
             value = next(node.reads())
             node = self._maker.get(value)
         return value
@@ -84,7 +84,8 @@ class Sums:
             if value in stacks:
                 return stacks[value]
             node = self._maker[value]
-            return torch.func.vmap(_applied(node))(stack(next(node.reads())))
+            made = torch.func.vmap(_applied(node))(stack(next(node.reads())))
+            return made if isinstance(made, Tensor) else made[node.outs.index(value)]
 
         def total(value: int) -> Tensor:
             if value in added:
@@ -105,13 +106,14 @@ class Sums:
         return [total(value) for value in self.values]
 
 
-def _applied(node: Node) -> Callable[[Tensor], Tensor]:
+def _applied(node: Node) -> Callable[[Tensor], Any]:
     """An operation of one tensor."""
 
-    def apply(tensor: Tensor) -> Tensor:
+    def apply(tensor: Tensor) -> Any:
         args: list[Any] = [tensor if isinstance(a, Ref) else a for a in node.args]
         if node.func._schema.name in RESHAPES:
             return tensor.reshape(args[1])
-        return node.func(*args, **node.kwargs)
+        made = node.func(*args, **node.kwargs)
+        return tuple(made) if isinstance(made, list) else made
 
     return apply
