@@ -242,6 +242,9 @@ class Emission:
         (m, k), n = a.shape, b.shape[1]
         if not out.numel():
             return
+        if not out.is_contiguous() and out.mT.is_contiguous():
+            self._one_product(out.mT, b.mT, a.mT, beta)
+            return
         if k == 0 or not out.is_contiguous():
             raise UnknownError("a product without terms")
         prefix = {torch.float64: "d", torch.float32: "s"}.get(out.dtype)

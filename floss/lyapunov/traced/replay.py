@@ -22,6 +22,8 @@ _FAST: dict[str, Callable[..., Any]] = {
 """Functions of Python with the same arguments, whose calls cost less than those of `torch.ops`."""
 _ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-11}
 """What replayed numbers may be off by, relative to the largest."""
+_POINTWISE = {f"aten::{name}" for name in ("add", "sub", "mul", "div", "neg", "tanh", "sigmoid", "exp", "sin", "cos")}
+_POINTWISE |= {"aten::tanh_backward", "aten::sigmoid_backward"}
 RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
 
 
@@ -106,6 +108,27 @@ class Program:
         ]
         """The outputs, in memory of their own."""
 
+    def _layout(self, node: Node) -> Tensor | None:
+        """A tensor whose order of numbers in memory the result of an operation takes; None: that of its axes.
+
+        Few tangent vectors lie as rows, so that loops over their numbers are long.
+        """
+        if len(node.outs) != 1:
+            return None
+        kind, name = self.graph.kinds[node.outs[0]], node.func._schema.name
+        if name == "aten::mm" and 1 < kind.shape[1] < kind.shape[0]:
+            return torch.empty(kind.shape[::-1], dtype=kind.dtype, device=kind.device).mT
+        if is_view(node) or len(kind.shape) < 2:
+            return None
+        read = [self.tensors[number] for number in node.reads() if number in self.tensors]
+        if name in ("aten::cat", "aten::stack"):
+            turned = all(t.ndim == len(kind.shape) == 2 and not t.is_contiguous() and t.stride(0) == 1 for t in read)
+            shape = kind.shape[::-1]
+            return torch.empty(shape, dtype=kind.dtype, device=kind.device).mT if turned and read else None
+        alike = [t for t in read if t.shape == kind.shape and t.dtype == kind.dtype]
+        strided = [t for t in alike if not t.is_contiguous() and 0 not in t.stride()]
+        return strided[0] if name in _POINTWISE and strided and len(strided) == len(alike) else None
+
     def _copied(self, number: int) -> Tensor:
         """Memory for an output that lies in an input."""
         out, place = self._empty(number), len(self.calls)
@@ -146,7 +169,11 @@ class Program:
         return True
 
     def _as_call(self, node: Node, memory: dict[int, Tensor]) -> None:
-        outs = [memory[number] if number in memory else self._empty(number) for number in node.outs]
+        like = self._layout(node)
+        outs = [
+            memory[number] if number in memory else self._empty(number) if like is None else torch.zeros_like(like)
+            for number in node.outs
+        ]
         place = len(self.calls)
         for number in node.reads():
             self.readers[self.origin[number]] = place
