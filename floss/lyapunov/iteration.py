@@ -17,7 +17,7 @@ from floss.lyapunov.step import ClosedFormStep, Step, advance
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.traced.gradient import gradient_chain
 from floss.lyapunov.traced.plain import LostError, Replayed, plain_chain
-from floss.lyapunov.traced.probe import PROBED, Traced, probe_of, say
+from floss.lyapunov.traced.probe import Traced, probe_of, say
 from floss.lyapunov.traced.recall import forget, recall, remember
 from floss.lyapunov.traced.recording import RefusedError
 
@@ -52,7 +52,7 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
         if found is not None:
             return found
     for s in range(chain.steps):
-        if probe is not None and s == PROBED:
+        if probe is not None and s == probe.steps:
             traced = probe.traced()
             found = None if traced is None else _replayed(traced, step, chain, total)
             if found is not None and traced is not None:

@@ -7,15 +7,18 @@ import pytest
 import torch
 from problems import DOUBLE, gaussian
 from torch import Tensor, nn
-from traced_steps import N, T, Case, cases, weight
+from lyapunov.traced_steps import N, T, Case, cases, weight
 
 import floss
+import floss.lyapunov.step
 from floss.compiler import compiler
 from floss.lyapunov.traced import compiled, gradient, plain, probe, pullback, recall
 
 SAME = 1e-12
 """What two orders of the same sums may differ by, of exponents and relative to the largest number of a gradient."""
 CASES = cases()
+NOT_REVERSED = ("fft", "conv1d")
+"""Steps whose gradients go the general way: torch's own formulas for them write into parts of tensors, or give none."""
 IDS = [case.name for case in CASES]
 
 
@@ -88,8 +91,14 @@ def assert_same(found: list[Tensor], wanted: list[Tensor], bound: float = SAME):
         torch.testing.assert_close(a, b, rtol=0, atol=bound * max(1.0, float(b.abs().max())))
 
 
+@pytest.fixture
+def never_longer(monkeypatch):
+    """Intervals are not lengthened: then the numbers are the same but for the order of sums."""
+    monkeypatch.setattr(plain, "_WIDEST", dict.fromkeys(plain._WIDEST, 0.0))
+
+
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_exponents_are_those_without(case, monkeypatch, replays):
+def test_exponents_are_those_without(case, monkeypatch, replays, never_longer):
     with torch.no_grad():
         found = exponents(case, transient=5)
         assert replays == ["plain_chain"]
@@ -99,8 +108,15 @@ def test_exponents_are_those_without(case, monkeypatch, replays):
 @pytest.mark.parametrize("case", [c for c in CASES if c.weights], ids=[c.name for c in CASES if c.weights])
 def test_gradients_are_those_without(case, monkeypatch, replays):
     found = gradients(case, transient=5)
-    assert replays == ["gradient_chain"]
+    assert replays == ([] if case.name in NOT_REVERSED else ["gradient_chain"])
     assert_same(found, eager(monkeypatch, lambda: gradients(case, transient=5)), 1e-10)
+
+
+def test_longer_intervals_leave_half_of_the_digits(monkeypatch, replays):
+    with torch.no_grad():
+        for case in CASES:
+            assert_same([exponents(case)], [eager(monkeypatch, lambda case=case: exponents(case))], 1e-10)
+    assert len(replays) == len(CASES)
 
 
 COMPILED = [
@@ -110,14 +126,14 @@ COMPILED = [
 
 
 @pytest.mark.parametrize("case", COMPILED)
-def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler):
+def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler, never_longer):
     with torch.no_grad():
         found = exponents(case, transient=5)
         assert replays == ["plain_chain"]
         assert_same([found], [eager(monkeypatch, lambda: exponents(case, transient=5))])
     if case.weights:
         assert_same(gradients(case), eager(monkeypatch, lambda: gradients(case)), 1e-10)
-        assert replays == ["plain_chain", "gradient_chain"]
+        assert replays == ["plain_chain", *([] if case.name in NOT_REVERSED else ["gradient_chain"])]
 
 
 def test_most_kinds_are_compiled(with_compiler):
@@ -129,11 +145,11 @@ def test_most_kinds_are_compiled(with_compiler):
 
 
 @pytest.mark.parametrize("how", [{"t_ons": 3}, {"t_ons": 4, "transient": 6}, {"t_ons": "adaptive"}], ids=str)
-def test_every_kind_of_chain(how, monkeypatch, replays):
+def test_every_kind_of_chain(how, monkeypatch, replays, never_longer):
     case = CASES[IDS.index("batch")]
     with torch.no_grad():
         found, wanted = exponents(case, **how), eager(monkeypatch, lambda: exponents(case, **how))
-    assert_same([found], [wanted])
+    assert_same([found], [wanted], 1e-9)  # long intervals lose digits of their own
     found, wanted = gradients(case, **how), eager(monkeypatch, lambda: gradients(case, **how))
     assert "gradient_chain" in replays
     assert_same(found, wanted, 1e-9)
@@ -170,7 +186,7 @@ def test_single_precision(compile_it, monkeypatch, request, replays):
     found, wanted = run(), eager(monkeypatch, run)
     assert found.dtype == torch.float32
     assert replays == ["plain_chain"]
-    assert_same([found], [wanted], 2e-5)
+    assert_same([found], [wanted], 2e-4)
 
 
 def test_gradients_of_states_and_inputs(monkeypatch, replays):
@@ -203,7 +219,7 @@ def test_lost_directions_are_lost(monkeypatch):
 
 def test_a_state_that_explodes_is_told_with_its_step():
     with pytest.raises(ValueError, match=r"is not finite: the state is not finite after step \d+ of 40"):
-        floss.lyapunov_spectrum(lambda h: h * h + 5.0, gaussian(2, N), steps=T)
+        floss.lyapunov_spectrum(lambda h: h * h + 5.0, gaussian(2, N), steps=T, k=1)
 
 
 # --- derivatives of other kinds ----------------------------------------------------------------------------------
@@ -325,16 +341,19 @@ def refused() -> dict[str, tuple]:
         gains = itertools.cycle([1.1, 1.1, 1.1, 2.0])
         return lambda h: torch.tanh(next(gains) * h) + 0.1
 
-    def buffers():
-        norm = nn.BatchNorm1d(N, dtype=DOUBLE)
-        norm.eval()
-        count = torch.zeros((), dtype=DOUBLE)
+    class Buffers(floss.lyapunov.step.TangentStep):
+        """Writes into a tensor that it keeps."""
 
-        def step(h):
-            count.add_(1.0)
-            return torch.tanh(1.5 * norm(h[None])[0]) * (1 + 0.001 * count)
+        def __init__(self):
+            self.count = torch.zeros((), dtype=DOUBLE)
 
-        return step
+        def __call__(self, h):
+            return self.advance(h, h[..., None])[0]
+
+        def advance(self, h, q):
+            self.count.add_(1.0)
+            r = torch.tanh(1.5 * h) * (1 + 0.001 * self.count)
+            return r, (1.5 * (1 + 0.001 * self.count) * (1 - torch.tanh(1.5 * h) ** 2))[..., None] * q
 
     return {
         "random": (lambda: lambda h: torch.tanh(1.5 * h) + 0.1 * torch.rand_like(h), "draws random numbers"),
@@ -347,7 +366,7 @@ def refused() -> dict[str, tuple]:
             "looks at numbers",
         ),
         "item": (lambda: lambda h: torch.tanh(1.5 * h) * (1.0 + 0.1 * round(float(h.norm()))), "looks at numbers"),
-        "buffer": (buffers, "writes into a tensor that it keeps|keeps something that changes"),
+        "buffer": (Buffers, "writes into a tensor that it keeps|keeps something that changes"),
     }
 
 
@@ -370,23 +389,27 @@ def test_what_may_differ_from_step_to_step_is_not_replayed(name, monkeypatch, re
     assert any(part in said[0] for part in reason.split("|"))
 
 
-def test_a_step_that_changes_during_the_run_is_caught(monkeypatch, replays):
-    """By what nobody can see: numbers that come from elsewhere."""
-    outside = memoryview(bytearray(1))
-    calls = torch.zeros(1, dtype=torch.int32).numpy()
-    calls = memoryview(calls)
+def test_a_step_that_changes_during_the_run_is_caught(replays):
+    """Though by numbers that nobody can see: states of the map itself are compared now and then."""
+    hidden = memoryview(bytearray([15]))
+    steps = 0
 
     def step(h):
-        calls[0] += 1
-        return torch.tanh((1.5 if calls[0] < 12 else 0.5) * h) + 0.1 + outside[0]
+        return torch.tanh(0.1 * hidden[0] * h) + 0.1
 
-    def run():
-        calls[0] = 0
-        return floss.lyapunov_spectrum(step, gaussian(2, N), steps=200, k=2)
+    known = plain._Run._chunk
 
-    found = run()
+    def chunk(run, begin, *args, **kwargs):
+        hidden[0] = 15 if begin < 100 else 5
+        nonlocal steps
+        steps = begin
+        return known(run, begin, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain._Run, "_chunk", chunk)
+        floss.lyapunov_spectrum(step, gaussian(2, N), steps=500, k=2)
+    assert steps >= 100
     assert not replays
-    assert found.isfinite().all()
 
 
 @pytest.mark.parametrize("how", ["detach", "no_grad"])

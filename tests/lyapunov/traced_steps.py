@@ -117,7 +117,7 @@ def cases() -> list[Case]:
         Case("indices", lambda h, x: torch.tanh(2 * h[..., index]) * h.roll(1, -1) + x, h, x),
         Case("normalized", lambda h: torch.tanh(h @ (W / W.norm(dim=1, keepdim=True)).T * 2 + b), h, None, [W, b]),
         Case("made anew", lambda h: torch.tanh(h @ W.T) * torch.tensor([1.1], dtype=DOUBLE) + 0.3, h, None, [W]),
-        Case("words", lambda h, x: torch.tanh(h @ W.T + V.T[x]), h, torch.arange(T) % 3, [W, V]),
+        Case("words", lambda h, x: torch.tanh(h @ W.T + functional.embedding(x, V.T)), h, torch.arange(T) % 3, [W, V]),
         Case("flow", floss.stroboscopic_map(lorenz, 0.02, substeps=2), gaussian(20, 3) + 5.0, None, k=3),
         _function_step("tuple"),
         _function_step("complex"),

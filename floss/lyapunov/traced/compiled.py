@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Graph, clean
-from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native
+from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native, work_of
 from floss.lyapunov.traced.recording import Recording
 from floss.lyapunov.traced.replay import Program, alike, evaluate
 from floss.lyapunov.traced.stages import Stages, cut
@@ -67,10 +67,13 @@ class Compiled:
         if found is None:
             self._native = not build and can_be_emitted(program, driven)
             return None
-        wanted = evaluate(body, values)
+        others = values[2:]
+        wanted = evaluate(body, [*evaluate(body, values), *others])
         for number, value in zip(body.inputs, values, strict=True):
             program.value(number).copy_(value)
-        found.run()
+        drives = [d.expand(2, *d.shape).contiguous() for d in others[: len(driven)]]
+        q, ends = values[1], torch.zeros(2, dtype=torch.uint8)
+        found.chain(2, ends, torch.empty(1, dtype=torch.float64), drives, 0, work_of(q))
         self._native = all(alike(a, b) for a, b in zip(program.results, wanted, strict=True))
         return found if self._native else None
 

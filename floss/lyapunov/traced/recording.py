@@ -141,10 +141,11 @@ class _Recorder(TorchDispatchMode):
                 self.reason = "looks at numbers, on which the course of the computation may depend"
                 return result
             results = ()
-        if func._schema.name in ("aten::lift_fresh", "aten::lift_fresh_copy") and isinstance(args[0], Tensor):
+        lifted = func._schema.name in ("aten::lift_fresh", "aten::lift_fresh_copy") and isinstance(args[0], Tensor)
+        if lifted:
             self.recording.fresh.add(self.numbers[id(args[0])])
         outs = tuple(self.numbers[id(r)] if id(r) in self.numbers else self._add(r) for r in results)
-        if not written and any(out in self.recording.externals for out in outs):
+        if not (written or lifted) and any(out in self.recording.externals for out in outs):
             self.reason = "returns a tensor that it keeps"
         self.recording.calls.append(Call(func, *given, outs, tuple(map(kind_of, results))))
         return result

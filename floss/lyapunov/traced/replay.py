@@ -216,7 +216,7 @@ class Program:
             return
         if self.writer[origin] <= self.readers.get(target, -1) or value.dtype != self.tensors[target].dtype:
             return
-        base = self._empty(origin)
+        base = torch.zeros_like(self.tensors[origin])
         memory[origin] = base
         memory[target] = base.as_strided(value.shape, value.stride(), value.storage_offset())
 
@@ -253,6 +253,12 @@ class Program:
                 holder[place] = tensors[i]
 
         return write
+
+    def feed_back(self) -> None:
+        """Put the first two results where the first two inputs lie."""
+        for number, result in zip(self.graph.inputs[:2], self.results[:2], strict=True):
+            if self.tensors[number].data_ptr() != result.data_ptr():
+                self.tensors[number].copy_(result)
 
     def run(self) -> None:
         """All calls, in their order."""
