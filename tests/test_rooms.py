@@ -12,7 +12,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "floss").rglob("*.py"))
 
 CORE = {"lyapunov", "networks", "tasks", "training", "random"}
-BELOW_COMMANDS = {*CORE, "compiler", "errors", "runtime", "jobs", "sweep", "analysis", "bench", "memory", "figures", "papers"}
+BELOW_COMMANDS = {
+    *CORE,
+    "compiler",
+    "errors",
+    "runtime",
+    "jobs",
+    "sweep",
+    "analysis",
+    "bench",
+    "memory",
+    "figures",
+    "papers",
+}
 # What a room may import from others, `room` or `room.module`.
 MAY_IMPORT: dict[str, set[str]] = {
     "random": set(),

@@ -1,13 +1,15 @@
-"""Steps that are recorded and replayed: the same numbers as without, gradients too, and nothing replayed that may differ."""
+"""Steps that are recorded and replayed: the same numbers as without, and nothing replayed that may differ."""
+
+# pyright: reportOptionalMemberAccess=false, reportFunctionMemberAccess=false, reportAttributeAccessIssue=false
 
 import itertools
 import logging
 
 import pytest
 import torch
+from lyapunov.traced_steps import Case, N, T, cases, weight
 from problems import DOUBLE, gaussian
 from torch import Tensor, nn
-from lyapunov.traced_steps import N, T, Case, cases, weight
 
 import floss
 import floss.lyapunov.step

@@ -22,7 +22,7 @@ class Case:
     step: Callable[..., Any]
     h0: Tensor
     inputs: Tensor | None = None
-    weights: list[Tensor] = field(default_factory=list)
+    weights: list[Any] = field(default_factory=list)
     k: int = 4
 
 
@@ -44,7 +44,7 @@ class Leaky(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.inner = nn.Linear(N, N)
-        self.register_buffer("rate", torch.linspace(0.2, 0.8, N))
+        self.rate = nn.Buffer(torch.linspace(0.2, 0.8, N))
         self.scale = 1.3
 
     def forward(self, h, x):

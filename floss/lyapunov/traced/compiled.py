@@ -23,6 +23,7 @@ class Compiled:
     """A step's graph, its stages, and programs of them."""
 
     def __init__(self, graph: Graph, *, rows_first: bool) -> None:
+        """Cut a graph into its stages."""
         self.graph = graph
         self.stages: Stages = cut(graph)
         self.rows_first = rows_first

@@ -1,7 +1,7 @@
 """A program in fixed memory as C++: the same operations on the same memory, without a call of Python for each.
 
-Loops over numbers are written out with the sizes and strides that they have; products and QR decompositions are those of
-the BLAS and the LAPACK that torch itself uses, by their addresses. What is not in the tables here is not emitted.
+Loops over numbers are written out with their sizes and strides; products and QR decompositions are those of the BLAS
+and the LAPACK that torch itself uses, by their addresses. What is not in the tables here is not emitted.
 """
 
 from collections.abc import Sequence
@@ -59,6 +59,7 @@ class Emission:
     """The body of a program as text, and the memory that it works on."""
 
     def __init__(self, program: Program) -> None:
+        """Write out the calls of a program."""
         self.program = program
         self.buffers: list[Tensor] = []
         """Tensors in whose memory the buffers p[0], p[1], … begin."""
@@ -126,7 +127,7 @@ class Emission:
         self.pointwise("{0}", out, [source])
 
     def pointwise(self, text: str, out: Tensor, args: Sequence[Any]) -> None:
-        """out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @."""
+        """Out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @."""
         tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
         loops, strides = _loops(tensors)
         index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
@@ -178,7 +179,8 @@ class Emission:
         kind, final = TYPES[out.dtype], "v[i] - m - std::log(sum)" if log else "std::exp(v[i] - m) / sum"
         self.lines.append(
             f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
-            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size}; T m = v[0], sum = 0;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size};"
+            f" T m = v[0], sum = 0;"
             f" for (int i = 1; i < {size}; i++) m = v[i] > m ? v[i] : m;"
             f" for (int i = 0; i < {size}; i++) sum += std::exp(v[i] - m);"
             f" for (int i = 0; i < {size}; i++) o[i] = {final}; }}"
@@ -196,7 +198,8 @@ class Emission:
         shift = f" + ({self.place(bias)})[i]" if bias is not None else ""
         self.lines.append(
             f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
-            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size}; T m = 0, s = 0;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size};"
+            f" T m = 0, s = 0;"
             f" for (int i = 0; i < {size}; i++) m += v[i]; m /= {size};"
             f" for (int i = 0; i < {size}; i++) s += (v[i] - m) * (v[i] - m);"
             f" s = (T)1 / std::sqrt(s / {size} + {_literal(eps)});"
@@ -238,7 +241,7 @@ class Emission:
             self._one_product(out, a, b, beta)
 
     def _one_product(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
-        """out [m, n], contiguous, = a [m, k] b [k, n] + beta out, as the transposed product of column-major matrices."""
+        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, as the transposed product of column-major matrices."""
         (m, k), n = a.shape, b.shape[1]
         if not out.numel():
             return
@@ -307,6 +310,6 @@ def _loops(tensors: list[Tensor]) -> tuple[list[int], list[list[int]]]:
 def _literal(value: float) -> str:
     if isinstance(value, bool):
         return str(int(value))
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+    if value != value or value in (float("inf"), float("-inf")):
         raise UnknownError("a number that is not finite")
     return f"(T){float(value).hex()}"

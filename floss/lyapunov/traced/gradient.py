@@ -86,7 +86,6 @@ def _compare(traced: Traced, reverse: Pullback) -> None:
         constants = traced.compiled.constants(traced.externals)
         drives = [d[0] for d in traced.compiled.drives(constants, given[0][None] if given else None)]
         inputs = [*leaves, *drives, *constants]
-        plain = [v.detach() for v in inputs]
         gradients = _pulled(reverse, [v.detach() for v in inputs], cots)
         moving = [i for i, g in enumerate(gradients) if g is not None]
         found = _gradients([inputs[i] for i in moving], of, [gradients[i] for i in moving])

@@ -329,4 +329,4 @@ def _memory(t: Tensor) -> int | None:
 
 def _span(t: Tensor) -> tuple[int, int]:
     last = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-    return t.storage_offset(), t.storage_offset() + last
+    return int(t.storage_offset()), int(t.storage_offset() + last)

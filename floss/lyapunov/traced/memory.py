@@ -31,7 +31,7 @@ def memory_of(step: Any) -> list[Any]:
     Raises:
         RefusedError: it holds an iterator, which tells nobody where it stands.
     """
-    states = [random.getstate(), _frozen_state(np.random.get_state())]  # noqa: NPY002 - whoever uses it
+    states = [random.getstate(), _frozen_state(np.random.get_state())]
     return states + _kept(step, _summary)
 
 
@@ -53,7 +53,7 @@ def _kept(step: Any, summary: Callable[[Any], Any], root: Any = None) -> list[An
     while stack:
         thing = stack.pop()
         if isinstance(thing, _VALUES):
-            found.append((type(thing), thing if thing == thing else repr(thing)))  # noqa: PLR0124 - NaN
+            found.append((type(thing), thing if thing == thing else repr(thing)))
         elif id(thing) not in seen:
             seen.add(id(thing))
             if len(seen) > _MOST:

@@ -27,8 +27,8 @@ _HEAD = """
 #include <cstring>
 typedef const char* C; typedef const int* I;
 #define PRODUCTS(T, x, gemm_at, gemv_at) \\
-static inline void x##gemm(void** f, char ta, char tb, int m, int n, int k, const T* a, int lda, const T* b, int ldb, \\
-                           T* c, int ldc, int beta) { \\
+static inline void x##gemm(void** f, char ta, char tb, int m, int n, int k, const T* a, int lda, \\
+                           const T* b, int ldb, T* c, int ldc, int beta) { \\
     T one = 1, keep = beta; \\
     ((void (*)(C, C, I, I, I, const T*, const T*, I, const T*, I, const T*, T*, I))f[gemm_at])( \\
         &ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &keep, c, &ldc); } \\
@@ -76,7 +76,10 @@ class Native:
     The program has memory for all its inputs.
     """
 
-    def __init__(self, program: Program, source: str, library: Any, buffers: list[Tensor], driven: Sequence[int]) -> None:
+    def __init__(
+        self, program: Program, source: str, library: Any, buffers: list[Tensor], driven: Sequence[int]
+    ) -> None:
+        """Of a program and the library that was built of its source."""
         self.program, self.source, self.library = program, source, library
         self._buffers = buffers
         starts = [b.untyped_storage().data_ptr() for b in buffers]
@@ -87,7 +90,9 @@ class Native:
         """The body once."""
         self.library.floss_body(self._places, _functions())
 
-    def chain(self, steps: int, ends: Tensor, diagonals: Tensor, drives: Sequence[Tensor], first: int, work: Tensor) -> None:
+    def chain(
+        self, steps: int, ends: Tensor, diagonals: Tensor, drives: Sequence[Tensor], first: int, work: Tensor
+    ) -> None:
         """Steps one after the other, each with its rows of `drives` [T, ...] from `first` on.
 
         `ends` [steps] says after which of them the tangent vectors are orthonormalised; the diagonals of R are written
@@ -138,7 +143,7 @@ def _source(program: Program, driven: Sequence[int], instructions: str, chain: b
     body, emission.lines = emission.lines, []
     if len(body) > _MOST_LINES:
         raise UnknownError("too many operations")
-    text = [_HEAD.replace("SUPPORTED", _SUPPORTED[instructions] if instructions in _SUPPORTED else "1")]
+    text = [_HEAD.replace("SUPPORTED", _SUPPORTED.get(instructions, "1"))]
     text += [_function(body)]
     if chain:
         text.append(_chain(program, emission, driven))

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
-from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import TangentStep, next_state
 from floss.lyapunov.traced.native import Native, work_of
 from floss.lyapunov.traced.probe import Traced
@@ -85,7 +84,12 @@ class _Run:
                     found = self._chunk(begin, end, stop, check=number & (number - 1) == 0)
                     if start == chain.transient and len(found):
                         growth.append(found.sum(0, keepdim=True) if self.total else found)
-                    begin, size, number, done = end, _CHUNK if self.native is None else _LONG_CHUNK, number + 1, done + end - begin
+                    begin, size, number, done = (
+                        end,
+                        _CHUNK if self.native is None else _LONG_CHUNK,
+                        number + 1,
+                        done + end - begin,
+                    )
                     if self.native is None and number & (number - 1) == 0:
                         elapsed = time.perf_counter() - start_time
                         self._compile(stack, elapsed / done * (chain.steps - done) + elapsed)
@@ -110,7 +114,7 @@ class _Run:
         return [d.contiguous() for d in self.traced.compiled.drives(self.constants, inputs)]
 
     def _chunk(self, begin: int, end: int, stop: int, *, check: bool) -> Tensor:
-        """log R_ii of the intervals that end in a chunk of steps [M, ..., k]."""
+        """Log R_ii of the intervals that end in a chunk of steps [M, ..., k]."""
         drives = self._drives(begin, end)
         h, q = self.h.clone(), self.q.clone()
         wanted = self._first(begin, h) if check else None
@@ -223,6 +227,7 @@ class Replayed(TangentStep):
     """A traced step as a map with its derivative, for chains that need a look at every step."""
 
     def __init__(self, traced: Traced) -> None:
+        """Of a traced step, with the numbers that its tensors have now."""
         self.traced = traced
         self.constants = traced.compiled.constants([t.detach() for t in traced.externals])
 

@@ -13,8 +13,8 @@ from floss.lyapunov.orthonormalisation import orthonormalise
 from floss.lyapunov.step import Step, TangentStep, advance
 from floss.lyapunov.traced.compiled import Compiled, compiled
 from floss.lyapunov.traced.memory import memory_of
-from floss.lyapunov.traced.replay import alike, evaluate
 from floss.lyapunov.traced.recording import Recording, RefusedError, record, same_tensors
+from floss.lyapunov.traced.replay import alike, evaluate
 
 LOGGER = logging.getLogger("floss")
 _LEAST = 24
@@ -28,6 +28,7 @@ class Traced:
     """A step that can be replayed, and the tensors that it reads."""
 
     def __init__(self, step: Step, compiled: Compiled, externals: list[Tensor], example: tuple[Any, ...]) -> None:
+        """Of a step that has been recorded."""
         self.step, self.compiled, self.externals = step, compiled, externals
         self.example = example
         """State, tangent vectors and inputs of a step."""
@@ -43,6 +44,7 @@ class Probe:
     """Does and records the first steps of a chain."""
 
     def __init__(self, step: Step, chain: Chain) -> None:
+        """For the first steps of a chain."""
         self.step, self.chain = step, chain
         self.steps = 3 if torch.is_grad_enabled() else 2
         """How many. The last two are compared: where a gradient is wanted, the first state need not have one."""

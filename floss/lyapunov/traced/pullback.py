@@ -90,6 +90,7 @@ class Pair:
     """Programs of a graph and of its reverse. What the second takes from the first lies together in both."""
 
     def __init__(self, reverse: Pullback, rebound: tuple[int, ...]) -> None:
+        """Memory and calls for both graphs."""
         self.forward, self.kept = self._program(reverse, reverse.forward, rebound)
         self.backward, self.given = self._program(reverse, reverse.backward, rebound)
         """Memory of the saved values as one piece each for numbers of the dtype of the state."""
@@ -189,7 +190,7 @@ def _split(joint: Graph, count: int, of: tuple[int, ...], changing: int, tangent
 
 
 def _saved(joint: Graph, needed: set[int], inputs: tuple[int, ...]) -> tuple[set[int], list[Node]]:
-    """What has to be kept for such values, and the views of it and constants that are made again, which costs nothing."""
+    """What has to be kept for such values, and the views and constants that are made again, at no cost."""
     maker = {out: node for node in joint.nodes for out in node.outs}
     again, saved = list[Node](), set[int]()
     while needed:

@@ -23,7 +23,7 @@ class RefusedError(Exception):
 class Ref(NamedTuple):
     """A value of a recording, by its number."""
 
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class Kind(NamedTuple):
@@ -96,7 +96,7 @@ def record(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
 
 
 class _Recorder(TorchDispatchMode):
-    """Never raises within the step, which may catch what it does not expect: `reason` says why it cannot be replayed."""
+    """Never raises within the step, which may catch it: `reason` says why the step cannot be replayed."""
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _Recorder(TorchDispatchMode):
         self.recording.kinds.append(kind_of(tensor))
         return self.numbers[id(tensor)]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if self.reason is None:
             self.reason = _reason(func, args)

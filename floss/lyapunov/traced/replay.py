@@ -45,7 +45,11 @@ def is_view(node: Node) -> bool:
     """Whether an operation gives parts of the memory of its argument in another shape."""
     returns = node.func._schema.returns
     name = node.func._schema.name
-    return name in RESHAPES or name.startswith("aten::unsafe_split") or bool(returns and all(r.alias_info is not None for r in returns))
+    return (
+        name in RESHAPES
+        or name.startswith("aten::unsafe_split")
+        or bool(returns and all(r.alias_info is not None for r in returns))
+    )
 
 
 def alike(found: Tensor, wanted: Tensor) -> bool:
@@ -55,7 +59,9 @@ def alike(found: Tensor, wanted: Tensor) -> bool:
     size = wanted.abs().max()
     if not torch.isfinite(size):
         return True
-    return bool((found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny))
+    return bool(
+        (found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny)
+    )
 
 
 class Program:
@@ -72,6 +78,7 @@ class Program:
         feedback: Sequence[tuple[int, int]] = (),
         memory: Mapping[int, Tensor] | None = None,
     ) -> None:
+        """Lay out the memory and list the calls."""
         self.graph, self.rebound = graph, frozenset(rebound)
         self.compiled: Callable[[], None] | None = None
         """The same as one call."""
@@ -298,7 +305,7 @@ def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[s
 
 
 def _reversed_difference(out: Tensor) -> Callable[..., Any]:
-    """b - a, which torch itself computes in several calls."""
+    """B - a, which torch itself computes in several calls."""
     numbers: dict[Any, Tensor] = {}
 
     def subtract(a: Tensor, b: Any) -> None:

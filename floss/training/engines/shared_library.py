@@ -5,9 +5,8 @@ import functools
 from dataclasses import dataclass
 
 from floss.compiler import built, compiler, load, version
-from floss.training.engines.processor import SOURCES
 from floss.training.engines.calls import check_layouts
-from floss.training.engines.processor import used_instructions
+from floss.training.engines.processor import SOURCES, used_instructions
 
 SOURCE = SOURCES / "native.cpp"
 

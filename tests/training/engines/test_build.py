@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from floss.training import engines
 from floss import compiler as build
-from floss.training.engines import calls, processor
 from floss.compiler import BuildError, built, load
+from floss.training import engines
+from floss.training.engines import calls, processor
 from floss.training.engines.shared_library import library
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
