@@ -102,22 +102,25 @@ def never_longer(monkeypatch):
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_exponents_are_those_without(case, monkeypatch, replays, never_longer):
     with torch.no_grad():
+        wanted = eager(monkeypatch, lambda: exponents(case, transient=5))
         found = exponents(case, transient=5)
-        assert replays == ["plain_chain"]
-        assert_same([found], [eager(monkeypatch, lambda: exponents(case, transient=5))])
+    assert replays == ["plain_chain"]
+    assert_same([found], [wanted])
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.weights], ids=[c.name for c in CASES if c.weights])
 def test_gradients_are_those_without(case, monkeypatch, replays):
+    wanted = eager(monkeypatch, lambda: gradients(case, transient=5))
     found = gradients(case, transient=5)
     assert replays == ([] if case.name in NOT_REVERSED else ["gradient_chain"])
-    assert_same(found, eager(monkeypatch, lambda: gradients(case, transient=5)), 1e-10)
+    assert_same(found, wanted, 1e-10)
 
 
 def test_longer_intervals_leave_half_of_the_digits(monkeypatch, replays):
     with torch.no_grad():
         for case in CASES:
-            assert_same([exponents(case)], [eager(monkeypatch, lambda case=case: exponents(case))], 1e-10)
+            wanted = eager(monkeypatch, lambda case=case: exponents(case))
+            assert_same([exponents(case)], [wanted], 1e-9)
     assert len(replays) == len(CASES)
 
 
@@ -130,11 +133,13 @@ COMPILED = [
 @pytest.mark.parametrize("case", COMPILED)
 def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler, never_longer):
     with torch.no_grad():
+        wanted = eager(monkeypatch, lambda: exponents(case, transient=5))
         found = exponents(case, transient=5)
-        assert replays == ["plain_chain"]
-        assert_same([found], [eager(monkeypatch, lambda: exponents(case, transient=5))])
+    assert replays == ["plain_chain"]
+    assert_same([found], [wanted])
     if case.weights:
-        assert_same(gradients(case), eager(monkeypatch, lambda: gradients(case)), 1e-10)
+        wanted = eager(monkeypatch, lambda: gradients(case))
+        assert_same(gradients(case), wanted, 1e-10)
         assert replays == ["plain_chain", *([] if case.name in NOT_REVERSED else ["gradient_chain"])]
 
 
@@ -154,7 +159,7 @@ def test_every_kind_of_chain(how, monkeypatch, replays, never_longer):
     assert_same([found], [wanted], 1e-9)  # long intervals lose digits of their own
     found, wanted = gradients(case, **how), eager(monkeypatch, lambda: gradients(case, **how))
     assert "gradient_chain" in replays
-    assert_same(found, wanted, 1e-9)
+    assert_same(found, wanted, 1e-8)
 
 
 @pytest.mark.parametrize("how", [{}, {"t_ons": 3, "transient": 7}], ids=str)

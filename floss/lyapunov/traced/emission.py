@@ -241,7 +241,7 @@ class Emission:
             self._one_product(out, a, b, beta)
 
     def _one_product(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
-        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, as the transposed product of column-major matrices."""
+        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
         (m, k), n = a.shape, b.shape[1]
         if not out.numel():
             return

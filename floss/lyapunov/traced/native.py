@@ -32,7 +32,8 @@ static inline void x##gemm(void** f, char ta, char tb, int m, int n, int k, cons
     T one = 1, keep = beta; \\
     ((void (*)(C, C, I, I, I, const T*, const T*, I, const T*, I, const T*, T*, I))f[gemm_at])( \\
         &ta, &tb, &m, &n, &k, &one, a, &lda, b, &ldb, &keep, c, &ldc); } \\
-static inline void x##gemv(void** f, char t, int m, int n, const T* a, int lda, const T* v, int inc, T* c, int beta) { \\
+static inline void x##gemv(void** f, char t, int m, int n, const T* a, int lda, const T* v, int inc, T* c, \\
+                           int beta) { \\
     T one = 1, keep = beta; int step = 1; \\
     ((void (*)(C, I, I, const T*, const T*, I, const T*, I, const T*, T*, I))f[gemv_at])( \\
         &t, &m, &n, &one, a, &lda, v, &inc, &keep, c, &step); }
