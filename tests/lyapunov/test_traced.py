@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import floss
 import floss.lyapunov.step
-from floss.compiler import compiler
+from floss.lyapunov.compiler import compiler
 from floss.lyapunov.traced import compiled, gradient, plain, probe, pullback, recall
 
 SAME = 1e-12

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from floss.compiler import INSTRUCTION_SETS, BuildError, built_text, load
+from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, built_text, load
 from floss.lyapunov.traced.emission import TYPES, Emission, UnknownError
 from floss.lyapunov.traced.replay import Program
 

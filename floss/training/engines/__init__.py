@@ -7,7 +7,7 @@
 import functools
 import logging
 
-from floss.compiler import BuildError, compiler
+from floss.lyapunov.compiler import BuildError, compiler
 from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 from floss.training.engine import Engine
 from floss.training.engines.convolution import ConvolutionEngine

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from floss.compiler import INSTRUCTION_SETS, BuildError, built, load, x86
+from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, built, load, x86
 
 LOGGER = logging.getLogger("floss")
 

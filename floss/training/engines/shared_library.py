@@ -4,7 +4,7 @@ import ctypes
 import functools
 from dataclasses import dataclass
 
-from floss.compiler import built, compiler, load, version
+from floss.lyapunov.compiler import built, compiler, load, version
 from floss.training.engines.calls import check_layouts
 from floss.training.engines.processor import SOURCES, used_instructions
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from floss import compiler as build
-from floss.compiler import BuildError, built, load
+from floss.lyapunov import compiler as build
+from floss.lyapunov.compiler import BuildError, built, load
 from floss.training import engines
 from floss.training.engines import calls, processor
 from floss.training.engines.shared_library import library
@@ -114,7 +114,7 @@ def test_no_source_is_left_out_of_the_hash():
 def test_processes_that_start_together_build_once(tmp_path, source):
     code = f"""
 from pathlib import Path
-from floss import compiler as build
+from floss.lyapunov import compiler as build
 compile = build._compile
 def slowly(*arguments):
     import time
@@ -173,7 +173,7 @@ def test_after_a_process_that_was_killed_while_it_built(cache, source):
     code = f"""
 import os, signal
 from pathlib import Path
-from floss import compiler as build
+from floss.lyapunov import compiler as build
 run = build.subprocess.run
 def killed(command, **how):
     done = run(command, **how)

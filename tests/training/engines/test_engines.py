@@ -8,7 +8,7 @@ import pytest
 import torch
 from command import TINY, floss
 
-from floss import compiler as build
+from floss.lyapunov import compiler as build
 from floss.training import engines
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from floss.compiler import INSTRUCTION_SETS, BuildError, x86
+from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, x86
 from floss.training import engines
 from floss.training.engines import processor
 from floss.training.engines.processor import VARIABLE, lower_capability, processor_instructions, used_instructions
