@@ -46,7 +46,10 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
     for n, k in job.spectrum_sizes:
         for networks in job.spectrum_networks:
             able = [peer for peer in spectrum.PEERS if peer in peers and (networks == 1 or peer != "clvlib")]
-            out += [Contender(e, "spectrum", n, k, job.spectrum_steps, 1, networks) for e in (*able, "floss")]
+            out += [
+                Contender(e, "spectrum", n, k, job.spectrum_steps, 1, networks)
+                for e in (*able, "floss", spectrum.OWN_STEP)
+            ]
     return out
 
 

@@ -6,6 +6,7 @@ are used as their documentation says, in the fastest way that was found:
 
 - clvlib: its numpy backend, which is faster here than its torch backend, with the Jacobian in closed form and without
   its progress bar. It takes one network at a time.
+- `floss-step` is our own spectrum of the map as a user writes it, a function without a derivative: what lyapax gets.
 - lyapax: compiled by `jax.jit` before anything is timed, with the exponents as the only result, so that its histories
   cost nothing. Its `resume` sets the tangent vectors. Several networks go through `jax.vmap` or `jax.lax.map`,
   whichever is faster at this size.
@@ -24,9 +25,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from floss.lyapunov.spectrum import lyapunov_spectrum
+from floss.lyapunov.traced.compiled import compiled_at_once
 from floss.networks import CELLS
 
 PEERS = ("clvlib", "lyapax")
+OWN_STEP = "floss-step"
+"""Our spectrum of the same map, given as a plain function."""
+_COMPILED_STEPS = 500
+"""Steps of a run from which on its step is compiled before anything is timed, as the peers' are."""
 
 CHECKED_STEPS = 200
 """Steps after which the engines must still agree: longer runs of a chaotic network follow their rounding errors."""
@@ -45,7 +51,7 @@ def networks_of(n: int, networks: int, device: str) -> Parameters:
 
 def run_of(engine: str, parameters: Parameters, k: int, steps: int) -> Run:
     """A function that computes the k largest exponents of all networks with one of the engines."""
-    return {"floss": _floss, "clvlib": _clvlib, "lyapax": _lyapax}[engine](parameters, k, steps)
+    return {"floss": _floss, OWN_STEP: _own_step, "clvlib": _clvlib, "lyapax": _lyapax}[engine](parameters, k, steps)
 
 
 def exponent_difference(engine: str, n: int, k: int, steps: int, device: str) -> float:
@@ -61,6 +67,25 @@ def _floss(p: Parameters, k: int, steps: int) -> Run:
     step, h0 = CELLS["vanilla"].step(p), p["h0"][:, 0]
     q0 = torch.eye(h0.shape[-1], k, dtype=h0.dtype, device=h0.device).expand(*h0.shape, k)
     return lambda: lyapunov_spectrum(step, h0, steps=steps, k=k, q0=q0).cpu().numpy()
+
+
+def _own_step(p: Parameters, k: int, steps: int) -> Run:
+    """The same map as a function of a user, of which nothing is known: its tangent step is recorded and replayed."""
+    W, b, h0 = p["W"], p["b"], p["h0"][:, 0]
+    if len(W) == 1:
+        W, b, h0 = W[0], b[0], h0[0]
+    q0 = torch.eye(h0.shape[-1], k, dtype=h0.dtype, device=h0.device).expand(*h0.shape, k)
+
+    def step(h: Tensor) -> Tensor:
+        return (W @ torch.tanh(h)[..., None])[..., 0] + b if h.ndim > 1 else W @ torch.tanh(h) + b
+
+    def run() -> np.ndarray:
+        return lyapunov_spectrum(step, h0, steps=steps, k=k, q0=q0).reshape(-1, k).cpu().numpy()
+
+    if steps >= _COMPILED_STEPS:
+        with compiled_at_once():
+            run()
+    return _warm(run)
 
 
 def _arrays(p: Parameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

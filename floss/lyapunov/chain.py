@@ -29,6 +29,9 @@ class Chain:
     watch: Callable[[int, Tensor], None] | None = None
     """Told of log R_ii after step s, counted from 1, at every orthonormalisation; may raise."""
 
+    traced: bool = False
+    """Whether the step may be recorded and replayed, which is faster, and the same but for rounding."""
+
     def input(self, s: int) -> tuple[Tensor, ...]:
         """The input of step s, as arguments of the map."""
         return () if self.inputs is None else (self.inputs[s],)

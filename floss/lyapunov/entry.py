@@ -74,7 +74,7 @@ def checked_chain(
     transient = arguments.whole_number(caller, "transient", transient, 0, last, allowed=f"from 0 to steps - 1 = {last}")
     q = random_tangent(h0, k) if q0 is None else _basis(caller, q0)
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
-    chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64)
+    chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64, traced=True)
     if adaptive:
         pilot = replace(chain, watch=Watch(caller, step, chain, singular == "-inf"))
         t_ons = longest_interval(step, pilot, condition_bound(h0.dtype))

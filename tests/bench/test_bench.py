@@ -192,14 +192,20 @@ def test_every_loop_has_the_plain_contender_and_every_size():
         for loop, t, batch in (("train", 20, 2), ("floss", 25, 1))
         for engine, networks in (("torch-single", 1), ("torch", 1), ("torch", 3), ("native", 1), ("native", 3))
     ]
-    spectra = [Contender("floss", "spectrum", *size, 30, 1, r) for size in ((6, 6), (8, 3)) for r in (1, 2)]
+    spectra = [
+        Contender(engine, "spectrum", *size, 30, 1, r)
+        for size in ((6, 6), (8, 3))
+        for r in (1, 2)
+        for engine in ("floss", "floss-step")
+    ]
     assert compared(bench(), ["torch", "native"], []) == trained + spectra
 
 
 def test_jax_is_measured_at_every_size_and_clvlib_one_network_at_a_time():
     found = compared(bench(spectrum_sizes=((6, 2),)), ["torch"], ["jax", "clvlib", "lyapax"])
     expected = [("torch-single", 1), ("jax", 1), ("jax", 3), ("torch", 1), ("torch", 3)] * 2
-    expected += [("clvlib", 1), ("lyapax", 1), ("floss", 1), ("lyapax", 2), ("floss", 2)]
+    expected += [("clvlib", 1), ("lyapax", 1), ("floss", 1), ("floss-step", 1)]
+    expected += [("lyapax", 2), ("floss", 2), ("floss-step", 2)]
     assert [(c.engine, c.networks) for c in found] == expected
 
 
@@ -229,10 +235,13 @@ def test_the_table(monkeypatch, tmp_path):
         for loop, t, batch in (("train", "20", "2"), ("floss", "25", "1"))
         for engine, networks in (("torch-single", "1"), ("torch", "1"), ("torch", "3"))
     ] + [
-        ("spectrum", "floss", networks, "30", "1", n, k) for n, k in (("6", "6"), ("8", "3")) for networks in ("1", "2")
+        ("spectrum", engine, networks, "30", "1", n, k)
+        for n, k in (("6", "6"), ("8", "3"))
+        for networks in ("1", "2")
+        for engine in ("floss", "floss-step")
     ]
-    assert shape[:10] == compared
-    assert len(shape) == len(set(shape)) == 10 + 15  # what is compared anyway is not measured again
+    assert shape[:14] == compared
+    assert len(shape) == len(set(shape)) == 14 + 15  # what is compared anyway is not measured again
     for row in table:
         assert float(row["ms_per_network_epoch"]) > 0
         assert float(row["spread"]) >= 0
@@ -263,7 +272,7 @@ def test_every_engine_is_in_the_table_and_nothing_is_drawn_where_nothing_varies(
     monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)
     done = floss_bench(tmp_path, spectrum_sizes=((6, 4),))
     path = tmp_path / "bench" / "bench.csv"
-    assert {row["engine"] for row in rows(path)} == {"torch-single", "floss", *engines.available("cpu")}
+    assert {row["engine"] for row in rows(path)} == {"torch-single", "floss", "floss-step", *engines.available("cpu")}
     assert "picture" not in done.stdout
     assert not path.with_name("scaling.png").exists()
 
@@ -297,7 +306,8 @@ def test_every_peer_is_in_the_table(monkeypatch, tmp_path):
     done = floss_bench(tmp_path, spectrum_sizes=((6, 4),))
     path = tmp_path / "bench" / "bench.csv"
     engines = [(row["engine"], row["networks"]) for row in rows(path) if row["loop"] == "spectrum"]
-    assert engines == [("clvlib", "1"), ("lyapax", "1"), ("floss", "1"), ("lyapax", "2"), ("floss", "2")]
+    several = [("lyapax", "2"), ("floss", "2"), ("floss-step", "2")]
+    assert engines == [("clvlib", "1"), ("lyapax", "1"), ("floss", "1"), ("floss-step", "1"), *several]
     loops = [(row["loop"], row["networks"]) for row in rows(path) if row["engine"] == "jax"]
     assert loops == [("train", "1"), ("train", "3"), ("floss", "1"), ("floss", "3")]
     environment = json.loads((tmp_path / "bench" / "environment.json").read_text())

@@ -7,9 +7,9 @@
 import functools
 import logging
 
+from floss.lyapunov.compiler import BuildError, compiler
 from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 from floss.training.engine import Engine
-from floss.training.engines.build import BuildError, compiler
 from floss.training.engines.convolution import ConvolutionEngine
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine

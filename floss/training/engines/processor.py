@@ -8,13 +8,15 @@ process.
 import functools
 import logging
 import os
+from pathlib import Path
 
 import torch
 
-from floss.training.engines.build import INSTRUCTION_SETS, SOURCES, BuildError, built, load, x86
+from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, built, load, x86
 
 LOGGER = logging.getLogger("floss")
 
+SOURCES = Path(__file__).with_name("cpp")
 VARIABLE = "ATEN_CPU_CAPABILITY"
 
 

@@ -4,9 +4,9 @@ import ctypes
 import functools
 from dataclasses import dataclass
 
-from floss.training.engines.build import SOURCES, built, compiler, load, version
+from floss.lyapunov.compiler import built, compiler, load, version
 from floss.training.engines.calls import check_layouts
-from floss.training.engines.processor import used_instructions
+from floss.training.engines.processor import SOURCES, used_instructions
 
 SOURCE = SOURCES / "native.cpp"
 

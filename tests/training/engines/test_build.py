@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from floss.lyapunov import compiler as build
+from floss.lyapunov.compiler import BuildError, built, load
 from floss.training import engines
-from floss.training.engines import build, calls
-from floss.training.engines.build import BuildError, built, load
+from floss.training.engines import calls, processor
 from floss.training.engines.shared_library import library
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
@@ -102,18 +103,18 @@ def test_no_source_is_left_out_of_the_hash():
     """Everything that the native engine includes lies beside it, and nothing lies there that it does not include."""
     waiting, included = ["native.cpp"], set()
     while waiting:
-        text = (build.SOURCES / waiting.pop()).read_text()
+        text = (processor.SOURCES / waiting.pop()).read_text()
         new = set(re.findall('^#include "(.*)"$', text, re.MULTILINE)) - included
         included |= new
         waiting += new
-    assert included == {path.name for path in build.SOURCES.glob("*.h")}
+    assert included == {path.name for path in processor.SOURCES.glob("*.h")}
 
 
 @needs_compiler
 def test_processes_that_start_together_build_once(tmp_path, source):
     code = f"""
 from pathlib import Path
-from floss.training.engines import build
+from floss.lyapunov import compiler as build
 compile = build._compile
 def slowly(*arguments):
     import time
@@ -172,7 +173,7 @@ def test_after_a_process_that_was_killed_while_it_built(cache, source):
     code = f"""
 import os, signal
 from pathlib import Path
-from floss.training.engines import build
+from floss.lyapunov import compiler as build
 run = build.subprocess.run
 def killed(command, **how):
     done = run(command, **how)

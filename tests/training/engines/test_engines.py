@@ -8,8 +8,8 @@ import pytest
 import torch
 from command import TINY, floss
 
+from floss.lyapunov import compiler as build
 from floss.training import engines
-from floss.training.engines import build
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
 from floss.training.engines.processor import used_instructions

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
+from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, x86
 from floss.training import engines
 from floss.training.engines import processor
-from floss.training.engines.build import INSTRUCTION_SETS, BuildError, x86
 from floss.training.engines.processor import VARIABLE, lower_capability, processor_instructions, used_instructions
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")

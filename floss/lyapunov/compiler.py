@@ -1,4 +1,4 @@
-"""Compiles the C++ sources on the machine that runs them, once, into the user's cache folder.
+"""Compiles C++ sources on the machine that runs them, once, into the user's cache folder.
 
 Installing the package needs no compiler. The name of a library holds the instruction set that it needs, and a hash of
 the sources, of the compiler, of its options and of the kind of machine: a new version, another compiler or another node
@@ -24,7 +24,6 @@ from filelock import FileLock
 
 LOGGER = logging.getLogger("floss")
 
-SOURCES = Path(__file__).with_name("cpp")
 INSTRUCTION_SETS = ("PORTABLE", "AVX2", "AVX512")
 """Each holds those before it. A library for PORTABLE runs on every processor of its architecture."""
 
@@ -132,18 +131,9 @@ def built(source: Path, instructions: str, *, notice: str = "") -> Path:
     Raises:
         BuildError: no compiler, or it does not compile, or the cache folder cannot be written.
     """
-    command = compiler()
-    if command is None:
-        wanted = f"CXX={os.environ['CXX']}" if os.environ.get("CXX", "").strip() else ", ".join(_COMPILERS)
-        raise BuildError(f"no C++ compiler ({wanted}) on the path")
-    key = hashlib.sha256()
-    for file in (source, *sorted(source.parent.glob("*.h"))):
-        _add(key, file.name.encode(), file.read_bytes())
-    recipe = (version(command), " ".join(options(instructions)), sys.platform, platform.machine(), *command[1:])
-    _add(key, *(part.encode() for part in recipe))
-    name = f"{source.stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
+    command, name = _command(), _name(source, instructions)
     folders = cache_folders()
-    if there := next((folder / name for folder in folders if _whole(folder / name)), None):
+    if there := found(source, instructions):
         return there
     reasons = []
     for folder in folders:
@@ -160,6 +150,55 @@ def built(source: Path, instructions: str, *, notice: str = "") -> Path:
         except OSError as error:
             reasons.append(f"cannot write to {folder}: {error.strerror or error}")
     raise BuildError(reasons[0])
+
+
+def found(source: Path, instructions: str) -> Path | None:
+    """The library of a source where it has been built."""
+    name = _name(source, instructions)
+    return next((folder / name for folder in cache_folders() if _whole(folder / name)), None)
+
+
+def _command() -> tuple[str, ...]:
+    """The compiler.
+
+    Raises:
+        BuildError: there is none.
+    """
+    command = compiler()
+    if command is None:
+        wanted = f"CXX={os.environ['CXX']}" if os.environ.get("CXX", "").strip() else ", ".join(_COMPILERS)
+        raise BuildError(f"no C++ compiler ({wanted}) on the path")
+    return command
+
+
+def _name(source: Path, instructions: str) -> str:
+    """Name of the library of a source for this machine."""
+    command = _command()
+    key = hashlib.sha256()
+    for file in (source, *sorted(source.parent.glob("*.h"))):
+        _add(key, file.name.encode(), file.read_bytes())
+    recipe = (version(command), " ".join(options(instructions)), sys.platform, platform.machine(), *command[1:])
+    _add(key, *(part.encode() for part in recipe))
+    return f"{source.stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
+
+
+def built_text(text: str, name: str, instructions: str, *, build: bool = True) -> Path | None:
+    """The library of a source that a program wrote; None where it is not built yet and is not to be.
+
+    Args:
+        text: C++ that includes nothing of its own.
+        name: first part of the library's name.
+        instructions: one of INSTRUCTION_SETS.
+        build: whether to build it now.
+
+    Raises:
+        BuildError: as `built`.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / f"{name}-{digest}.cpp"
+        source.write_text(text, encoding="utf-8")
+        return built(source, instructions) if build else found(source, instructions)
 
 
 def load(path: Path) -> ctypes.CDLL:

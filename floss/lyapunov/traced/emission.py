@@ -1,0 +1,315 @@
+"""A program in fixed memory as C++: the same operations on the same memory, without a call of Python for each.
+
+Loops over numbers are written out with their sizes and strides; products and QR decompositions are those of the BLAS
+and the LAPACK that torch itself uses, by their addresses. What is not in the tables here is not emitted.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.traced.graph import Node
+from floss.lyapunov.traced.replay import RESHAPES, Program, is_view
+
+TYPES = {torch.float64: "double", torch.float32: "float", torch.bool: "unsigned char", torch.int64: "long long"}
+POINTWISE = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "neg": "-{0}",
+    "tanh": "std::tanh({0})",
+    "sigmoid": "(T)1 / ((T)1 + std::exp(-{0}))",
+    "tanh_backward": "{0} * ((T)1 - {1} * {1})",
+    "sigmoid_backward": "{0} * ((T)1 - {1}) * {1}",
+    "exp": "std::exp({0})",
+    "expm1": "std::expm1({0})",
+    "log": "std::log({0})",
+    "log1p": "std::log1p({0})",
+    "sin": "std::sin({0})",
+    "cos": "std::cos({0})",
+    "sqrt": "std::sqrt({0})",
+    "rsqrt": "(T)1 / std::sqrt({0})",
+    "reciprocal": "(T)1 / {0}",
+    "abs": "std::abs({0})",
+    "square": "{0} * {0}",
+    "relu": "({0} <= 0 ? (T)0 : {0})",
+    "sign": "(T)(({0} > 0) - ({0} < 0))",
+    "sgn": "(T)(({0} > 0) - ({0} < 0))",
+    "threshold_backward": "({1} <= (T){2} ? (T)0 : {0})",
+    "where": "({0} ? (T){1} : (T){2})",
+    "gt": "{0} > {1}",
+    "lt": "{0} < {1}",
+    "ge": "{0} >= {1}",
+    "le": "{0} <= {1}",
+    "clone": "{0}",
+    "expand": "{0}",
+    "view": "{0}",
+}
+"""Operations on each number, of tensors that are broadcast to one shape; T is the type of the result."""
+
+
+class UnknownError(Exception):
+    """An operation that is not emitted."""
+
+
+class Emission:
+    """The body of a program as text, and the memory that it works on."""
+
+    def __init__(self, program: Program) -> None:
+        """Write out the calls of a program."""
+        self.program = program
+        self.buffers: list[Tensor] = []
+        """Tensors in whose memory the buffers p[0], p[1], … begin."""
+        self._numbers: dict[int, int] = {}
+        self.lines: list[str] = []
+        for node, outs, args in program.steps:
+            self._operation(node, outs, args)
+
+    def place(self, tensor: Tensor) -> str:
+        """A pointer to the first number of a tensor, as text."""
+        start = tensor.untyped_storage().data_ptr()
+        if start not in self._numbers:
+            self._numbers[start] = len(self.buffers)
+            self.buffers.append(tensor)
+        kind = TYPES.get(tensor.dtype)
+        if kind is None:
+            raise UnknownError(f"{tensor.dtype}")
+        return f"(({kind}*)p[{self._numbers[start]}] + {tensor.storage_offset()})"
+
+    def _operation(self, node: Node, outs: list[Tensor], args: list[Any]) -> None:
+        name = node.func._schema.name.removeprefix("aten::")
+        out = outs[0]
+        if name == "full":
+            return  # its memory is filled once
+        if name in ("mm", "mv", "bmm", "addmm"):
+            self._product(name, out, args)
+        elif name in ("stack", "cat"):
+            self._joined(name, out, args)
+        elif name in ("slice_backward", "select_backward"):
+            self._scattered(name, out, args)
+        elif name in ("sum", "mean", "amax", "amin"):
+            self._reduction(name, out, args)
+        elif name == "pow" and isinstance(args[1], int | float) and args[1] in (2, 3):
+            self.pointwise(" * ".join(["{0}"] * int(args[1])), out, args[:1])
+        elif name in ("_softmax", "_log_softmax") and args[1] in (-1, args[0].ndim - 1) and not args[2]:
+            self._softmax(out, args[0], name == "_log_softmax")
+        elif name == "native_layer_norm":
+            self._normalized(outs, args)
+        elif name == "rsub":
+            self._check_alpha(args[2:], node)
+            self.pointwise("{1} - {0}", out, args[:2])
+        elif is_view(node) and len(outs) == 1 and isinstance(args[0], Tensor):
+            source = args[0]
+            made = out.view(source.shape) if node.func._schema.name in RESHAPES else out
+            shaped = source if node.func._schema.name in RESHAPES else node.func(source, *args[1:])
+            self.pointwise("{0}", made, [shaped])
+        elif name in POINTWISE and len(outs) == 1:
+            if {*node.kwargs} - {"alpha", "memory_format"} or (name == "div" and out.dtype not in TYPES):
+                raise UnknownError(str(node.func))
+            text, factor = POINTWISE[name], node.kwargs.get("alpha", 1)
+            if factor != 1:
+                text = text.replace("{1}", f"{_literal(factor)} * {{1}}")
+            if any(f"{{{i}}}" in text for i in range(len(args), 3)):
+                raise UnknownError(str(node.func))
+            self.pointwise(text, out, args[:3])
+        else:
+            raise UnknownError(str(node.func))
+
+    def _check_alpha(self, values: Sequence[Any], node: Node) -> None:
+        if any(value != 1 for value in values):
+            raise UnknownError(str(node.func))
+
+    def copy(self, out: Tensor, source: Tensor) -> None:
+        """Numbers of one tensor into another of the same shape."""
+        self.pointwise("{0}", out, [source])
+
+    def pointwise(self, text: str, out: Tensor, args: Sequence[Any]) -> None:
+        """Out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @."""
+        tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
+        loops, strides = _loops(tensors)
+        index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
+        names = iter(range(1, len(tensors)))
+        values = []
+        for a in args:
+            if isinstance(a, Tensor):
+                j = next(names)
+                values.append(f"a{j}[{index[j]}]")
+            elif isinstance(a, bool | int | float):
+                values.append(_literal(a))
+            elif a is not None:
+                raise UnknownError(f"{a!r}")
+        kind = TYPES.get(out.dtype, "?")
+        pointers = [f"const auto* a{j} = {self.place(t)};" for j, t in enumerate(tensors) if j]
+        # A result may lie where an argument lies, but only number by number.
+        body = f"o[{index[0]}] = {text.format(*values)};".replace("@", f"o[{index[0]}]")
+        head = " ".join(f"for (long i{j} = 0; i{j} < {n}; i{j}++)" for j, n in enumerate(loops))
+        target = f"auto* __restrict o = {self.place(out)};"
+        if any(t.untyped_storage().data_ptr() == out.untyped_storage().data_ptr() for t in tensors[1:]):
+            target = target.replace("__restrict ", "")
+        self.lines.append(f"{{ typedef {kind} T; {' '.join(pointers)} {target} {head} {{ {body} }} }}")
+
+    def _joined(self, name: str, out: Tensor, args: list[Any]) -> None:
+        axis = args[1] if len(args) > 1 else 0
+        start = 0
+        for i, part in enumerate(args[0]):
+            if name == "stack":
+                target = out.select(axis, i)
+            else:
+                target = out.narrow(axis, start, part.shape[axis])
+                start += part.shape[axis]
+            self.copy(target, part)
+
+    def _scattered(self, name: str, out: Tensor, args: list[Any]) -> None:
+        source, _, axis = args[:3]
+        self.pointwise("{0}", out, [0])
+        if name == "select_backward":
+            target = out.select(axis, args[3])
+        else:
+            start, stop, step = args[3:]
+            target = torch.ops.aten.slice.Tensor(out, axis, start, stop, step)
+        self.copy(target, source)
+
+    def _softmax(self, out: Tensor, source: Tensor, log: bool) -> None:
+        if not source.is_contiguous() or source.dtype != out.dtype:
+            raise UnknownError("softmax of another kind")
+        size = source.shape[-1]
+        kind, final = TYPES[out.dtype], "v[i] - m - std::log(sum)" if log else "std::exp(v[i] - m) / sum"
+        self.lines.append(
+            f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size};"
+            f" T m = v[0], sum = 0;"
+            f" for (int i = 1; i < {size}; i++) m = v[i] > m ? v[i] : m;"
+            f" for (int i = 0; i < {size}; i++) sum += std::exp(v[i] - m);"
+            f" for (int i = 0; i < {size}; i++) o[i] = {final}; }}"
+        )
+
+    def _normalized(self, outs: list[Tensor], args: list[Any]) -> None:
+        source, shape, weight, bias, eps = args
+        out, mean, scale = outs
+        size = source.shape[-1]
+        whole = all(t is None or t.is_contiguous() for t in (source, weight, bias, out, mean, scale))
+        if len(shape) != 1 or not whole or source.dtype != out.dtype:
+            raise UnknownError("layer norm of another kind")
+        kind = TYPES[out.dtype]
+        factor = f" * ({self.place(weight)})[i]" if weight is not None else ""
+        shift = f" + ({self.place(bias)})[i]" if bias is not None else ""
+        self.lines.append(
+            f"for (long r = 0; r < {source.numel() // size}; r++) {{ typedef {kind} T;"
+            f" const T* v = {self.place(source)} + r * {size}; T* o = {self.place(out)} + r * {size};"
+            f" T m = 0, s = 0;"
+            f" for (int i = 0; i < {size}; i++) m += v[i]; m /= {size};"
+            f" for (int i = 0; i < {size}; i++) s += (v[i] - m) * (v[i] - m);"
+            f" s = (T)1 / std::sqrt(s / {size} + {_literal(eps)});"
+            f" ({self.place(mean)})[r] = m; ({self.place(scale)})[r] = s;"
+            f" for (int i = 0; i < {size}; i++) o[i] = (v[i] - m) * s{factor}{shift}; }}"
+        )
+
+    def _reduction(self, name: str, out: Tensor, args: list[Any]) -> None:
+        source = args[0]
+        if source.dtype != out.dtype:
+            raise UnknownError("sum of another kind")
+        axes = [a % source.ndim for a in args[1]] if len(args) > 1 and args[1] else [*range(source.ndim)]
+        keep = bool(len(args) > 2 and args[2])
+        target = out
+        if not keep:
+            for a in sorted(axes):
+                target = target.unsqueeze(a)
+        sign = {"amax": "-", "amin": ""}.get(name)
+        self.pointwise("{0}" if sign is None else f"{sign}(T)INFINITY", out, [0])
+        keep_larger = "({0} > @ || {0} != {0} ? {0} : @)" if name == "amax" else "({0} < @ || {0} != {0} ? {0} : @)"
+        self.pointwise("@ + {0}" if sign is None else keep_larger, target.expand(source.shape), [source])
+        if name == "mean":
+            self.pointwise("{0} / {1}", out, [out, float(source.numel() // max(out.numel(), 1))])
+
+    def _product(self, name: str, out: Tensor, args: list[Any]) -> None:
+        beta = 0
+        if name == "addmm":
+            self.copy(out, args[0].expand(out.shape))
+            args, beta = args[1:], 1
+        if len(args) > 2 or any(a.dtype != out.dtype for a in args):
+            raise UnknownError("a product with factors")
+        a, b = args
+        if name == "bmm":
+            for i in range(len(out)):
+                self._one_product(out[i], a[i], b[i], 0)
+        elif name == "mv":
+            self._one_product(out[:, None], a, b[:, None], 0)
+        else:
+            self._one_product(out, a, b, beta)
+
+    def _one_product(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
+        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
+        (m, k), n = a.shape, b.shape[1]
+        if not out.numel():
+            return
+        if not out.is_contiguous() and out.mT.is_contiguous():
+            self._one_product(out.mT, b.mT, a.mT, beta)
+            return
+        if k == 0 or not out.is_contiguous():
+            raise UnknownError("a product without terms")
+        prefix = {torch.float64: "d", torch.float32: "s"}.get(out.dtype)
+        if prefix is None:
+            raise UnknownError("a product of whole numbers")
+        if n == 1 or m == 1:
+            matrix, vector = (a, b[:, 0]) if n == 1 else (b.mT, a[0])
+            turned, lead = _order(matrix)  # row-major is the transposed of column-major
+            rows, columns = matrix.shape
+            shape = (columns, rows) if turned else (rows, columns)
+            where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
+            self.lines.append(f"{prefix}gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
+            return
+        (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
+        letters = f"'{'N' if row_b else 'T'}', '{'N' if row_a else 'T'}'"
+        where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {n}"
+        self.lines.append(f"{prefix}gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
+
+
+def _order(matrix: Tensor) -> tuple[bool, int]:
+    """Whether a matrix is row-major, and its leading dimension."""
+    (rows, columns), (down, right) = matrix.shape, matrix.stride()
+    if right == 1 or columns == 1:
+        lead = down if rows > 1 else columns
+        if (right == 1 or rows == 1 or down >= 1) and lead >= columns:
+            return True, max(lead, 1)
+    if down == 1 or rows == 1:
+        lead = right if columns > 1 else rows
+        if lead >= rows:
+            return False, max(lead, 1)
+    raise UnknownError("a product of a matrix with gaps")
+
+
+def _loops(tensors: list[Tensor]) -> tuple[list[int], list[list[int]]]:
+    """Sizes of as few loops as will do, and the strides of each tensor in them."""
+    shape = tensors[0].shape
+    sizes: list[int] = []
+    strides: list[list[int]] = [[] for _ in tensors]
+    for axis, size in enumerate(shape):
+        if size == 1:
+            continue
+        steps = [t.stride(axis) for t in tensors]
+        if sizes and all(row[-1] == step * size for row, step in zip(strides, steps, strict=True)):
+            sizes[-1] *= size
+            for row, step in zip(strides, steps, strict=True):
+                row[-1] = step
+        else:
+            sizes.append(size)
+            for row, step in zip(strides, steps, strict=True):
+                row.append(step)
+    if not sizes:
+        return [1], [[0] for _ in tensors]
+    # The last loop is that of the smallest stride of the result, then of most arguments.
+    order = sorted(range(len(sizes)), key=lambda j: (strides[0][j] == 0, *(row[j] for row in strides)), reverse=True)
+    if strides[0][order[-1]] == 0:  # a sum: the last loop runs over other numbers of the result, if it can
+        order.sort(key=lambda j: strides[0][j] == 0, reverse=True)
+    return [sizes[j] for j in order], [[row[j] for j in order] for row in strides]
+
+
+def _literal(value: float) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if value != value or value in (float("inf"), float("-inf")):
+        raise UnknownError("a number that is not finite")
+    return f"(T){float(value).hex()}"

@@ -1,0 +1,207 @@
+"""The pullback of one step's graph: the operations that autograd does for it, recorded once like the step."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.traced.graph import Graph, Node, clean
+from floss.lyapunov.traced.native import WORTH, can_be_emitted, native
+from floss.lyapunov.traced.recording import RefusedError, record
+from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
+from floss.lyapunov.traced.sums import Sums
+
+
+@dataclass
+class Pullback:
+    """A graph with its reverse.
+
+    `forward` gives the outputs of the graph and the values `saved`; `backward` takes the inputs of the graph, these
+    values, and `cotangents` of the outputs, and gives the gradients `each` of some inputs, and then the values `kept`
+    and `added` of which the sums over time of the other gradients are made.
+    """
+
+    forward: Graph
+    backward: Graph
+    saved: tuple[int, ...]
+    cotangents: tuple[int, ...]
+    inputs: tuple[int, ...]
+    """Of the graph, in the numbers of `forward` and `backward`."""
+    each: tuple[int, ...]
+    """Places among the inputs of the state, the tangent vectors and what changes from step to step."""
+    kept: tuple[int, ...]
+    added: tuple[int, ...]
+    sums: Sums
+    summed: tuple[int, ...]
+    """Places among the inputs of the gradients that `sums` gives."""
+    rebound: tuple[int, ...]
+    """Inputs that are given anew at every run or step."""
+    layouts: dict[int, Tensor] = field(default_factory=dict)
+    spent: float = 0.0
+    """Seconds that were spent with programs that are not compiled."""
+    _free: list["Pair"] = field(default_factory=list)
+    _compiled: bool | None = None
+    """Whether compiled code serves; None: not known yet."""
+
+    @contextmanager
+    def programs(self) -> Iterator["Pair"]:
+        """Programs of both graphs; nobody else has them meanwhile."""
+        if self._compiled is None:
+            self._try_compiled()
+        pair = self._free.pop() if self._free else Pair(self, self.rebound)
+        start, compiled = time.perf_counter(), self._compiled
+        try:
+            yield pair
+        finally:
+            self.spent += time.perf_counter() - start
+            if compiled == self._compiled:
+                self._free.append(pair)
+
+    def _try_compiled(self) -> None:
+        """Compile both graphs where it is worth while, and compare them with what they are made of."""
+        pair = Pair(self, ())
+        build = self.spent > WORTH
+        found = [native(program, (), build=build, chain=False) for program in (pair.forward, pair.backward)]
+        if None in found:
+            possible = can_be_emitted(pair.forward, ()) and can_be_emitted(pair.backward, ())
+            self._compiled = None if possible and not build else False
+            return
+        numbers = torch.Generator().manual_seed(0)
+        for program, code in zip((pair.forward, pair.backward), found, strict=True):
+            for number in program.graph.inputs:
+                value = program.value(number)
+                if value.is_floating_point():
+                    value.copy_(torch.rand(value.shape, generator=numbers, dtype=value.dtype) + 0.1)
+            program.run()
+            wanted = [result.clone() for result in program.results]
+            code.run()  # pyright: ignore[reportOptionalMemberAccess]
+            if not all(alike(a, b) for a, b in zip(program.results, wanted, strict=True)):
+                self._compiled = False
+                return
+            program.compiled = code.run  # pyright: ignore[reportOptionalMemberAccess]
+        self._compiled, self._free = True, [pair]
+
+
+class Pair:
+    """Programs of a graph and of its reverse. What the second takes from the first lies together in both."""
+
+    def __init__(self, reverse: Pullback, rebound: tuple[int, ...]) -> None:
+        """Memory and calls for both graphs."""
+        self.forward, self.kept = self._program(reverse, reverse.forward, rebound)
+        self.backward, self.given = self._program(reverse, reverse.backward, rebound)
+        """Memory of the saved values as one piece each for numbers of the dtype of the state."""
+
+    def _program(self, reverse: Pullback, graph: Graph, rebound: tuple[int, ...]) -> tuple[Program, list[Tensor]]:
+        memory = {number: torch.empty_like(tensor) for number, tensor in reverse.layouts.items()}
+        kinds = {number: graph.kinds[number] for number in reverse.saved}
+        pieces = list[Tensor]()
+        for dtype in dict.fromkeys(kind.dtype for kind in kinds.values()):
+            numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
+            sizes = [math.prod(kinds[number].shape) for number in numbers]
+            whole = torch.zeros(sum(sizes), dtype=dtype)
+            pieces.append(whole)
+            parts = zip(numbers, whole.split(sizes), strict=True)
+            memory |= {number: part.view(kinds[number].shape) for number, part in parts}
+        return Program(graph, rebound, (), memory), pieces
+
+
+def saved_stacks(reverse: Pullback, pieces: list[Tensor]) -> dict[int, Tensor]:
+    """The saved values [T, ...] in stacks [T, numbers] of their memory."""
+    kinds = {number: reverse.forward.kinds[number] for number in reverse.saved}
+    found: dict[int, Tensor] = {}
+    for dtype, piece in zip(dict.fromkeys(kind.dtype for kind in kinds.values()), pieces, strict=True):
+        numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
+        parts = piece.split([math.prod(kinds[number].shape) for number in numbers], 1)
+        found |= {n: part.unflatten(1, kinds[n].shape or (1,)) for n, part in zip(numbers, parts, strict=True)}
+    return {number: found[number].reshape(-1, *kinds[number].shape) for number in kinds}
+
+
+def pullback(
+    graph: Graph, values: Sequence[Tensor], needed: Sequence[bool], changing: int, tangents: Tensor
+) -> Pullback:
+    """The pullback of a graph `(h, q, *others) -> (h, q)` for inputs like these values.
+
+    Args:
+        graph: without externals.
+        values: inputs of the graph, as examples.
+        needed: which of them have gradients; those of the state and the tangent vectors always do.
+        changing: how many of the inputs, from the first on, are others at every step.
+        tangents: memory for tangent vectors in the order of numbers that is wanted.
+
+    Raises:
+        RefusedError: autograd cannot differentiate it, or reads what is no value of the graph.
+    """
+    leaves = [value.detach().clone().requires_grad_(need) for value, need in zip(values, needed, strict=True)]
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    cotangents = [torch.ones(graph.kinds[n].shape, dtype=graph.kinds[n].dtype) for n in graph.outputs]
+    found: list[int] = []
+
+    def joint(*given: Tensor) -> tuple[Tensor, ...]:
+        results = evaluate(graph, given[: len(leaves)])
+        moving = [i for i, result in enumerate(results) if result.requires_grad]
+        gradients: Sequence[Tensor | None] = [None] * len(wanted)
+        if moving:
+            outs, cots = [results[i] for i in moving], [given[len(leaves) + i] for i in moving]
+            gradients = torch.autograd.grad(outs, wanted, cots, allow_unused=True)
+        found.extend(i for i, g in enumerate(gradients) if g is not None)
+        return (*results, *(g for g in gradients if g is not None))
+
+    with torch.enable_grad():
+        try:
+            recording, _ = record(joint, [*leaves, *cotangents])
+        except RuntimeError as error:
+            raise RefusedError(f"has a derivative that has none: {str(error).splitlines()[0]}") from error
+    if isinstance(recording, str):
+        raise RefusedError(recording)
+    if recording.externals:
+        raise RefusedError("has a derivative that keeps something")
+    places = [i for i, leaf in enumerate(leaves) if leaf.requires_grad]
+    return _split(clean(recording), len(leaves), tuple(places[i] for i in found), changing, tangents)
+
+
+def _split(joint: Graph, count: int, of: tuple[int, ...], changing: int, tangents: Tensor) -> Pullback:
+    """Cut the graph of both into what depends on cotangents and what does not."""
+    inputs, cotangents = joint.inputs[:count], joint.inputs[count:]
+    results, gradients = joint.outputs[:2], joint.outputs[2:]
+    each = tuple(place for place in of if place < changing)
+    sums = Sums(joint, gradients[len(each) :])
+    late = {*cotangents}
+    first, second = list[Node](), list[Node]()
+    for node in joint.nodes:
+        behind = any(value in late for value in node.reads())
+        late.update(node.outs if behind else ())
+        (second if behind else first).append(node)
+    kept = tuple(v for v in sorted(sums.stacked) if v in late)
+    outputs = (*gradients[: len(each)], *kept, *sorted(sums.added))
+    second = Graph(joint.kinds, (), (), second, outputs).without_unread().nodes
+    needed = {v for node in second for v in node.reads()} | {*outputs}
+    saved, again = _saved(joint, needed - late, inputs)
+    saved = tuple(sorted({*saved, *(v for v in sums.stacked if v not in late and v not in inputs)}))
+    forward = Graph(joint.kinds, inputs, (), first, (*results, *saved)).without_unread()
+    backward = Graph(joint.kinds, (*inputs, *saved, *cotangents), (), [*again, *second], outputs).without_unread()
+    layouts = {inputs[1]: tangents, cotangents[1]: tangents}
+    added = tuple(sorted(sums.added))
+    summed = of[len(each) :]
+    return Pullback(forward, backward, saved, cotangents, inputs, each, kept, added, sums, summed, inputs[2:], layouts)
+
+
+def _saved(joint: Graph, needed: set[int], inputs: tuple[int, ...]) -> tuple[set[int], list[Node]]:
+    """What has to be kept for such values, and the views and constants that are made again, at no cost."""
+    maker = {out: node for node in joint.nodes for out in node.outs}
+    again, saved = list[Node](), set[int]()
+    while needed:
+        value = needed.pop()
+        if value in inputs:
+            continue
+        node = maker[value]
+        if not is_view(node) and any(True for _ in node.reads()):
+            saved.add(value)
+        elif node not in again:
+            again.append(node)
+            needed.update(node.reads())
+    order = {id(node): i for i, node in enumerate(joint.nodes)}
+    return saved, sorted(again, key=lambda node: order[id(node)])

@@ -1,0 +1,330 @@
+"""Graphs done: as calls of torch that make new tensors, or as a flat list of calls that write into fixed memory.
+
+In fixed memory a view is made once, when the list is made, and costs nothing afterwards.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from floss.lyapunov.traced.graph import Graph, Node, refs_in, substituted
+from floss.lyapunov.traced.recording import Ref
+
+_FAST: dict[str, Callable[..., Any]] = {
+    f"aten::{name}": getattr(torch, name)
+    for name in (
+        *("add", "sub", "mul", "div", "tanh", "sigmoid", "exp", "log", "sin", "cos", "neg", "sqrt", "rsqrt", "abs"),
+        *("mm", "mv", "bmm", "addmm", "baddbmm", "reciprocal", "stack", "cat", "clamp", "where", "square"),
+    )
+}
+"""Functions of Python with the same arguments, whose calls cost less than those of `torch.ops`."""
+_ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-11}
+"""What replayed numbers may be off by, relative to the largest."""
+_POINTWISE = {f"aten::{name}" for name in ("add", "sub", "mul", "div", "neg", "tanh", "sigmoid", "exp", "sin", "cos")}
+_POINTWISE |= {"aten::tanh_backward", "aten::sigmoid_backward"}
+RESHAPES = {"aten::view", "aten::_unsafe_view", "aten::reshape"}
+
+
+def evaluate(graph: Graph, values: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of a graph for its inputs, by operations that autograd and `torch.func` follow."""
+    known: dict[int, Any] = dict(zip(graph.inputs, values, strict=True))
+    for node in graph.nodes:
+        args = substituted(node.args, lambda ref: known[ref.index])
+        kwargs = {name: substituted(value, lambda ref: known[ref.index]) for name, value in node.kwargs.items()}
+        result = args[0].reshape(args[1]) if node.func._schema.name in RESHAPES else node.func(*args, **kwargs)
+        if len(node.outs) == 1 and isinstance(result, Tensor):
+            known[node.outs[0]] = result
+        else:
+            known.update(zip(node.outs, result, strict=True))
+    return [known[number] for number in graph.outputs]
+
+
+def is_view(node: Node) -> bool:
+    """Whether an operation gives parts of the memory of its argument in another shape."""
+    returns = node.func._schema.returns
+    name = node.func._schema.name
+    return (
+        name in RESHAPES
+        or name.startswith("aten::unsafe_split")
+        or bool(returns and all(r.alias_info is not None for r in returns))
+    )
+
+
+def alike(found: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers are the same but for rounding; what is not finite is left to whoever looks for it."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    size = wanted.abs().max()
+    if not torch.isfinite(size):
+        return True
+    return bool(
+        (found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny)
+    )
+
+
+class Program:
+    """A graph in fixed memory.
+
+    The inputs named in `rebound` are tensors that are given anew (`bind`); the others have memory of their own, which
+    the caller fills. With `feedback` an output is written where an input lies, as far as nothing reads the input then.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        rebound: Sequence[int] = (),
+        feedback: Sequence[tuple[int, int]] = (),
+        memory: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        """Lay out the memory and list the calls."""
+        self.graph, self.rebound = graph, frozenset(rebound)
+        self.compiled: Callable[[], None] | None = None
+        """The same as one call."""
+        known = dict(memory or {})
+        self._build(known)
+        for source, target in feedback:
+            self._share(known, source, target)
+        if feedback:
+            self._build(known)
+
+    def _build(self, memory: dict[int, Tensor]) -> None:
+        self.tensors: dict[int, Any] = {}
+        self.origin: dict[int, int] = {}
+        """Of which buffer each value is a view."""
+        self.calls: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]] = []
+        self.steps: list[tuple[Node, list[Tensor], list[Any]]] = []
+        """What the calls do: operation, results, and arguments."""
+        self.writer: dict[int, int] = {}
+        self.slots: dict[int, list[tuple[Any, Any]]] = {number: [] for number in self.rebound}
+        """Where tensors that are given anew, and their views, stand among the arguments."""
+        self.views: dict[int, list[Node]] = {number: [] for number in self.rebound}
+        self.readers: dict[int, int] = {}
+        """Place of the last call that reads a buffer."""
+        for number in self.graph.inputs:
+            self.origin[number] = number
+            if number not in self.slots:
+                self.tensors[number] = memory[number] if number in memory else self._empty(number)
+        for node in self.graph.nodes:
+            if not (is_view(node) and self._as_view(node)):
+                self._as_call(node, memory)
+        self.results = [
+            self._copied(number) if self.origin.get(number, number) in self.graph.inputs else self.tensors[number]
+            for number in self.graph.outputs
+        ]
+        """The outputs, in memory of their own."""
+
+    def _layout(self, node: Node) -> Tensor | None:
+        """A tensor whose order of numbers in memory the result of an operation takes; None: that of its axes.
+
+        Few tangent vectors lie as rows, so that loops over their numbers are long.
+        """
+        if len(node.outs) != 1:
+            return None
+        kind, name = self.graph.kinds[node.outs[0]], node.func._schema.name
+        if name == "aten::mm" and 1 < kind.shape[1] < kind.shape[0]:
+            return torch.empty(kind.shape[::-1], dtype=kind.dtype, device=kind.device).mT
+        if is_view(node) or len(kind.shape) < 2:
+            return None
+        read = [self.tensors[number] for number in node.reads() if number in self.tensors]
+        if name in ("aten::cat", "aten::stack"):
+            turned = all(t.ndim == len(kind.shape) == 2 and not t.is_contiguous() and t.stride(0) == 1 for t in read)
+            shape = kind.shape[::-1]
+            return torch.empty(shape, dtype=kind.dtype, device=kind.device).mT if turned and read else None
+        alike = [t for t in read if t.shape == kind.shape and t.dtype == kind.dtype]
+        strided = [t for t in alike if not t.is_contiguous() and 0 not in t.stride()]
+        return strided[0] if name in _POINTWISE and strided and len(strided) == len(alike) else None
+
+    def _copied(self, number: int) -> Tensor:
+        """Memory for an output that lies in an input."""
+        out, place = self._empty(number), len(self.calls)
+        self.readers[self.origin[number]] = place
+        args = self._arguments([Ref(number)])
+        self.calls.append((out.copy_, args, {}))
+        self.steps.append((Node(torch.ops.aten.clone.default, (Ref(number),), {}, (number,)), [out], args))
+        return out
+
+    def _empty(self, number: int) -> Tensor:
+        kind = self.graph.kinds[number]
+        return torch.zeros(kind.shape, dtype=kind.dtype, device=kind.device)
+
+    def _as_view(self, node: Node) -> bool:
+        """Whether the operation is a view of fixed memory."""
+        (source,) = {*node.reads()} if len({*node.reads()}) == 1 else (None,)
+        if source is None:
+            return False
+        if source in self.slots:  # its views are made when it is given
+            self.views[source].append(node)
+            for number in node.outs:
+                self.slots[number], self.views[number], self.origin[number] = [], [], self.origin[source]
+            return True
+        tensor = self.tensors[source]
+        try:
+            if node.func._schema.name in RESHAPES:
+                made: Any = tensor.view(node.args[1])
+            else:
+                given = substituted(node.args, lambda _: tensor)
+                made = node.func(*given, **node.kwargs)
+        except RuntimeError:
+            return False
+        made = (made,) if isinstance(made, Tensor) else tuple(made)
+        if any(m.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr() for m in made):
+            return False
+        for number, value in zip(node.outs, made, strict=True):
+            self.tensors[number], self.origin[number] = value, self.origin[source]
+        return True
+
+    def _as_call(self, node: Node, memory: dict[int, Tensor]) -> None:
+        like = self._layout(node)
+        outs = [
+            memory[number] if number in memory else self._empty(number) if like is None else torch.zeros_like(like)
+            for number in node.outs
+        ]
+        place = len(self.calls)
+        for number in node.reads():
+            self.readers[self.origin[number]] = place
+        for number, out in zip(node.outs, outs, strict=True):
+            self.tensors[number], self.origin[number], self.writer[number] = out, number, place
+        function, kwargs = _writing(node, outs)
+        args = self._arguments(node.args)
+        for name, value in node.kwargs.items():
+            if isinstance(value, Ref) and value.index in self.slots:
+                self.slots[value.index].append((kwargs, name))
+            elif any(True for _ in refs_in(value)):
+                kwargs[name] = self._arguments([value])[0]
+            else:
+                kwargs[name] = value
+        self.calls.append((function, args, kwargs))
+        self.steps.append((node, outs, args))
+
+    def _arguments(self, values: Sequence[Any]) -> list[Any]:
+        """Arguments as lists, into which `bind` writes."""
+        out: list[Any] = []
+        for value in values:
+            if isinstance(value, Ref):
+                if value.index in self.slots:
+                    self.slots[value.index].append((out, len(out)))
+                    out.append(None)
+                else:
+                    out.append(self.tensors[value.index])
+            elif isinstance(value, list | tuple):
+                out.append(self._arguments(value))
+            else:
+                out.append(value)
+        return out
+
+    def _share(self, memory: dict[int, Tensor], source: int, target: int) -> None:
+        """Let an input lie in the memory of an output that is written after the last look at the input."""
+        if source not in self.tensors or source in self.graph.inputs:
+            return
+        origin, value = self.origin[source], self.tensors[source]
+        if origin not in self.writer or origin in memory or value.numel() != self.tensors[target].numel():
+            return
+        if self.writer[origin] <= self.readers.get(target, -1) or value.dtype != self.tensors[target].dtype:
+            return
+        base = torch.zeros_like(self.tensors[origin])
+        memory[origin] = base
+        memory[target] = base.as_strided(value.shape, value.stride(), value.storage_offset())
+
+    def value(self, number: int) -> Tensor:
+        """The memory of a value; one that is given anew has none."""
+        return self.tensors[number]
+
+    def bind(self, number: int, tensor: Tensor) -> None:
+        """Give an input; it is copied where it has memory of its own."""
+        if number not in self.slots:
+            self.tensors[number].copy_(tensor)
+            return
+        for holder, place in self.slots[number]:
+            holder[place] = tensor
+        for node in self.views[number]:
+            args = substituted(node.args, lambda _: tensor)
+            made = tensor.reshape(args[1]) if node.func._schema.name in RESHAPES else node.func(*args, **node.kwargs)
+            for out, view in zip(node.outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+                self.bind(out, view)
+
+    def ports(self, numbers: Sequence[int]) -> Callable[[Sequence[Tensor]], None]:
+        """A function that gives some inputs, in few operations of Python."""
+        if any(number not in self.slots or self.views[number] for number in numbers):
+
+            def bind(tensors: Sequence[Tensor]) -> None:
+                for number, tensor in zip(numbers, tensors, strict=True):
+                    self.bind(number, tensor)
+
+            return bind
+        places = [(i, holder, place) for i, number in enumerate(numbers) for holder, place in self.slots[number]]
+
+        def write(tensors: Sequence[Tensor]) -> None:
+            for i, holder, place in places:
+                holder[place] = tensors[i]
+
+        return write
+
+    def feed_back(self) -> None:
+        """Put the first two results where the first two inputs lie."""
+        for number, result in zip(self.graph.inputs[:2], self.results[:2], strict=True):
+            if self.tensors[number].data_ptr() != result.data_ptr():
+                self.tensors[number].copy_(result)
+
+    def run(self) -> None:
+        """All calls, in their order."""
+        if self.compiled is not None:
+            self.compiled()
+            return
+        for function, args, kwargs in self.calls:
+            function(*args, **kwargs)
+
+
+def _writing(node: Node, outs: list[Tensor]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A function that writes the results of an operation into memory, and its arguments by name."""
+    if len(outs) == 1 and node.func._schema.name in _FAST:
+        return _FAST[node.func._schema.name], {"out": outs[0]}
+    if node.func._schema.name == "aten::rsub" and not node.kwargs and len(node.args) == 2:
+        return _reversed_difference(outs[0]), {}
+    names = _out_names(node.func)
+    if names is not None and len(names[1]) == len(outs):
+        return names[0], dict(zip(names[1], outs, strict=True))
+    func = node.func
+    if is_view(node):  # of a tensor whose memory is not known beforehand, or by a copy
+        reshapes = func._schema.name in RESHAPES
+
+        def viewed(*args: Any, **kwargs: Any) -> None:
+            made = args[0].reshape(args[1]) if reshapes else func(*args, **kwargs)
+            for out, value in zip(outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+                out.copy_(value)
+
+        return viewed, {}
+
+    def copied(*args: Any, **kwargs: Any) -> None:
+        made = func(*args, **kwargs)
+        for out, value in zip(outs, (made,) if isinstance(made, Tensor) else made, strict=True):
+            out.copy_(value)
+
+    return copied, {}
+
+
+def _reversed_difference(out: Tensor) -> Callable[..., Any]:
+    """B - a, which torch itself computes in several calls."""
+    numbers: dict[Any, Tensor] = {}
+
+    def subtract(a: Tensor, b: Any) -> None:
+        if not isinstance(b, Tensor):
+            if b not in numbers:
+                numbers[b] = torch.tensor(b, dtype=out.dtype)
+            b = numbers[b]
+        torch.sub(b, a, out=out)
+
+    return subtract
+
+
+def _out_names(func: Any) -> tuple[Any, list[str]] | None:
+    """The overload that writes into given tensors, and their names; None where there is none."""
+    packet, own = func.overloadpacket, [(a.name, str(a.type)) for a in func._schema.arguments]
+    for name in packet.overloads():
+        other = getattr(packet, name)
+        outs = [a.name for a in other._schema.arguments if a.is_out]
+        rest = [(a.name, str(a.type)) for a in other._schema.arguments if not a.is_out]
+        if outs and rest == own:
+            return other._op, outs
+    return None
