@@ -246,7 +246,7 @@ def test_the_table(monkeypatch, tmp_path):
         assert float(row["ms_per_network_epoch"]) > 0
         assert float(row["spread"]) >= 0
         assert 0 <= float(row["share_of_matmul_rate"]) < 1
-    assert [row["peak_mb"] for row in table] == ["1.2"] * 10 + [""] * 15
+    assert [row["peak_mb"] for row in table] == ["1.2"] * 14 + [""] * 15
     environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
     assert min(environment["matmul_gflops"], environment["matmul_gflops_float64"]) > 0
     assert {row["device"] for row in table} == {environment["device"]}
@@ -410,7 +410,7 @@ def test_measuring_prints_nothing_and_draws_nothing_and_tells_a_bar_how_far_it_i
 
     measurement = measure(bench(tmp_path, **SCANS), bar=Bar)
     assert capsys.readouterr() == ("", "")
-    assert phases == [["preparing", 25, 25], ["rounds", 3, 3], ["memory", 10, 10]]
+    assert phases == [["preparing", 29, 29], ["rounds", 3, 3], ["memory", 14, 14]]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["SHA256SUMS", "bench.csv", "environment.json"]
     assert sealed(tmp_path)
     assert measurement == Measurement(tmp_path, measurement.rows, measurement.agreements)
