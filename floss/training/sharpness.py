@@ -71,10 +71,10 @@ def state_sensitivity(
 ) -> Float[Tensor, "R"]:
     """E‖∂h_T/∂θ‖²_F: how far the last state moves with the recurrent parameters θ, mean over the sequences.
 
-    θ are the parameters that flossing changes (`cell.flossed`): W, V, b of a rate network. With m orthonormal directions q_i,
-    random among all, ‖J‖²_F = (n/m) E Σ_i ‖Jᵀq_i‖², exact for m = n: one backward pass for each. Every sequence is a
-    network of its own in them, with a copy of the parameters, which tells its gradient from those of the others. The
-    same quantity as `floss.sensitivity`, which goes forwards and has it for every step.
+    θ are the parameters that flossing changes (`cell.flossed`): W, V, b of a rate network. With m orthonormal
+    directions q_i, random among all, ‖J‖²_F = (n/m) E Σ_i ‖Jᵀq_i‖², exact for m = n: one backward pass for each. Every
+    sequence is a network of its own in them, with a copy of the parameters, which tells its gradient from those of the
+    others. The same quantity as `floss.sensitivity`, which goes forwards and has it for every step.
 
     Args:
         cell: the architecture.

@@ -198,7 +198,7 @@ CLAIMS = [
     ),
     _claim(
         "memory_stays_enough",
-        "Once flossed, a network needs no more sensitivity to learn: it ends within a decade of where flossing left it.",
+        "Once flossed, a network needs no more sensitivity to learn: it ends within a decade of what flossing left.",
         "log₁₀ of ‖∂h_T/∂θ‖² at the end of training over that right after flossing, of networks flossed before training"
         f" that end above {SOLVED:.0%}; median",
         Criterion(above=-1.0, below=1.0),
