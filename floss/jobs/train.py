@@ -183,7 +183,12 @@ class TrainJob:
         hashed=False,
     )
     diagnostics: tuple[str, ...] = key(
-        list_of(one_of("effective_rates", "grad_h0", "lyapunov", "neutral", "overlap", "spectrum", "svd")),
+        list_of(
+            one_of(
+                *("effective_rates", "grad_h0", "lyapunov", "neutral", "overlap"),
+                *("sensitivity", "sharpness", "spectrum", "svd"),
+            )
+        ),
         "what to watch at the logged training epochs",
         added=(),
         renewed={"grad_h0": "grad_h0 of the whole loss"},  # it was that of the last step's loss alone

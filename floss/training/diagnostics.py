@@ -18,6 +18,7 @@ from floss.tasks import Task
 from floss.training.adam import Adam
 from floss.training.engine import Engine
 from floss.training.schedule import transient_steps
+from floss.training.sharpness import sharpness, state_sensitivity
 
 DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "grad_h0": ("grad_norm_h0", "grad_norm_h0_last", "adam_step_h0"),
@@ -26,6 +27,8 @@ DIAGNOSTICS: dict[str, tuple[str, ...]] = {
     "overlap": ("clv_overlap",),
     "neutral": ("neutral_share", "neutral_vectors"),
     "effective_rates": ("effective_rate_recurrent", "effective_rate_rest"),
+    "sensitivity": ("sensitivity",),
+    "sharpness": ("sharpness", "sharpness_gradient"),
     "spectrum": ("near_zero", "lambda_20", "lambda_40", "lambda_60"),
 }
 """The columns of each diagnostic."""
@@ -79,6 +82,10 @@ def diagnose(
     if "neutral" in names:
         share, vectors = neutral_share(cell, task, parameters, x, d, q0)
         columns |= {"neutral_share": share, "neutral_vectors": vectors}
+    if "sensitivity" in names:
+        columns["sensitivity"] = state_sensitivity(cell, parameters, x, q0[..., :EXPONENTS])
+    if "sharpness" in names:
+        columns["sharpness"], columns["sharpness_gradient"] = sharpness(cell, task, parameters, x, d)
     if "spectrum" in names:
         exponents = _exponents(cell, parameters, x, q0)
         near = exponents.abs() < 1.0 / d.clamp(min=1)[:, None]
