@@ -17,7 +17,7 @@ from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPUTING = {"one_step.py", *(path.name for path in (ROOT / "floss/papers").rglob("*_jobs.py"))}
+COMPUTING = {"one_step.py", "scans.py", *(path.name for path in (ROOT / "floss/papers").rglob("*_jobs.py"))}
 """Files of papers whose functions `floss reproduce` alone calls."""
 LINEAR_ALGEBRA = {
     "linalg",
