@@ -4,6 +4,7 @@ import re
 import tomllib
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import yaml
@@ -68,7 +69,9 @@ def test_its_figure_is_drawn_and_judged(tmp_path):
         assert done.returncode == 0, done.stderr
         summary = pd.concat([pd.read_csv(path) for path in tmp_path.glob(f"{name}/ensembles/*/summary.csv")])
         findings[name] = Finding(name=name, scale="smoke", command="", summary=summary)
-    assert len(names["draw"](findings).axes[0].lines) == 2
+    drawn = names["draw"](findings)
+    assert len(drawn.axes[0].lines) == 2
+    plt.close(drawn)
     for claim in names["CLAIMS"]:
         assert 0 < judge(claim, findings).value < 1
 
