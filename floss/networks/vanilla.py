@@ -19,8 +19,8 @@ class Tanh(Activation):
     def slope(self, r: Tensor, *, out: Tensor | None = None) -> Tensor:
         if out is None:
             return 1.0 - r * r
-        one = _ONE[r.dtype] if r.device.type == "cpu" and r.dtype in _ONE else r.new_ones(())
-        return torch.addcmul(one, r, r, value=-1.0, out=out)
+        one = _ONE.get(r.dtype) if r.is_cpu else None
+        return torch.addcmul(r.new_ones(()) if one is None else one, r, r, value=-1.0, out=out)
 
     def curvature(self, r: Tensor) -> Tensor:
         return -2.0 * r
