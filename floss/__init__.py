@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from floss.networks.torch_modules import step_from_module
     from floss.runs import load
     from floss.training.flossing_loss import flossing_loss
-    from floss.training.own.diagnosis import diagnose
-    from floss.training.own.flosser import Flosser
-    from floss.training.own.monitor import Monitor
+    from floss.training.user_network.diagnosis import diagnose
+    from floss.training.user_network.flosser import Flosser
+    from floss.training.user_network.monitor import Monitor
 
 __all__ = [
     "ConvergenceWarning",
@@ -83,9 +83,9 @@ _MODULES = {
     "lyapunov.covariant": ("angles", "covariant_lyapunov_vectors", "overlap", "subspace_angle"),
     "lyapunov.dimension": ("entropy_rate", "kaplan_yorke_dimension"),
     "training.flossing_loss": ("flossing_loss",),
-    "training.own.diagnosis": ("diagnose",),
-    "training.own.flosser": ("Flosser",),
-    "training.own.monitor": ("Monitor",),
+    "training.user_network.diagnosis": ("diagnose",),
+    "training.user_network.flosser": ("Flosser",),
+    "training.user_network.monitor": ("Monitor",),
     "lyapunov.finite_time": ("finite_time_exponents",),
     "lyapunov.fixed_points": ("fixed_points",),
     "lyapunov.flow": ("euler_map", "stroboscopic_map"),

@@ -64,7 +64,8 @@ def surrogate_embeddings(
         x [R, sequences, steps, features], in the units of the embeddings.
 
     Raises:
-        ValueError: an unknown kind, or a number that is not at least 1.
+        ValueError: an unknown kind, a number that is not at least 1, or a law that is none of white noise and an
+            exponential that decays.
 
     Source: App. C of Zucchet & Orvieto 2024 for the fit; the sequences are ours.
     """
@@ -72,6 +73,8 @@ def surrogate_embeddings(
         raise ValueError(f"kind={kind}: must be one of {', '.join(SURROGATES)}")
     sizes = {"sequences": sequences, "steps": steps, "features": features}
     sequences, steps, features = (whole_number("surrogate_embeddings", *size, 1) for size in sizes.items())
+    if not (law.white >= 0.0 and law.slow >= 0.0 and 0.0 <= law.decay <= 1.0 and math.isfinite(law.white + law.slow)):
+        raise ValueError(f"surrogate_embeddings: law={law}: white and slow must be at least 0, decay from 0 to 1")
     white = _noise(seeds, sequences, steps, features, part=0)
     if kind == "white":
         return (math.sqrt(law.white + law.slow) * white).to(dtype)
@@ -121,6 +124,8 @@ def measured_autocorrelation(x: Float[Tensor, "sequences steps features"], lags:
 def fit_autocorrelation(autocorrelation: Float[Tensor, "lags"]) -> Autocorrelation:
     """White noise and one exponential, by least squares over Δ ≥ 1; what R(0) has beyond the exponential is white.
 
+    Both are variances: the exponential's weight is from 0 to R(0), whatever fits better.
+
     Args:
         autocorrelation: R(0), R(1), …, at least four of them.
 
@@ -128,19 +133,22 @@ def fit_autocorrelation(autocorrelation: Float[Tensor, "lags"]) -> Autocorrelati
         The fit; `decay` is from 0 to 1.
 
     Raises:
-        ValueError: there are fewer than four lags.
+        ValueError: there are fewer than four lags, or R(0) is negative.
 
     Source: App. C of Zucchet & Orvieto 2024.
     """
     R = real_tensor("fit_autocorrelation", "autocorrelation", autocorrelation, "[lags]").double()
     if R.ndim != 1 or len(R) < 4:
         raise ValueError("fit_autocorrelation: autocorrelation must have R(0), R(1), R(2), R(3) and further lags")
+    variance = float(R[0])
+    if variance < 0.0:
+        raise ValueError(f"fit_autocorrelation: R(0) = {variance:g} must be a variance, at least 0")
     lags = torch.arange(1, len(R), dtype=torch.float64, device=R.device)
 
     def best(decay: float) -> tuple[float, float]:
         """Error and weight of an exponential."""
         powers = decay**lags
-        slow = float((powers * R[1:]).sum() / (powers**2).sum())
+        slow = min(max(float((powers * R[1:]).sum() / (powers**2).sum()), 0.0), variance)
         return float(((R[1:] - slow * powers) ** 2).sum()), slow
 
     # In the logarithm of the time constant: a coarse scan, then golden sections between its neighbours.
@@ -157,4 +165,4 @@ def fit_autocorrelation(autocorrelation: Float[Tensor, "lags"]) -> Autocorrelati
             low = left
     decay = decay_of((low + high) / 2.0)
     slow = best(decay)[1]
-    return Autocorrelation(float(R[0]) - slow, slow, decay)
+    return Autocorrelation(variance - slow, slow, decay)

@@ -60,6 +60,14 @@ def test_the_fit_finds_its_own_law(law):
     assert (found.white, found.slow, found.decay) == pytest.approx((law.white, law.slow, law.decay), rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.parametrize(("later", "parts"), [(-0.2, (1.0, 0.0)), (3.0, (0.0, 1.0))])
+def test_both_parts_of_a_fit_are_variances(later, parts):
+    """Anticorrelated sequences, and an autocorrelation above the variance, which no sequence has."""
+    found = fit_autocorrelation(torch.tensor([1.0, *[later] * 20]))
+    assert (found.white, found.slow) == parts
+    assert surrogate_embeddings(SEEDS, 1, 5, 2, law=found).isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -68,6 +76,15 @@ def test_the_fit_finds_its_own_law(law):
         (lambda: measured_autocorrelation(torch.zeros(3, 2), 1), "measured_autocorrelation: x must have the axes"),
         (lambda: measured_autocorrelation(torch.zeros(1, 3, 2), 4), "measured_autocorrelation: lags=4 must be from 1"),
         (lambda: fit_autocorrelation(torch.zeros(3)), "fit_autocorrelation: autocorrelation must have R(0)"),
+        (lambda: fit_autocorrelation(-torch.ones(5)), "fit_autocorrelation: R(0) = -1 must be a variance"),
+        (
+            lambda: surrogate_embeddings(SEEDS, 1, 2, 3, law=Autocorrelation(1.0, -0.1, 0.5)),
+            "surrogate_embeddings: law=Autocorrelation(white=1.0, slow=-0.1, decay=0.5): white and slow must be",
+        ),
+        (
+            lambda: surrogate_embeddings(SEEDS, 1, 2, 3, law=Autocorrelation(float("nan"), 0.1, 0.5)),
+            "surrogate_embeddings: law=",
+        ),
     ],
 )
 def test_what_cannot_be_asked(call, message):

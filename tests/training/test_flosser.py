@@ -208,7 +208,7 @@ def test_numbers_of_numpy():
 
 
 def test_short_sequences_go_on_with_the_next():
-    from floss.training.own.settings import drive
+    from floss.training.user_network.settings import drive
 
     a, b = torch.arange(3.0)[:, None], 10 + torch.arange(2.0)[:, None]
     assert drive([a, b], 0, 7)[:, 0].tolist() == [0, 1, 2, 10, 11, 0, 1]

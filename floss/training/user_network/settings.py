@@ -13,7 +13,7 @@ from floss.lyapunov import arguments
 from floss.lyapunov.qr import qr
 from floss.random import Stream
 from floss.training.flossing_loss import flossing_loss
-from floss.training.own.watched import DirectedMap, WatchedNetwork
+from floss.training.user_network.watched import DirectedMap, WatchedNetwork
 
 Until = float | Callable[..., object]
 

@@ -16,7 +16,7 @@ from floss.lyapunov.step import next_state
 from floss.networks.torch_layers import layer_of
 from floss.networks.torch_modules import ModuleStep, step_from_module
 from floss.random import Stream
-from floss.training.own.watched import DirectedMap, WatchedNetwork
+from floss.training.user_network.watched import DirectedMap, WatchedNetwork
 
 SEQUENCES = 8
 """Of a batch; more would tell little more."""

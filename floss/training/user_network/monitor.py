@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from floss.lyapunov import arguments
 from floss.lyapunov.condition import condition_from_exponents
 from floss.training.flossing_loss import flossing_loss
-from floss.training.own.measurement import exponents_of, stacked
-from floss.training.own.watched import in_evaluation_mode, takes_one_argument, watched
+from floss.training.user_network.measurement import exponents_of, stacked
+from floss.training.user_network.watched import in_evaluation_mode, takes_one_argument, watched
 
 _CALLER = "Monitor"
 

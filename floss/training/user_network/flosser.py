@@ -13,7 +13,8 @@ from floss import random
 from floss.lyapunov import arguments
 from floss.lyapunov.spectrum import lyapunov_spectrum
 from floss.training.flossing_loss import flossing_loss
-from floss.training.own.settings import (
+from floss.training.schedule import transient_steps
+from floss.training.user_network.settings import (
     Until,
     criterion,
     drive,
@@ -22,8 +23,7 @@ from floss.training.own.settings import (
     step_numbers,
     wanted_exponents,
 )
-from floss.training.own.watched import DirectedMap, in_evaluation_mode, takes_one_argument, watched
-from floss.training.schedule import transient_steps
+from floss.training.user_network.watched import DirectedMap, in_evaluation_mode, takes_one_argument, watched
 
 _CALLER = "Flosser"
 

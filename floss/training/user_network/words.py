@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from floss.training.own.measurement import Measurement
+from floss.training.user_network.measurement import Measurement
 
 _SURE = 2.0
 """Standard errors."""
@@ -108,7 +108,7 @@ def _lost_directions(m: Measurement, digits: float) -> Iterator[str]:
 
 def _unit_lines(m: Measurement) -> Iterator[str]:
     units = m.units
-    words = [f"{_share(units.dead)} of the state never changes"]
+    words = [f"{_share(units.dead)} of the state never changes" if units.dead else "all of the state changes"]
     if units.gates:
         for name, (closed, opened) in units.gates.items():
             words += [f"{_share(closed)} of the {name} gates closed"] if closed else []

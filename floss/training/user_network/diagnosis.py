@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from floss.lyapunov import arguments
-from floss.training.own.measurement import Measurement, Units, in_double, measure, stacked
-from floss.training.own.watched import DirectedMap, WatchedNetwork, in_evaluation_mode, watched
-from floss.training.own.words import advice_of, horizon, lines_of
+from floss.training.user_network.measurement import Measurement, Units, in_double, measure, stacked
+from floss.training.user_network.watched import DirectedMap, WatchedNetwork, in_evaluation_mode, watched
+from floss.training.user_network.words import advice_of, horizon, lines_of
 
 _DIRECTIONS = 32
 """Exponents that are looked at, unless something else is asked for."""
