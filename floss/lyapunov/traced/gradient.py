@@ -20,7 +20,8 @@ from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import next_state
 from floss.lyapunov.tangent_qr import TangentQR
-from floss.lyapunov.traced.plain import LOST, LostError, numbers_in, one_thread
+from floss.lyapunov.threads import one_thread
+from floss.lyapunov.traced.plain import LOST, LostError, numbers_in
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.pullback import Pullback, pullback, saved_stacks
 from floss.lyapunov.traced.recording import RefusedError

@@ -10,7 +10,7 @@ not finite, the run is done again step by step.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.step import TangentStep, next_state
+from floss.lyapunov.threads import one_thread
 from floss.lyapunov.traced.native import Native, work_of
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.recording import RefusedError
@@ -29,10 +30,6 @@ LOST = {torch.float64: math.log(4e11), torch.float32: math.log(1e5)}
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
 _FIRST_CHUNK, _CHUNK, _LONG_CHUNK, _LONGEST = 8, 128, 1024, 16
 """Steps of the first chunk, of the others, of those of compiled code, and of an interval, at most."""
-
-
-_ONE_THREAD = 2**15
-"""Numbers in the tangent vectors of one trajectory up to which a second thread is a loss."""
 
 
 class LostError(Exception):
@@ -207,20 +204,6 @@ class _Run:
 def numbers_in(q: Tensor) -> int:
     """How many numbers the tangent vectors of one trajectory have."""
     return q.shape[-1] * q.shape[-2]
-
-
-@contextlib.contextmanager
-def one_thread(numbers: int) -> Iterator[None]:
-    """One thread for operations on so many numbers, if they are few: a second one would only be waited for."""
-    before = torch.get_num_threads()
-    if before == 1 or numbers > _ONE_THREAD:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Replayed(TangentStep):

@@ -13,15 +13,15 @@ is looked at before a chunk of steps is over. Then the chunk is checked as a who
 Small products gain nothing from a second thread and wait for it, so there is only one.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.orthonormalisation import orthonormalise
+from floss.lyapunov.threads import one_thread
 from floss.networks.rate.activation import Activation
 
 _EPS = torch.finfo(torch.float64).eps
@@ -31,8 +31,6 @@ _LOST = -math.log(1e4 * _EPS)
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
 _FIRST_CHUNK, _CHUNK, _LONGEST = 8, 128, 16
 """Steps of the first chunk, of the others, and of an interval, at most."""
-_ONE_THREAD = 2**15
-"""Numbers in the tangent vectors of one network up to which a second thread is a loss."""
 
 
 @torch.no_grad()
@@ -73,7 +71,7 @@ def rate_network_spectrum(
     lost = torch.zeros(R, k, dtype=torch.bool, device=W.device)
     total = torch.zeros(R, k, dtype=W.dtype, device=W.device)
     size = _FIRST_CHUNK
-    with _one_thread(W.shape[-1] * k):
+    with one_thread(W.shape[-1] * k):
         for start, stop in ((0, transient), (transient, T)):
             begin = start
             while begin < stop:
@@ -165,17 +163,3 @@ class _Run:
                 q, log_r, _ = orthonormalise(self.rows.mT, inverse=False)
                 self.rows, growth = q.mT, growth + log_r
         return growth
-
-
-@contextlib.contextmanager
-def _one_thread(numbers: int) -> Iterator[None]:
-    """One thread for operations on so many numbers, if they are few."""
-    before = torch.get_num_threads()
-    if before == 1 or numbers > _ONE_THREAD:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -206,6 +206,8 @@ CLAIMS = [
         sample=partial(_crosses, student="diagonal"),
         control=partial(_crosses, student="lru"),
         control_says="LRUs, whose |λ| cannot be larger",
+        tried="By rounding alone: flossing ends on the circle, the largest |λ| is 1 + 2 × 10⁻⁷. The criterion should"
+        " have asked for more than that.",
         ours=True,
     ),
     Claim(
