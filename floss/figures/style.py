@@ -111,9 +111,11 @@ def _settle(figure: Figure) -> None:
 
     The last digits of a layout depend on the processor, and names within an SVG are made of all of them.
     """
-    figure.draw_without_rendering()
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # drawing without rendering does this, and then takes as long again for nothing
     figure.set_layout_engine("none")
     for axes in figure.axes:
+        axes.apply_aspect()
         axes.set_position(Bbox.from_bounds(*(round(place, 6) for place in axes.get_position().bounds)))
 
 
