@@ -46,6 +46,8 @@ OPEN = {
     "fig11.the_jump",
     "fig10.largest_none",
     "fig10.largest_some",
+    "fig10.gap_widens",
+    "fig10.lru_gains",
     "m1.blocks_out_of_reach",
     "m2.lru_tolerates",
     "m2.lru_too_long",
