@@ -66,10 +66,12 @@ from floss.networks import CELLS  # noqa: E402
 from floss.runtime.messages import show_messages  # noqa: E402
 from floss.tasks import TASKS  # noqa: E402
 from floss.training import engines  # noqa: E402
+from floss.training.engines.operators import NAMES  # noqa: E402
 
 show_messages()
 
-engines.available("cpu")  # builds the native engine now, if ever, and says so here instead of in the middle of a test
+for arch in NAMES:  # builds the native engine now, if ever, and says so here instead of in the middle of a test
+    engines.find("auto", arch=arch, device="cpu")
 
 
 LONGEST = (
