@@ -112,7 +112,8 @@ arch, *reported = sys.argv[1:]
 if reported:
     processor.processor_instructions = lambda: reported[0]
 torch.set_num_threads(1)
-networks = [Network(seed=s, d=4, k=9 + s, g=0.9, episodes=(0, 2), flossing_steps=21) for s in range(2)]
+k = 2 if arch == "relu" else 9  # of ReLU units few respond, and float32 does not tell lost directions from rounding
+networks = [Network(seed=s, d=4, k=k + s, g=0.9, episodes=(0, 2), flossing_steps=21) for s in range(2)]
 for dtype, tolerance in ((torch.float64, 1e-8), (torch.float32, 2e-3)):
     states = []
     for name in ("native", "torch"):
