@@ -12,7 +12,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "floss").rglob("*.py"))
 
 CORE = {"lyapunov", "networks", "tasks", "training", "random"}
-BELOW_COMMANDS = {*CORE, "errors", "runtime", "jobs", "sweep", "analysis", "bench", "memory", "figures", "papers"}
+BELOW_COMMANDS = {
+    *CORE,
+    "errors",
+    "runtime",
+    "jobs",
+    "sweep",
+    "analysis",
+    "bench",
+    "memory",
+    "figures",
+    "papers",
+    "plot",
+}
 # What a room may import from others, `room` or `room.module`.
 MAY_IMPORT: dict[str, set[str]] = {
     "random": set(),
@@ -29,13 +41,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"jobs", "runtime", "errors", *CORE},
     "memory": {"jobs", "runtime", "errors", *CORE},
     "figures": {"runtime.files", "training.schedule"},
+    "plot": {"figures.palette"},
     "papers": BELOW_COMMANDS - {"papers"},
     "commands": BELOW_COMMANDS,
 }
 # jobs answers --help without torch: it imports the core inside functions alone.
 INSIDE_FUNCTIONS = {"jobs": CORE}
-FILES = 4
-"""Modules beside the rooms: the public names, random numbers, errors, and results read back."""
+FILES = 5
+"""Modules beside the rooms: the public names, random numbers, errors, results read back, and pictures of arrays."""
 ROOMS = 13
 
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}

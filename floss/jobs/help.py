@@ -126,6 +126,8 @@ usage: floss figures [paper=PAPER] [fig=FIGURE] [results=FOLDER]
   floss figures fig=4
 Each figure is drawn from the largest scale of which nothing is missing. Without paper= and fig=, everything under
 `results` is drawn: all figures of every paper, and every finished run.
+  floss figures results=results/RUN figure.width=3.3
+draws runs and analyses for a column of a paper, beside the pictures that are there: learning_curves-3.3in.pdf.
 Papers: {papers}
 """,
     ),

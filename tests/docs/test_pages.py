@@ -59,9 +59,10 @@ def test_every_folder_of_results_is_explained():
 
 def test_the_reference_has_every_public_name():
     documented = re.findall(r"^::: floss\.(\w+)$", read("docs/api.md"), re.MULTILINE)
-    assert sorted(documented) == sorted([*floss.__all__, "memory"])
-    rooms = re.findall(r"^::: floss\.memory\.(\w+)$", read("docs/api.md"), re.MULTILINE)
-    assert sorted(rooms) == sorted(floss.memory.__all__)
+    rooms = {"memory": floss.memory.__all__, "plot": floss.plot.__all__}
+    assert sorted(documented) == sorted([*floss.__all__, *rooms])
+    for room, names in rooms.items():
+        assert sorted(re.findall(rf"^::: floss\.{room}\.(\w+)$", read("docs/api.md"), re.MULTILINE)) == sorted(names)
     named = re.findall(r"`(\w+)`", read("docs/python.md").partition("## All functions")[2])
     assert set(floss.__all__) <= set(named)
 
