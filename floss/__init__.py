@@ -12,6 +12,7 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floss import callbacks as callbacks
     from floss import memory as memory
     from floss import plot as plot
     from floss.lyapunov.check import check_step
@@ -104,7 +105,7 @@ _MODULES = {
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 
 
-_ROOMS = ("memory", "plot")
+_ROOMS = ("callbacks", "memory", "plot")
 """Rooms whose names are used from there, as in `floss.memory.state_moment` and `floss.plot.spectrum`."""
 
 
