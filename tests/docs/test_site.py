@@ -20,7 +20,7 @@ pytestmark = [
 def built(root: Path, site: Path) -> "subprocess.CompletedProcess[str]":
     """What `make docs` does, in the folder `root`."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "NOTEBOOKS": "no"}  # which are run in test_notebooks.py
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
