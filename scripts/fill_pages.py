@@ -179,7 +179,8 @@ def gallery(paper: Paper = PAPER) -> str:
         title, name = paper.experiment(figure).title, paper.label(figure)
         shown = f"![{name}: {title}](../{paper.results_folder}/figures/{figure}.png)"
         if not (reproduction(paper).results / "figures" / f"{figure}.png").exists():
-            shown = f"Not computed yet: `floss reproduce fig={figure} scale=small`"
+            of = "" if paper is PAPER else f"paper={paper.name} "
+            shown = f"Not computed yet: `floss reproduce {of}fig={figure} scale=small`"
         parts.append(f"## {name}\n\n{title}.\n\n{shown}\n")
     return "\n".join(parts)
 

@@ -13,6 +13,9 @@ from floss.jobs.bench import BenchJob
 _SETTLING = {"cpu": 1, "cuda": 5}
 """Epochs before the first that is timed: they compile and take memory. On a GPU the fourth is captured in a graph."""
 
+MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
+"""Rows of the square matrices whose product rate is measured."""
+
 
 def timed_rounds(
     job: BenchJob, contenders: Sequence[Contender], device: str, steps: Callable[[str, Sequence[Any]], Any]
@@ -56,7 +59,7 @@ def matmul_rate(device: str, dtype: torch.dtype) -> Callable[[], float]:
 
     It is no upper bound. On a CPU whose vector units torch's library does not use in full, other code is faster.
     """
-    size = 2048 if device == "cpu" else 8192
+    size = MATRIX_SIZE[device]
     a = torch.randn(size, size, dtype=dtype, device=device)
 
     def measure() -> float:

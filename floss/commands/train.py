@@ -1,11 +1,10 @@
 """`floss train`: compute what is missing of a job or of a sweep, draw it, and report the state of its networks."""
 
-import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from floss.commands.launched_job import in_a_launchers_job
 from floss.commands.pictures import draw_folder
 from floss.commands.sweep_arguments import check_one_folder
 from floss.errors import LaunchError
@@ -18,15 +17,13 @@ if TYPE_CHECKING:
     from floss.sweep.summary import Outcome
 
 
-_LONGER = "hydra.launcher.timeout_min must be longer, or hydra.launcher.signal_delay_s shorter"
-
-
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing; exit status 1 if a network failed."""
     from floss.commands.hydra_app import run_hydra
     from floss.jobs.compose import plain
     from floss.jobs.options import parse
     from floss.jobs.train import train_job
+    from floss.runtime.requeue import OF_ENSEMBLES
 
     options = parse(command, arguments)
     sweep = _checked_sweep(command, options) if options.multirun else None
@@ -34,7 +31,7 @@ def run(command: str, arguments: list[str]) -> None:
 
     def train_one(config: Any) -> str:
         job = train_job(plain(config))
-        with _in_a_launchers_job(job.results):
+        with in_a_launchers_job(Path(job.results), OF_ENSEMBLES):
             request = _train_one(job)
         if not options.multirun:
             single.append(request)
@@ -57,20 +54,6 @@ def run(command: str, arguments: list[str]) -> None:
         _conclude_sweep(sweep)
     for request in single:
         _exit_if_any_failed(request)
-
-
-def _in_a_launchers_job(results: str) -> "contextlib.AbstractContextManager[None]":
-    """A job of a cluster that a launcher of Hydra runs is queued again when its time is up; for how long."""
-    if "SUBMITIT_FOLDER" not in os.environ:
-        return contextlib.nullcontext()
-    from submitit import JobEnvironment
-
-    from floss.runtime.requeue import queued_again
-
-    task = JobEnvironment()
-    if task.global_rank:  # the first process of a job alone queues it again
-        return contextlib.nullcontext()
-    return queued_again(task.paths.folder / f".floss-{task.job_id}", Path(results), _LONGER)
 
 
 def _checked_sweep(command: str, options: "Namespace") -> "Request":

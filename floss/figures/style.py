@@ -174,14 +174,20 @@ def _width(figure: Figure, legend: Legend) -> float:
     return legend.get_window_extent(canvas.get_renderer()).width / figure.bbox.width
 
 
+_LAID_OUT = {"figure.constrained_layout.use": False}
+"""For figures that have their layout: with an engine, also one called "none", saving would draw each of them twice."""
+
+
 def _settle(figure: Figure) -> None:
     """Lay a figure out, and round the places of its axes to a millionth of its size.
 
     The last digits of a layout depend on the processor, and names within an SVG are made of all of them.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # drawing without rendering does this, and then takes as long again for nothing
+    figure.set_layout_engine(None)
     for axes in figure.axes:
+        axes.apply_aspect()
         axes.set_position(Bbox.from_bounds(*(round(place, 6) for place in axes.get_position().bounds)))
 
 
@@ -194,12 +200,12 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     name = stem.name if width is None else f"{stem.name}-{width:g}in"
     if width is None:
         del kinds[".pdf"]
-    with house_style():
+    with house_style(), plt.rc_context(_LAID_OUT):
         _settle(figure)
     paths = []
     for suffix, metadata in kinds.items():
         buffer = io.BytesIO()
-        with house_style():  # names within an SVG are made when it is written
+        with house_style(), plt.rc_context(_LAID_OUT):  # names within an SVG are made when it is written
             figure.savefig(buffer, format=suffix[1:], metadata=metadata)
         path = stem.with_name(f"{name}{suffix}")
         write_whole(path, buffer.getvalue())

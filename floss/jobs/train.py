@@ -179,7 +179,7 @@ class TrainJob:
     dtype: str = key(one_of("float32", "float64"), "precision")
     engine: str = key(
         one_of("auto", "torch", "native"),
-        "which implementation of the hot loops: native is C++, for vanilla",
+        "which implementation of the hot loops: native is C++, on CPUs",
         hashed=False,
     )
     diagnostics: tuple[str, ...] = key(
@@ -353,8 +353,10 @@ def check_cell(arch: ArchConfig) -> None:
 def _check_engine(job: TrainJob) -> None:
     if job.engine != "native":
         return
-    if job.arch.name != "vanilla":
-        raise ConfigError(f"engine=native: is for arch=vanilla, and arch={job.arch.name}; engine=torch has all of them")
+    from floss.training.engines.operators import NAMES
+
+    if job.arch.name not in NAMES:
+        raise ConfigError(f"engine=native: does not have arch={job.arch.name}; engine=torch has all of them")
     if extensions.package("task", job.task.name):
         raise ConfigError(f"engine=native: is for floss's own tasks, and task={job.task.name}; engine=torch has all")
     if job.task.name == TEACHER:

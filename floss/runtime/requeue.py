@@ -1,8 +1,9 @@
 """Tasks of a cluster that are queued again when their time is up: one that comes no further gives up.
 
-A checkpoint, or the networks of an ensemble that is finished, is written after at least one more epoch. A task that was
-queued again twice and has written neither since it started would come no further the next time either. It is the same
-rule for the scripts of `floss sbatch`, in lines of shell, and for the jobs of a launcher of Hydra.
+A checkpoint, or the networks of an ensemble that is finished, is written after at least one more epoch, and so are the
+checkpoint and the checksums of an analysis. A task that was queued again twice and has written none since it started
+would come no further the next time either. It is the same rule for the scripts of `floss sbatch`, in lines of shell,
+and for the jobs of a launcher of Hydra.
 
 A task has two marks beside its log: STARTED, as old as its last start, and STALLED, with a line for each start in a row
 without an epoch.
@@ -12,13 +13,13 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from floss.errors import LaunchError
-from floss.runtime.files import CHECKPOINT, NETWORKS
+from floss.runtime.files import CHECKPOINT, CHECKSUMS, NETWORKS
 
 _QUEUED = 2
 """How often a task is queued again without one more epoch."""
@@ -26,6 +27,10 @@ _WRITTEN = (CHECKPOINT, NETWORKS)
 """What is written after at least one more epoch."""
 _ENSEMBLES = "ensembles"
 """Where in a results folder; the folders of jobs have copies."""
+OF_ENSEMBLES = tuple(f"{_ENSEMBLES}/*/{name}" for name in _WRITTEN)
+"""Patterns of what is written in a results folder after at least one more epoch of training."""
+OF_ANALYSIS = (CHECKPOINT, CHECKSUMS)
+"""Patterns of what is written in the folder of an analysis after at least one more epoch of flossing, or at its end."""
 _STARTED, _STALLED = ".started", ".stalled"
 
 
@@ -65,14 +70,15 @@ def shell_lines(results: str, again: str, advice: str) -> tuple[list[str], list[
 
 
 @contextlib.contextmanager
-def queued_again(mark: Path, results: Path, advice: str) -> Iterator[None]:
+def queued_again(mark: Path, folder: Path, written: Sequence[str], advice: str) -> Iterator[None]:
     """Within it SIGUSR2 reaches the handler that was there, which queues this task again, unless it comes no further.
 
     Nothing happens where no handler is there.
 
     Args:
         mark: what the names of the marks begin with.
-        results: the folder of the sweep's results.
+        folder: of the results.
+        written: patterns in it of what is written after at least one more epoch.
         advice: what helps.
 
     Raises:
@@ -88,7 +94,7 @@ def queued_again(mark: Path, results: Path, advice: str) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal queued
-        if _has_written(results, started.stat().st_mtime_ns):
+        if _has_written(folder, written, started.stat().st_mtime_ns):
             stalled.unlink(missing_ok=True)
         else:
             with stalled.open("a", encoding="utf-8") as file:
@@ -109,10 +115,10 @@ def queued_again(mark: Path, results: Path, advice: str) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def _has_written(results: Path, since: int) -> bool:
-    """Whether an ensemble has something that was written later."""
-    for name in _WRITTEN:
-        for path in (results / _ENSEMBLES).glob(f"*/{name}"):
+def _has_written(folder: Path, written: Sequence[str], since: int) -> bool:
+    """Whether a file of these patterns was written later."""
+    for pattern in written:
+        for path in folder.glob(pattern):
             with contextlib.suppress(FileNotFoundError):  # a checkpoint goes when its ensemble is finished
                 if path.stat().st_mtime_ns > since:
                     return True

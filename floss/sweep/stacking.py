@@ -71,7 +71,7 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
     (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
-    times k. The native engine works in a few megabytes per thread, the convolution engine in impulse responses.
+    times k. The native engine works in some ten megabytes per thread, the convolution engine in impulse responses.
     Singular values of one-step Jacobians are torch's with every engine: about seven matrices of double precision for
     each Jacobian.
     """

@@ -1,4 +1,10 @@
-"""What the hot loops cost: floating-point operations that no method can avoid (Table 1)."""
+"""What the hot loops cost: floating-point operations that no method can avoid (Table 1).
+
+Those of rate networks; of gated cells as many times as these have N×N matrices.
+"""
+
+MATRICES = {"lstm": 4, "gru": 3, "lru": 2}
+"""N×N matrices that act at each step of an architecture, where it is not one."""
 
 
 def training_flop(steps: int, batch: int, n: int) -> float:

@@ -46,6 +46,12 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch):
+    """The rate at which this machine multiplies is not looked at, and takes longer than all else."""
+    monkeypatch.setitem(rounds.MATRIX_SIZE, "cpu", 64)
+
+
 @pytest.fixture
 def no_peers(monkeypatch):
     """As where jax, clvlib and lyapax are not installed."""

@@ -237,6 +237,31 @@ def test_submitits_jobs_are_queued_again_by_a_signal(tmp_path):
 
 @pytest.mark.slow
 @needs_submitit
+@pytest.mark.parametrize("command", ["spectrum", "condition"])
+def test_an_analysis_that_comes_no_further_gives_up(tmp_path, command):
+    """What follows flossing begins anew whenever it is stopped, and takes longer than there is time."""
+    sizes = ("arch.n=8", "seeds=1", "flossing.k=4", "flossing.epochs=0", "device=cpu", "steps=1000000")
+    own = {"spectrum": ("k=4",), "condition": ("at=1000000", "horizons=2", "dims=[4]")}[command]
+    sent = ("hydra/launcher=submitit_local", "hydra.launcher.submitit_folder=log")
+    process = start(tmp_path, command, "-m", *sizes, *own, *sent)
+    seen: set[int] = set()
+    for starts in (1, 2, 3):
+        while len(seen) < starts:
+            assert process.poll() is None, process.communicate()
+            seen |= {path.stat().st_mtime_ns for path in (tmp_path / "log").glob(".floss-*.started")}
+            time.sleep(0.05)
+        time.sleep(0.5)  # it computes
+        os.kill(child(tmp_path), signal.SIGUSR2)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    line = "queued again twice without one more epoch, so this task gives up: hydra.launcher.timeout_min must be longer"
+    assert err.splitlines()[-1] == f"floss {command}: {line}, or hydra.launcher.signal_delay_s shorter"
+    assert "Traceback" not in err
+    assert not list((tmp_path / "log").glob(".floss-*"))
+
+
+@pytest.mark.slow
+@needs_submitit
 def test_a_job_of_the_launcher_that_comes_no_further_gives_up(tmp_path):
     """Another process has its ensemble, so it waits until its time is up, three times."""
     sweep = (*TINY, "flossing=none", "seeds=2")

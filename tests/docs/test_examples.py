@@ -8,6 +8,7 @@ from docs.pages import PAGES, blocks
 from docs.reader import QUICK, Reader, UnknownLineError, lines_of, quickened
 from matplotlib.figure import Figure
 
+from floss.bench import rounds
 from floss.commands.main import COMMANDS
 
 LANGUAGES = {"console", "python", "toml", "yaml", ""}
@@ -17,12 +18,14 @@ PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 
 @pytest.fixture
 def quickly(monkeypatch):
-    """Pictures are drawn, but not rendered, and no process is started to measure its memory.
+    """Pictures are drawn, but neither laid out nor rendered, and no process is started to measure its memory.
 
-    Nobody looks at either here, and they would take most of the time.
+    Nobody looks at any of them here, and they would take most of the time.
     """
     monkeypatch.setattr("floss.bench.memory.peak_megabytes", lambda *_: 1.25)
+    monkeypatch.setitem(rounds.MATRIX_SIZE, "cpu", 64)
     smallest = b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"/>'
+    monkeypatch.setattr("floss.figures.style._settle", lambda _: None)
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: file.write(smallest))
 
 

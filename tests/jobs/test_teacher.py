@@ -20,7 +20,7 @@ REFUSED = {
     "arch.nu=0.5": "arch.nu=0.5: is for linear students alone, such as arch=linear_dense",
     "task=teacher arch=linear_lru arch.g=0.5": "arch.g=0.5: must be 1 for arch=linear_lru",
     "task=teacher arch=linear_lru diagnostics=[svd]": "diagnostics=[svd]: ",
-    "task=teacher arch=linear_lru engine=native": "engine=native: is for arch=vanilla",
+    "task=teacher arch=linear_lru engine=native": "engine=native: does not have arch=linear_lru",
     "task=teacher flossing.k=8 engine=native": "engine=native: does not have task=teacher; engine=torch has",
     "train.schedule=cosine engine=native": "engine=native: needs train.schedule=constant and a train.clip",
 }

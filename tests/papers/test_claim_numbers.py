@@ -437,7 +437,7 @@ def twin_fig12(t: Any) -> dict[str, float]:
     late = {own[0]["seed"]: [r for r in own if r["epoch"] > last / 2] for own in courses}
     at_phase = [{p: [r for r in own if r["epoch"] % 100 == p] for p in (0, 90)} for own in late.values() if own]
     final = functools.partial(accuracy, t["gradient"]["summary"])
-    early = {own[0]["seed"]: window(own, NORM, last / 2 + 1, 1e9) for own in training(t, flossing="early")}
+    early = {own[0]["seed"]: window(own, NORM, math.floor(last / 2) + 1, 1e9) for own in training(t, flossing="early")}
 
     def at(phase: int, own: dict[int, list[Row]]) -> float:
         return mean(r["accuracy"] for r in own[phase])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from floss.errors import LaunchError
-from floss.runtime.files import CHECKPOINT, NETWORKS
-from floss.runtime.requeue import queued_again
+from floss.runtime.files import CHECKPOINT, CHECKSUMS, NETWORKS
+from floss.runtime.requeue import OF_ANALYSIS, OF_ENSEMBLES, queued_again
 
 GIVES_UP = "queued again twice without one more epoch, so this task gives up: more time"
 
@@ -27,10 +27,12 @@ def handler():
     signal.signal(signal.SIGUSR2, before)
 
 
-def time_is_up(folder: Path, written: str = "", seconds: float = 1.0) -> int | str | None:
+def time_is_up(
+    folder: Path, written: str = "", seconds: float = 1.0, counts: tuple[str, ...] = OF_ENSEMBLES
+) -> int | str | None:
     """One start of a task, which writes a file so long after it, and hears the signal; how it ends."""
     try:
-        with queued_again(folder / ".floss-7", folder / "results", "more time"):
+        with queued_again(folder / ".floss-7", folder / "results", counts, "more time"):
             if written:
                 path = folder / "results" / written
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,9 +65,18 @@ def test_an_epoch_counts_from_the_start_on(tmp_path, handler, name):
     assert [path.name for path in tmp_path.glob(".floss-*.stalled")] == [".floss-7.stalled"]
 
 
+@pytest.mark.parametrize("name", [CHECKPOINT, CHECKSUMS])
+def test_an_analysis_comes_further_by_its_own_files(tmp_path, handler, name):
+    assert [time_is_up(tmp_path, counts=OF_ANALYSIS) for _ in range(2)] == [144, 144]
+    assert [time_is_up(tmp_path, name, counts=OF_ANALYSIS) for _ in range(4)] == [144] * 4
+    assert time_is_up(tmp_path, name, -60.0, OF_ANALYSIS) == 144  # of an earlier start
+    others = (f"ensembles/a/{name}", "config.yaml")
+    assert [time_is_up(tmp_path, other, counts=OF_ANALYSIS) for other in others] == [144, GIVES_UP]
+
+
 def test_a_task_that_ends_leaves_no_marks(tmp_path, handler):
     assert time_is_up(tmp_path) == 144
-    with queued_again(tmp_path / ".floss-7", tmp_path, "more time"):
+    with queued_again(tmp_path / ".floss-7", tmp_path, OF_ENSEMBLES, "more time"):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -73,7 +84,7 @@ def test_a_task_that_ends_leaves_no_marks(tmp_path, handler):
 def test_where_nobody_queues_it_again_nothing_is_marked(tmp_path):
     before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     try:
-        with queued_again(tmp_path / ".floss-7", tmp_path, "more time"):
+        with queued_again(tmp_path / ".floss-7", tmp_path, OF_ENSEMBLES, "more time"):
             assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
             assert not list(tmp_path.iterdir())
     finally:

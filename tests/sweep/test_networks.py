@@ -251,6 +251,7 @@ print(1024 * (peak_kilobytes() - before))
     ("arch", "engine"),
     [
         ("vanilla", "native"),
+        ("lstm", "native"),
         ("vanilla", "torch"),
         ("relu", "torch"),
         ("lstm", "torch"),

@@ -133,11 +133,13 @@ def test_stopped_by_a_signal(tmp_path, capsys, undisturbed, number, status, epoc
     assert watch.epochs <= 30 - epochs
 
 
-@pytest.mark.parametrize(("engine", "stretches"), [("torch", 12), ("native", 8)])
-def test_stopped_after_every_stretch_in_turn(tmp_path, engine, stretches):
+@pytest.mark.parametrize(
+    ("engine", "arch", "stretches"), [("torch", "vanilla", 12), ("native", "vanilla", 8), ("native", "lstm", 8)]
+)
+def test_stopped_after_every_stretch_in_turn(tmp_path, engine, arch, stretches):
     """One stretch of epochs for each start, and the last start only writes the summary."""
     whole, parts = (tmp_path / name for name in ("whole", "parts"))
-    short = (f"engine={engine}", "train.epochs=8", "flossing.epochs=2", "flossing.at=[0,5]")
+    short = (f"engine={engine}", f"arch={arch}", "train.epochs=8", "flossing.epochs=2", "flossing.at=[0,5]")
     wanted = computed(small(whole, *short))
     one = small(parts, *short)
     for _ in range(stretches):

@@ -177,6 +177,16 @@ STATEMENTS = (
         ("fig10.most", "fig10.some", "fig10.largest_most", "fig10.largest_some"),
     ),
     Statement("App. D, Fig. 10", "This is so for white input, which Fig. 10 has.", ("fig10.white_input",)),
+    Statement(
+        "App. D, Fig. 10D",
+        "Where eigenvalues crowd near 1 the LRU gains over a complex diagonal network.",
+        ("fig10.lru_gains", "fig10.gap_widens"),
+    ),
+    Statement(
+        "App. D, Fig. 10D",
+        "Dense networks are far worse, whatever the angles are.",
+        ("fig10.dense_is_far_worse",),
+    ),
     # --- App. F, Fig. 11 ---
     Statement(
         "App. F, Fig. 11A",

@@ -64,17 +64,25 @@ def decades(worse: pd.Series, better: pd.Series) -> pd.Series:
         return (np.log10(worse) - np.log10(better)).clip(-6.0, 6.0)
 
 
+_HIGHEST = 1e4
+"""Loss up to which losses are drawn as they are; before training it is about 1."""
+
+
 def losses_panel(axes: Axes, groups: Sequence[tuple[str, Sequence[float], Sequence[Tuned]]]) -> None:
     """Final losses of groups of students: medians over seeds as lines, and every seed as a dot.
 
-    A median is open where the best learning rate is the least or the largest that was tried.
+    A median is open where the best learning rate is the least or the largest that was tried. Losses beyond `_HIGHEST`,
+    of networks that all but diverged, are triangles at the height of it: the others would all lie on one line.
     """
     for place, (label, x, results) in enumerate(groups):
         colour, marker = COLOURS[place], MARKERS[place]
         medians = [result.losses.median() for result in results]
         axes.plot(x, medians, color=colour, linewidth=1.4, label=label)
         for at, result, median in zip(x, results, medians, strict=True):
-            axes.plot([at] * len(result.losses), result.losses, ".", color=colour, alpha=0.5, markersize=4)
+            shown = result.losses[result.losses <= _HIGHEST]
+            axes.plot([at] * len(shown), shown, ".", color=colour, alpha=0.5, markersize=4)
+            if beyond := len(result.losses) - len(shown):
+                axes.plot([at] * beyond, [_HIGHEST] * beyond, "^", color=colour, alpha=0.5, markersize=4)
             axes.plot(
                 [at],
                 [median],

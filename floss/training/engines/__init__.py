@@ -1,7 +1,8 @@
 """Engines, the implementations of the two hot loops that `engine=` chooses from.
 
 `torch` (`torch_engine`) runs everything everywhere and is the reference; on GPUs its epochs are replayed as CUDA graphs
-(`graph`). `native` is for vanilla networks on CPUs, `convolution` for linear students that learn from a linear teacher.
+(`graph`). `native` is for rate networks and gated cells on CPUs, `convolution` for linear students that learn from a
+linear teacher.
 """
 
 import functools
@@ -13,7 +14,7 @@ from floss.training.engine import Engine
 from floss.training.engines.convolution import ConvolutionEngine
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import TASK_NUMBERS
+from floss.training.engines.operators import NAMES, TASK_NUMBERS
 from floss.training.engines.processor import lower_capability
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
@@ -30,7 +31,7 @@ def available(device: str) -> list[str]:
     lower_capability()
     if device == "cuda":
         return ["torch", "graph"]
-    return ["torch", "native"] if _native_reason() is None else ["torch"]
+    return ["torch", "native"] if _native_reason("vanilla") is None else ["torch"]
 
 
 def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[Engine]:
@@ -41,16 +42,16 @@ def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[Engine
     """
     lower_capability()
     if name == "native":
-        library()
+        library(arch)
     if name == "auto" and task == "teacher" and arch in LINEAR_STUDENTS:
         return ConvolutionEngine
     if device == "cuda" and name in ("auto", "torch"):
         return GraphEngine
     if name != "auto":
         return ENGINES[name]
-    if arch != "vanilla" or task not in TASK_NUMBERS:
+    if arch not in NAMES or task not in TASK_NUMBERS:
         return TorchEngine
-    reason = _native_reason()
+    reason = _native_reason(arch)
     if reason is None:
         return NativeEngine
     _warn(reason)
@@ -58,10 +59,10 @@ def find(name: str, *, arch: str, device: str, task: str = "xor") -> type[Engine
 
 
 @functools.cache
-def _native_reason() -> str | None:
-    """Why the native engine cannot be used; None where it can."""
+def _native_reason(arch: str) -> str | None:
+    """Why the native engine cannot be used for an architecture; None where it can."""
     try:
-        library()
+        library(arch)
     except BuildError as error:
         return str(error)
     return None

@@ -4,10 +4,10 @@ import ctypes
 import itertools
 from typing import Any
 
-Pointers = ctypes.c_void_p * 6
-"""One for each of W, V, b, U, c, h0."""
-FlossedPointers = ctypes.c_void_p * 3
-"""One for each of W, V, b."""
+Pointers = ctypes.c_void_p * 10
+"""One for each parameter of an architecture; the rest is empty."""
+FlossedPointers = ctypes.c_void_p * 4
+"""One for each flossed parameter."""
 
 
 def _fields(kind: Any, names: str) -> list[tuple[str, Any]]:

@@ -1,7 +1,8 @@
-"""The native engine's operators, `torch.ops.floss`: tensors in, one call of `cpp/native.cpp`, tensors out.
+"""The native engine's operators, `torch.ops.floss`: tensors in, one call of C++ (`cpp/entry.h`), tensors out.
 
-All of them are for stacked vanilla networks on the CPU: parameters in the order of `NAMES`, contiguous, of one dtype,
-float32 or float64; seeds, delays, k and epochs int64. Networks are spread over torch's threads.
+All of them are for stacked networks of an architecture on the CPU: parameters in the order of `NAMES[arch]`,
+contiguous, of one dtype, float32 or float64; seeds, delays, k and epochs int64. Networks are spread over torch's
+threads.
 """
 
 import ctypes
@@ -13,13 +14,19 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.networks import CELLS
 from floss.random import Stream
 from floss.tasks import TASKS
 from floss.training.engines.calls import FlossCall, FlossedPointers, Pointers, TrainCall
 from floss.training.engines.shared_library import library
 
-NAMES: tuple[str, ...] = ("W", "V", "b", "U", "c", "h0")
-FLOSSED = NAMES[:3]
+_RATE = ("W", "V", "b", "U", "c", "h0")
+NAMES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("vanilla", "relu", "linear", "lstm"), _RATE),
+    "gru": ("W", "V", "b", "b_h", "U", "c", "h0"),
+    "lru": ("nu", "theta", "gamma", "B", "C", "D", "b", "U", "c", "h0"),
+}
+"""The parameters of each architecture that the engine has; flossed ones first, then U, c and h0 last."""
 TASK_NUMBERS = {"xor": 0, "xor_continuous": 0, "copy": 1, "spatial_xor": 2}
 _GRADIENT, _TRAIN, _EVALUATE = 0, 1, 2
 
@@ -52,13 +59,13 @@ _memory = torch.empty(0, dtype=torch.uint8)
 _lock = threading.Lock()
 
 
-def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
+def _run(loop: str, arch: str, call: ctypes.Structure, like: Tensor) -> None:
     """Give the call threads and a workspace, and run it.
 
     The workspace is kept between calls: taking it anew from the system costs as much as an epoch of a few networks.
     """
     global _memory
-    functions, single = library().functions, ctypes.c_int64(like.dtype == torch.float32)
+    functions, single = library(arch), ctypes.c_int64(like.dtype == torch.float32)
     size = getattr(functions, f"floss_{loop}_workspace")
     size.restype = ctypes.c_int64
     call.threads = min(call.networks, torch.get_num_threads())
@@ -70,15 +77,26 @@ def _run(loop: str, call: ctypes.Structure, like: Tensor) -> None:
         getattr(functions, f"floss_{loop}")(ctypes.byref(call), single)
 
 
+def _sizes(arch: str, parameters: Sequence[Tensor]) -> dict[str, int]:
+    """Units, inputs and batch slots."""
+    named = dict(zip(NAMES[arch], parameters, strict=True))
+    drive = named["D"] if arch == "lru" else named["V"]
+    return {"n": named["U"].shape[-1], "inputs": drive.shape[-1], "batch": named["h0"].shape[1]}
+
+
 def _train_call(
-    parameters: Sequence[Tensor], steps: int, task: str, delays: Tensor, *, first: Tensor | None = None, **further: Any
+    arch: str,
+    parameters: Sequence[Tensor],
+    steps: int,
+    task: str,
+    delays: Tensor,
+    *,
+    first: Tensor | None = None,
+    **further: Any,
 ) -> TrainCall:
-    R, batch, n = parameters[5].shape
     return TrainCall(
-        networks=R,
-        n=n,
-        inputs=parameters[1].shape[-1],
-        batch=batch,
+        networks=len(delays),
+        **_sizes(arch, parameters),
         steps=steps,
         task=TASK_NUMBERS[task],
         uniform=not TASKS[task].binary,
@@ -92,9 +110,9 @@ def _train_call(
 
 @_operator()
 def task_gradient(
-    parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str, first: Tensor | None = None
+    arch: str, parameters: Sequence[Tensor], x: Tensor, d: Tensor, task: str, first: Tensor | None = None
 ) -> list[Tensor]:
-    """Loss [R] and accuracy [R] in float64, and the gradient of each of W, V, b, U, c, h0, on inputs x [R, T, B, S].
+    """Loss [R] and accuracy [R] in float64, and the gradient of each parameter, on inputs x [R, T, B, S].
 
     Of the steps t ≥ d, or t ≥ `first` [R] ≥ d.
     """
@@ -104,6 +122,7 @@ def task_gradient(
     gradient = [torch.empty_like(p) for p in parameters]
     loss, accuracy = torch.empty(2, len(x), dtype=torch.float64)
     call = _train_call(
+        arch,
         parameters,
         x.shape[1],
         task,
@@ -116,12 +135,13 @@ def task_gradient(
         loss=loss.data_ptr(),
         accuracy=accuracy.data_ptr(),
     )
-    _run("train", call, x)
+    _run("train", arch, call, x)
     return [loss.clone(), accuracy.clone(), *gradient]
 
 
 @_operator("parameters", "mean", "square", "adam_steps", "diverged_at")
 def train(
+    arch: str,
     parameters: Sequence[Tensor],
     mean: Sequence[Tensor],
     square: Sequence[Tensor],
@@ -142,6 +162,7 @@ def train(
     """
     measured = torch.full((2, len(seeds)), torch.nan, dtype=torch.float64)
     call = _train_call(
+        arch,
         parameters,
         steps,
         task,
@@ -160,15 +181,18 @@ def train(
         loss=measured[0].data_ptr(),
         accuracy=measured[1].data_ptr(),
     )
-    _run("train", call, parameters[0])
+    _run("train", arch, call, parameters[0])
     return measured
 
 
 @_operator()
-def evaluate(parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, steps: int, batches: int) -> Tensor:
+def evaluate(
+    arch: str, parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, steps: int, batches: int
+) -> Tensor:
     """Mean loss and accuracy over batches of evaluation data, [2, R] float64."""
     measured = torch.empty(2, len(seeds), dtype=torch.float64)
     call = _train_call(
+        arch,
         parameters,
         steps,
         task,
@@ -180,21 +204,18 @@ def evaluate(parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, 
         loss=measured[0].data_ptr(),
         accuracy=measured[1].data_ptr(),
     )
-    _run("train", call, parameters[0])
+    _run("train", arch, call, parameters[0])
     return measured
 
 
 def _floss_call(
-    parameters: Sequence[Tensor], q0: Tensor, intervals: Tensor, k: Tensor, target: Tensor, **further: Any
+    arch: str, parameters: Sequence[Tensor], q0: Tensor, intervals: Tensor, k: Tensor, target: Tensor, **further: Any
 ) -> FlossCall:
-    networks, n, columns = q0.shape
     return FlossCall(
-        networks=networks,
-        n=n,
-        inputs=parameters[1].shape[-1],
-        batch=parameters[5].shape[1],
+        networks=len(q0),
+        **_sizes(arch, parameters),
         steps=len(intervals),
-        columns=columns,
+        columns=q0.shape[-1],
         parameters=_pointers(parameters),
         interval=intervals.data_ptr(),
         q0=q0.data_ptr(),
@@ -214,20 +235,28 @@ def _intervals(steps: int, t_ons: int, transient: int) -> Tensor:
 
 @_operator()
 def flossing_gradient(
-    parameters: Sequence[Tensor], inputs: Tensor, q0: Tensor, k: Tensor, target: Tensor, t_ons: int, transient: int
+    arch: str,
+    parameters: Sequence[Tensor],
+    inputs: Tensor,
+    q0: Tensor,
+    k: Tensor,
+    target: Tensor,
+    t_ons: int,
+    transient: int,
 ) -> list[Tensor]:
-    """Loss [R] and unsorted exponents [R, k] in float64, and the gradient of each of W, V, b, on inputs [R, T, S].
+    """Loss [R], unsorted exponents [R, k] in float64, and the gradient of each flossed parameter, on inputs [R, T, S].
 
     Beyond a network's own k, exponents are NaN.
     """
     parameters = [p.contiguous() for p in parameters]
     inputs, q0, k, target = inputs.contiguous(), q0.contiguous(), k.contiguous(), target.double()
-    gradient = [torch.empty_like(p) for p in parameters[:3]]
+    gradient = [torch.empty_like(p) for p in parameters[: len(CELLS[arch].flossed)]]
     index = torch.arange(len(q0))
     loss = torch.empty(len(q0), dtype=torch.float64)
     exponents = torch.full((len(q0), q0.shape[-1]), torch.nan, dtype=torch.float64)
     intervals = _intervals(inputs.shape[1], t_ons, transient)
     call = _floss_call(
+        arch,
         parameters,
         q0,
         intervals,
@@ -241,12 +270,13 @@ def flossing_gradient(
         loss=loss.data_ptr(),
         exponents=exponents.data_ptr(),
     )
-    _run("floss", call, inputs)
+    _run("floss", arch, call, inputs)
     return [loss, exponents, *gradient]
 
 
 @_operator("parameters", "mean", "square", "adam_steps")
 def floss(
+    arch: str,
     parameters: Sequence[Tensor],
     mean: Sequence[Tensor],
     square: Sequence[Tensor],
@@ -276,6 +306,7 @@ def floss(
     diverged = torch.zeros(m, dtype=torch.int8)
     intervals = _intervals(steps, t_ons, transient)
     call = _floss_call(
+        arch,
         parameters,
         q0,
         intervals,
@@ -296,5 +327,5 @@ def floss(
         loss=loss.data_ptr(),
         exponents=exponents.data_ptr(),
     )
-    _run("floss", call, q0)
+    _run("floss", arch, call, q0)
     return diverged == 0, loss, exponents

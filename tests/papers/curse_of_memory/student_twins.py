@@ -153,6 +153,19 @@ def twin_rates_fig09() -> dict[str, float]:
     }
 
 
+def twin_losses_fig10() -> dict[str, float]:
+    def rows(run: str, theta: float) -> list[Row]:
+        return networks("fig10", run, **{"task.theta": theta})
+
+    angles = 0.0314, round(math.pi, 8)  # as tables have them
+    narrow, wide = ({run: rows(run, theta) for run in ("dense", "diagonal", "lru")} for theta in angles)
+    return {
+        "lru_gains": gap(narrow["diagonal"], narrow["lru"]),
+        "gap_widens": minus(decades(narrow["diagonal"], narrow["lru"]), decades(wide["diagonal"], wide["lru"])),
+        "dense_is_far_worse": gap(narrow["dense"], narrow["lru"]),
+    }
+
+
 def to_target(rows: list[Row], *targets: float) -> list[Row]:
     return [row for row in rows if row["flossing.target"] in targets]
 

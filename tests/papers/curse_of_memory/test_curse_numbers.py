@@ -180,6 +180,7 @@ def twin_fig10() -> dict[str, float]:
         **{word: median(of(word, "off_diagonal")) for word in words},
         **{f"largest_{word}": median(map(math.log10, of(word, "largest"))) for word in words},
         "white_input": median(map(math.log10, of("most", "largest", 0.0))),
+        **student_twins.twin_losses_fig10(),
     }
 
 

@@ -12,6 +12,7 @@ from floss.lyapunov import compiler as build
 from floss.training import engines
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
+from floss.training.engines.operators import NAMES
 from floss.training.engines.processor import used_instructions
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine
@@ -38,7 +39,9 @@ def no_compiler(monkeypatch):
 @needs_compiler
 def test_auto_is_the_fastest_that_works():
     assert engines.find("auto", arch="vanilla", device="cpu") is NativeEngine
-    assert engines.find("auto", arch="lstm", device="cpu") is TorchEngine
+    for arch in NAMES:
+        assert engines.find("auto", arch=arch, device="cpu") is NativeEngine
+    assert engines.find("auto", arch="linear_dense", device="cpu") is TorchEngine
     assert engines.find("auto", arch="vanilla", device="cuda") is GraphEngine
     assert engines.find("torch", arch="vanilla", device="cpu") is TorchEngine
     assert engines.find("native", arch="vanilla", device="cpu") is NativeEngine
@@ -60,11 +63,11 @@ def test_without_a_compiler_auto_is_torch_and_says_so_once(no_compiler, capsys):
         engines.find("native", arch="vanilla", device="cpu")
 
 
-@pytest.mark.parametrize("arch", ["relu", "lstm"])
 @needs_compiler
-def test_other_architectures_are_refused(arch):
-    with pytest.raises(ValueError, match=r"^engine=native is for arch=vanilla on the CPU$"):
-        Training(Ensemble([Network(seed=0, d=2)], Protocol(arch=arch, n=4, steps=5)), NativeEngine)
+def test_other_architectures_are_refused():
+    students = Ensemble([Network(seed=0, d=2)], Protocol(task="teacher", arch="linear_dense", n=4, steps=5))
+    with pytest.raises(ValueError, match=r"^engine=native is for arch=vanilla,relu,linear,lstm,gru,lru on the CPU$"):
+        Training(students, NativeEngine)
 
 
 @needs_compiler

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from native_networks import NETWORKS, SMALL, distance, training
+from native_networks import NETWORKS, SMALL, distance, tensors, training
 from ticks import flossing_ticks, life, measurements, place, training_ticks
-from torch import Tensor
 
 from floss.tasks import TASKS
 from floss.training import engines
@@ -19,10 +18,6 @@ from floss.training.ticks import Tick
 from floss.training.training import Training
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
-
-
-def tensors(ours: Training) -> dict[str, Tensor]:
-    return {name: value for name, value in ours.state().items() if isinstance(value, Tensor)}
 
 
 def finished(ours: Training) -> list[Any]:

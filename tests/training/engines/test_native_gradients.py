@@ -7,7 +7,18 @@ import torch
 from grids import covered
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from native_networks import SMALL, distance, training
+from native_networks import (
+    FLOSSING_ROUNDING,
+    ROUNDING,
+    SMALL,
+    as_dtype,
+    check_flossing_gradient,
+    check_task_gradient,
+    distance,
+    in_float64,
+    objective_of,
+    training,
+)
 from problems import DOUBLE
 from torch import Tensor
 
@@ -17,70 +28,11 @@ from floss.training.engines.native import NativeEngine
 from floss.training.engines.operators import NAMES, TASK_NUMBERS, flossing_gradient, task_gradient
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
-from floss.training.flossing import FlossingObjective
 from floss.training.flossing import flossing_gradient as reference_flossing_gradient
 from floss.training.schedule import FlossingRun
 from floss.training.training import Training
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
-
-ROUNDING = {torch.float64: 1e-11, torch.float32: 1e-5}
-FLOSSING_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
-"""The adjoint goes through R^{-1} at every step, which takes digits."""
-
-
-def in_float64(ours: Training) -> tuple[Training, dict[str, Tensor]]:
-    """The reference engine for the same networks, and their parameters, which float32 has rounded, in float64."""
-    reference = training(TorchEngine, replace(ours.ensemble.protocol, dtype=DOUBLE), ours.ensemble.networks)
-    return reference, {name: p.double() for name, p in ours.ensemble.parameters.items()}
-
-
-def objective_of(ours: Training, run: FlossingRun, t_ons: int = 1) -> FlossingObjective:
-    """Of all networks, along another run than theirs."""
-    flossed = ours.ensemble.flossed
-    return FlossingObjective(flossed.q0, flossed.k, flossed.target, run, t_ons)
-
-
-def as_dtype(objective: FlossingObjective, dtype: torch.dtype) -> FlossingObjective:
-    return replace(objective, q0=objective.q0.to(dtype), target=objective.target.to(dtype))
-
-
-def check_task_gradient(ours: Training) -> None:
-    p = ours.ensemble.protocol
-    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 3, steps=p.steps, batch=p.batch, dtype=p.dtype)
-    reference, parameters = in_float64(ours)
-    loss, accuracy, gradient = ours.engine.task_gradient(ours.ensemble.parameters, x, ours.ensemble.d)
-    wanted_loss, wanted_accuracy, wanted = reference.engine.task_gradient(parameters, x.double(), ours.ensemble.d)
-    assert distance(loss, wanted_loss) < ROUNDING[p.dtype]
-    assert list(gradient) == list(wanted)
-    for name, g in gradient.items():
-        assert g.dtype == p.dtype
-        assert distance(g, wanted[name]) < ROUNDING[p.dtype], name
-    if accuracy is None or wanted_accuracy is None:
-        assert accuracy is wanted_accuracy
-    else:  # an output within rounding of the threshold may fall on the other side
-        assert float((accuracy - wanted_accuracy).abs().max()) <= (
-            0 if p.dtype == DOUBLE else 2.0 / (p.batch * p.steps)
-        )
-
-
-def check_flossing_gradient(ours: Training, steps: int, transient: int, t_ons: int) -> None:
-    p = ours.ensemble.protocol
-    x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.FLOSSING, 1, steps=steps, batch=1, dtype=p.dtype)[:, :, 0]
-    reference, parameters = in_float64(ours)
-    objective = objective_of(ours, FlossingRun(steps, transient), t_ons)
-    loss, exponents, gradient = ours.engine.flossing_gradient(ours.ensemble.parameters, x, objective)
-    wanted_loss, wanted_exponents, wanted = reference.engine.flossing_gradient(
-        parameters, x.double(), as_dtype(objective, DOUBLE)
-    )
-    assert distance(loss, wanted_loss) < ROUNDING[p.dtype]
-    own = torch.arange(ours.ensemble.flossed.q0.shape[-1]) < ours.ensemble.flossed.k[:, None]
-    assert torch.equal(exponents.isnan(), ~own)
-    assert distance(exponents[own], wanted_exponents[own]) < 10 * ROUNDING[p.dtype]
-    assert list(gradient) == list(wanted)
-    for name, g in gradient.items():
-        assert distance(g, wanted[name]) < FLOSSING_ROUNDING[p.dtype], name
-
 
 # --- gradients ---------------------------------------------------------------------------------------------------
 
@@ -163,7 +115,9 @@ def test_its_tanh(dtype, scale):
     one, zero = torch.ones(R, 1, 1, dtype=dtype), torch.zeros(R, 1, 1, dtype=dtype)
     parameters = [one, zero, zero[:, 0], one[:, 0], zero[:, 0, 0], h[:, None, None]]
     # One network for each number, N = B = T = 1: the output is r, and its squared error has the gradient 2 r by c.
-    gc = task_gradient(parameters, torch.zeros(R, 1, 1, 1, dtype=dtype), torch.zeros(R, dtype=torch.int64), "copy")[6]
+    gc = task_gradient(
+        "vanilla", parameters, torch.zeros(R, 1, 1, 1, dtype=dtype), torch.zeros(R, dtype=torch.int64), "copy"
+    )[6]
     wanted = 2.0 * torch.tanh(h.double())
     precision = torch.finfo(dtype).eps
     assert bool(((gc.double() - wanted).abs() <= 2 * precision * wanted.abs()).all())
@@ -174,7 +128,7 @@ def test_what_is_not_finite_stays_visible():
     """NaN and infinite states come out as NaN or as what torch makes of them, never as plausible numbers."""
     ours = training(NativeEngine, SMALL)
     x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
-    for name in NAMES:
+    for name in NAMES["vanilla"]:
         spoilt = {key: p.clone() for key, p in ours.ensemble.parameters.items()}
         spoilt[name].view(4, -1)[2, 0] = torch.nan
         loss, _, gradient = ours.engine.task_gradient(spoilt, x, ours.ensemble.d)
@@ -195,12 +149,14 @@ def test_strided_tensors_are_taken_as_they_are():
 def test_the_operators_are_what_torch_expects():
     """Schemas and mutation, by torch's own test of custom operators."""
     ours = training(NativeEngine, SMALL)
-    parameters = [ours.ensemble.parameters[name] for name in NAMES]
+    parameters, flossed = [ours.ensemble.parameters[name] for name in NAMES["vanilla"]], ours.ensemble.flossed
     x = ours.ensemble.task.sample(ours.ensemble.seeds, Stream.TRAINING, 0, steps=23, batch=5, dtype=DOUBLE)
-    torch.library.opcheck(task_gradient, (parameters, x, ours.ensemble.d, "xor"), test_utils=("test_schema",))
+    torch.library.opcheck(
+        task_gradient, ("vanilla", parameters, x, ours.ensemble.d, "xor"), test_utils=("test_schema",)
+    )
     torch.library.opcheck(
         flossing_gradient,
-        (parameters, x[:, :, 0], ours.ensemble.flossed.q0, ours.ensemble.flossed.k, ours.ensemble.flossed.target, 1, 4),
+        ("vanilla", parameters, x[:, :, 0], flossed.q0, flossed.k, flossed.target, 1, 4),
         test_utils=("test_schema",),
     )
 

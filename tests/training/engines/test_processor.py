@@ -6,12 +6,15 @@ import sys
 
 import pytest
 import torch
+from grids import grid
 
 from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, x86
 from floss.training import engines
 from floss.training.engines import processor
+from floss.training.engines.operators import NAMES
 from floss.training.engines.processor import VARIABLE, lower_capability, processor_instructions, used_instructions
 
+SETS_OF_VANILLA = [(variable, "vanilla") for variable in ("default", "avx2", "avx512")]
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 CASES = [
     # what the processor reports, what the variable asks for, what is used
@@ -101,24 +104,25 @@ import sys
 import torch
 from floss.training import engines
 from floss.training.engines import processor
-from floss.training.engines.shared_library import library
+from floss.training.engines.shared_library import recipe
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.training import Training
 
-if len(sys.argv) > 1:
-    processor.processor_instructions = lambda: sys.argv[1]
+arch, *reported = sys.argv[1:]
+if reported:
+    processor.processor_instructions = lambda: reported[0]
 torch.set_num_threads(1)
-networks = [Network(seed=s, d=4, k=9 + s, episodes=(0, 2), flossing_steps=21) for s in range(2)]
+networks = [Network(seed=s, d=4, k=9 + s, g=0.9, episodes=(0, 2), flossing_steps=21) for s in range(2)]
 for dtype, tolerance in ((torch.float64, 1e-8), (torch.float32, 2e-3)):
     states = []
     for name in ("native", "torch"):
-        engine = engines.find(name, arch="vanilla", device="cpu")
-        protocol = Protocol(n=21, epochs=4, steps=12, batch=7, flossing_epochs=3, dtype=dtype)
+        engine = engines.find(name, arch=arch, device="cpu")
+        protocol = Protocol(arch=arch, n=21, epochs=4, steps=12, batch=7, flossing_epochs=3, dtype=dtype)
         training = Training(Ensemble(networks, protocol), engine)
         list(training.run())
         states.append(torch.cat([p.flatten() for p in training.ensemble.parameters.values()]))
     torch.testing.assert_close(*states, rtol=0, atol=tolerance)
-print(library().instructions, torch.backends.cpu.get_cpu_capability(), sep="\\n")
+print(recipe()["native_instructions"], torch.backends.cpu.get_cpu_capability(), sep="\\n")
 """
 
 
@@ -138,11 +142,11 @@ def lower(*instructions: str) -> str:
 
 
 @needs_compiler
-@pytest.mark.parametrize("variable", ["default", "avx2", "avx512"])
-def test_every_instruction_set_that_is_here_computes_the_same(variable):
+@pytest.mark.parametrize(("variable", "arch"), grid(SETS_OF_VANILLA, ["default", "avx2", "avx512"], NAMES))
+def test_every_instruction_set_that_is_here_computes_the_same(variable, arch):
     """On a processor with AVX2 the last one is the variable set too high; with AVX-512 all three sets are built."""
     asked = "PORTABLE" if variable == "default" else variable.upper()
-    native, _ = printed(TRAIN, variable=variable)
+    native, _ = printed(TRAIN, arch, variable=variable)
     assert native == lower(asked, processor_instructions())
 
 
@@ -151,7 +155,7 @@ def test_every_instruction_set_that_is_here_computes_the_same(variable):
 def test_a_variable_that_is_too_high_for_the_processor(reported):
     """Whatever is here stands in for a lesser processor, on which neither engine may use more."""
     reported = lower(reported, processor_instructions())  # never more than is here
-    native, torchs = printed(TRAIN, reported, variable="avx512")
+    native, torchs = printed(TRAIN, "vanilla", reported, variable="avx512")
     assert native == reported
     if x86():
         assert (torchs if torchs in INSTRUCTION_SETS else "PORTABLE") == reported

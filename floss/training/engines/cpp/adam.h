@@ -9,7 +9,7 @@ namespace {
 
 using std::int64_t;
 
-// One step of Adam for one tensor of one network, as floss/adam.py has it.
+// One step of Adam for one tensor of one network, as floss/training/adam.py has it.
 template <class T>
 void adam_step(T* __restrict p, const T* __restrict g, T* __restrict mean, T* __restrict square, int64_t count, T scale,
                double lr, int64_t step) {

@@ -1,7 +1,7 @@
 // What Python hands over: one struct for each loop. Arrays have the leading axis R.
 //
-// The twins of these structs are in floss/engines/calls.py. So that the two cannot part unseen, TRAIN_LAYOUT and
-// FLOSS_LAYOUT say where the compiler has put each field, and Python compares them with its own when it loads the
+// The twins of these structs are in floss/training/engines/calls.py. So that the two cannot part unseen, TRAIN_LAYOUT
+// and FLOSS_LAYOUT say where the compiler has put each field, and Python compares them with its own when it loads the
 // library.
 #pragma once
 
@@ -14,7 +14,8 @@ using std::int64_t;
 
 enum Task : int64_t { XOR = 0, COPY = 1, SPATIAL_XOR = 2 };
 enum Mode : int64_t { GRADIENT = 0, TRAIN = 1, EVALUATE = 2 };
-constexpr int TENSORS = 6;  // W [N, N], V [N, S], b [N], U [N], c [], h0 [B, N]
+constexpr int TENSORS = 10;         // parameters of a network at most; each architecture has its own
+constexpr int FLOSSED_TENSORS = 4;  // and of these, flossed ones
 
 }  // namespace
 
@@ -41,9 +42,9 @@ struct FlossCall {
     int64_t networks, n, inputs, batch, steps, columns, threads, mode, uniform, stream, epochs;
     double lr;
     void* parameters[TENSORS];
-    void* mean[3];
-    void* square[3];
-    void* gradient[3];
+    void* mean[FLOSSED_TENSORS];
+    void* square[FLOSSED_TENSORS];
+    void* gradient[FLOSSED_TENSORS];
     int64_t* adam_steps;   // [all], as are parameters, mean and square; what follows belongs to the networks `index`
     const int64_t* index;  // [R] rows of the ensemble
     const int64_t* seeds;  // [R]
@@ -52,7 +53,7 @@ struct FlossCall {
     const double* target;         // [R]
     std::int8_t* diverged;        // [R] set to 1 where a network stops being finite; such networks are passed over
     const std::int8_t* interval;  // [T_f]: 0 within an interval, 1 at the end of one, 2 at the end of one that counts
-    const void* q0;               // [R, N, columns]
+    const void* q0;               // [R, n, columns]
     const void* x;                // [R, T_f, S] for GRADIENT
     double* loss;                 // [R]
     double* exponents;            // [R, columns], unsorted; beyond k untouched

@@ -1,4 +1,4 @@
-// Which of the INSTRUCTION_SETS of floss/engines/build.py this machine can run, as its processor reports it and its
+// Which of the INSTRUCTION_SETS of floss/lyapunov/compiler.py this machine can run, as its processor reports it and its
 // operating system allows it (cpuid, xgetbv): 0 PORTABLE, 1 AVX2, 2 AVX512. Built for x86-64 alone, with no instructions
 // but those of every such processor.
 

@@ -54,7 +54,7 @@ ALWAYS void tile(const T* a, ptrdiff_t row, ptrdiff_t step, const T* b, ptrdiff_
 
 constexpr int rows_of_tile(int vectors) {
     constexpr int most = FLOSS_ACCUMULATORS;
-    return vectors == 1 ? (most >= 16 ? 16 : 8) : most / vectors >= 8 ? 8 : most / vectors >= 4 ? 4 : 1;
+    return vectors == 1 ? (most >= 16 ? 16 : 8) : most / vectors >= 8 ? 8 : most / vectors >= 4 ? 4 : most / vectors >= 2 ? 2 : 1;
 }
 
 template <class T, int V, class Inner, class Finish>
@@ -107,6 +107,15 @@ ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptr
                     Finish finish) {
     product_blocks<T, WIDEST>(
         rows, vectors, a, b, ldb, [count](int64_t, int, int64_t, int) { return Span{0, count}; }, finish);
+}
+
+// The same in tiles of exactly V vectors, for finishes that need these together.
+template <class T, int V, class Finish>
+ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count,
+                           Finish finish) {
+    const auto inner = [count](int64_t, int, int64_t, int) { return Span{0, count}; };
+    for (int64_t group = 0; group < groups; ++group)
+        product_columns<T, V>(rows, group * V, a, b, ldb, inner, finish);
 }
 
 // The same where b is upper (l ≤ column) or lower triangular (l ≥ column).

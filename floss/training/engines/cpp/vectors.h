@@ -1,5 +1,6 @@
 // Vectors of numbers, as the compiler has them (GCC, Clang): 64, 32 or 16 bytes by FLOSS_VECTOR_BYTES, which the build
-// sets together with the machine's instruction set. Loading, storing, summing, and tanh.
+// sets together with the machine's instruction set. Loading, storing, summing, tanh and
+// the logistic function.
 #pragma once
 
 #include <cstdint>
@@ -52,14 +53,18 @@ ALWAYS T sum(Vec<T> x) {  // in halves: the same order on every machine with vec
     return a[0];
 }
 
-// tanh(x) = m / (m + 2) with m = exp(2|x|) - 1, right to about two units in the last place for every x, small ones too.
-// exp(y) - 1 = 2^n (exp(r) - 1) + (2^n - 1) with y = n log 2 + r, |r| ≤ log(2) / 2, and a Taylor polynomial for exp(r) - 1.
+// exp(y) = power (1 + less), where power = 2^n, y = n log 2 + r with |r| ≤ log(2) / 2, and less = exp(r) - 1 by a Taylor
+// polynomial.
 template <class T>
-ALWAYS Vec<T> tanh_of(Vec<T> x) {
+struct Exponential {
+    Vec<T> less, power;
+};
+
+template <class T>
+ALWAYS Exponential<T> exponential(Vec<T> y) {
     using V = Vec<T>;
     using I = Bits<T>;
     constexpr bool single = std::is_same_v<T, float>;
-    constexpr T cap = single ? T(9.1) : T(19.2);                                // beyond it tanh rounds to ±1
     constexpr T round = single ? T(12582912.0) : T(6755399441055744.0);         // adding 1.5 · 2^23 (2^52) rounds
     constexpr T high = single ? T(0.693359375) : T(6.93147180369123816490e-1);  // log 2 in two parts
     constexpr T low = single ? T(-2.12194440e-4) : T(1.90821492927058770002e-10);
@@ -80,11 +85,6 @@ ALWAYS Vec<T> tanh_of(Vec<T> x) {
                                        1. / 479001600,
                                        1. / 6227020800.,
                                        1. / 87178291200.};
-    using Integer = std::conditional_t<single, std::int32_t, std::int64_t>;
-    const I sign = I(x) & (I{} + std::numeric_limits<Integer>::min());
-    V a = V(I(x) ^ sign);
-    a = a > cap ? V{} + cap : a;  // NaN stays NaN
-    const V y = a + a;
     const V shifted = y * T(1.4426950408889634) + round;
     const V n = shifted - round;
     V r = y - n * high;
@@ -92,9 +92,41 @@ ALWAYS Vec<T> tanh_of(Vec<T> x) {
     V p = V{} + inverse_factorial[degree];
     for (int i = degree - 1; i >= 2; --i) p = p * r + inverse_factorial[i];
     p = p * (r * r) + r;
-    const V power = V((I(shifted) << mantissa) + I(V{} + T(1)));  // 2^n: n is in the low bits of `shifted`
-    const V m = p * power + (power - T(1));
+    return {p, V((I(shifted) << mantissa) + I(V{} + T(1)))};  // n is in the low bits of `shifted`
+}
+
+// tanh(x) = m / (m + 2) with m = exp(2|x|) - 1, right to about two units in the last place for every x, small ones too.
+template <class T>
+ALWAYS Vec<T> tanh_of(Vec<T> x) {
+    using V = Vec<T>;
+    using I = Bits<T>;
+    constexpr T cap = std::is_same_v<T, float> ? T(9.1) : T(19.2);  // beyond it tanh rounds to ±1
+    using Integer = std::conditional_t<std::is_same_v<T, float>, std::int32_t, std::int64_t>;
+    const I sign = I(x) & (I{} + std::numeric_limits<Integer>::min());
+    V a = V(I(x) ^ sign);
+    a = a > cap ? V{} + cap : a;  // NaN stays NaN
+    const auto [less, power] = exponential<T>(a + a);
+    const V m = less * power + (power - T(1));
     return V(I(m / (m + T(2))) | sign);
+}
+
+// σ(x) = 1 / (1 + exp(-x)), by exp(-|x|), right to a few units in the last place for every x above -87 (-708).
+template <class T>
+ALWAYS Vec<T> sigmoid_of(Vec<T> x) {
+    using V = Vec<T>;
+    constexpr T cap = std::is_same_v<T, float> ? T(87) : T(708);  // beyond it exp(-|x|) would be a denormal number
+    V y = x < T(0) ? x : -x;
+    y = y < -cap ? V{} - cap : y;  // NaN stays NaN
+    const auto [less, power] = exponential<T>(y);
+    const V small = less * power + power;
+    return (x < T(0) ? small : V{} + T(1)) / (T(1) + small);
+}
+
+// A vector of double precision, rounded to T.
+template <class T>
+ALWAYS void store_rounded(T* at, Vec<double> x) {
+    typedef T rounded __attribute__((vector_size(LANES<double> * sizeof(T))));
+    *reinterpret_cast<rounded*>(at) = __builtin_convertvector(x, rounded);
 }
 
 }  // namespace

@@ -14,6 +14,13 @@ int64_t padded(int64_t n) {
     return (n + LANES<T> - 1) / LANES<T> * LANES<T>;
 }
 
+// Numbers that lie one after the other.
+template <class T>
+struct Room {
+    T* at;
+    int64_t count;
+};
+
 // Arrays out of one block of memory, each on a cache line of its own. Without a block it only counts.
 struct Arena {
     char* at;

@@ -1,0 +1,72 @@
+// The weights of a gated cell, and the sums that enter it.
+//
+// A cell works on each of its N units alone. From one step to the next it carries a number of its own (`own`: c of an
+// LSTM, h of a GRU), and at each step it is given the sums of BLOCKS = 4 blocks and returns h':
+//
+//     block_q = W_q h   where q is one of the GATES gates   + V_g x + b_g   where q = DRIVEN[g]   (+ b_h, of a GRU)
+//
+// So W has GATES N rows, as have V and b; those of gate g come after those of g - 1. In memory the gates of as many units
+// as a vector has numbers lie side by side, and after all of them the blocks that are no gates:
+//
+//     [vector of units][gate][LANES] … [further block][Np]
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "product.h"
+#include "vectors.h"
+#include "workspace.h"
+
+namespace {
+
+template <class T, class Cell>
+struct GatedWeights {
+    static constexpr int GATES = Cell::GATES, BLOCKS = Cell::BLOCKS;
+    const int64_t N, S, Np, vectors, gates, row;  // numbers of all gates, and of all blocks, padded
+    T *Wt, *Vt, *bias;                            // [N][gates], [S][row], [row]
+
+    GatedWeights(int64_t N, int64_t S, Arena& arena)
+        : N(N), S(S), Np(padded<T>(N)), vectors(Np / LANES<T>), gates(GATES * Np), row(BLOCKS * Np) {
+        Wt = arena.take<T>(N * gates), Vt = arena.take<T>(S * row), bias = arena.take<T>(row);
+    }
+
+    // Where the numbers of a block lie within a row: those of a vector of units, or of one unit.
+    int64_t place(int block, int64_t v) const {
+        return block < GATES ? (v * GATES + block) * LANES<T> : block * Np + v * LANES<T>;
+    }
+    int64_t spot(int block, int64_t unit) const { return place(block, unit / LANES<T>) + unit % LANES<T>; }
+
+    // W, V, b, and b_h where the cell has it.
+    template <class P>
+    void pack(P* const* p) {
+        std::fill_n(Wt, N * gates, T(0)), std::fill_n(Vt, S * row, T(0)), std::fill_n(bias, row, T(0));
+        for (int gate = 0; gate < GATES; ++gate)
+            for (int64_t i = 0; i < N; ++i) {
+                const int64_t from = gate * N + i, to = spot(gate, i), driven = spot(Cell::DRIVEN[gate], i);
+                for (int64_t j = 0; j < N; ++j) Wt[j * gates + to] = p[0][from * N + j];
+                for (int64_t j = 0; j < S; ++j) Vt[j * row + driven] = p[1][from * S + j];
+                bias[driven] = p[2][from];
+            }
+        if constexpr (Cell::BIASES == 2)
+            for (int64_t i = 0; i < N; ++i) bias[spot(2, i)] = p[3][i];
+    }
+
+    // The sums of all blocks for states h [rows][Np] and inputs x [rows][S]: finish(row, vector of units, block).
+    template <class In, class Finish>
+    void sums(int64_t rows, const T* h, const In* x, Finish finish) const {
+        product_groups<T, GATES>(rows, vectors, {h, Np, 1}, Wt, gates, N, [&](int64_t i, int64_t first, auto& acc) {
+            const int64_t v = first / GATES;
+            Vec<T> block[BLOCKS];
+            for (int q = 0; q < BLOCKS; ++q) {
+                const int64_t at = place(q, v);
+                block[q] = load(bias + at);
+                for (int64_t j = 0; j < S; ++j) block[q] += load(Vt + j * row + at) * T(x[i * S + j]);
+                if (q < GATES) block[q] += acc[q];
+            }
+            finish(i, v, block);
+        });
+    }
+};
+
+}  // namespace
