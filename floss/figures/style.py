@@ -174,7 +174,7 @@ def _width(figure: Figure, legend: Legend) -> float:
     return legend.get_window_extent(canvas.get_renderer()).width / figure.bbox.width
 
 
-_LAID_OUT = {"figure.constrained_layout.use": False}
+_LAID_OUT: Any = {"figure.constrained_layout.use": False}
 """For figures that have their layout: with an engine, also one called "none", saving would draw each of them twice."""
 
 
