@@ -48,7 +48,7 @@ report: $(READY) ## the paper's claims beside what was measured: results/claims.
 bench: $(READY) ## time the hot loops beside a plain PyTorch loop, and spectra beside other packages
 	$(BIN)/floss bench
 
-docs: $(DOCS) ## build the documentation site from README.md, docs/ and the docstrings into site/
+docs: $(DOCS) ## build the documentation site from README.md, docs/ (whose notebooks are run) and the docstrings into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 $(DOCS): $(READY)

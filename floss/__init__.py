@@ -12,7 +12,9 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floss import callbacks as callbacks
     from floss import memory as memory
+    from floss import plot as plot
     from floss.lyapunov.check import check_step
     from floss.lyapunov.closed_loop import close_loop
     from floss.lyapunov.condition import condition_from_exponents, condition_number
@@ -103,8 +105,8 @@ _MODULES = {
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 
 
-_ROOMS = ("memory",)
-"""Rooms whose names are used from there, as in `floss.memory.state_moment`."""
+_ROOMS = ("callbacks", "memory", "plot")
+"""Rooms whose names are used from there, as in `floss.memory.state_moment` and `floss.plot.spectrum`."""
 
 
 def __getattr__(name: str) -> Any:

@@ -29,14 +29,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"jobs", "runtime", "errors", *CORE},
     "memory": {"jobs", "runtime", "errors", *CORE},
     "figures": {"runtime.files", "training.schedule"},
+    "plot": {"figures.palette"},
+    "callbacks": {"runtime", "errors", *CORE},
     "papers": BELOW_COMMANDS - {"papers"},
     "commands": BELOW_COMMANDS,
 }
 # jobs answers --help without torch: it imports the core inside functions alone.
 INSIDE_FUNCTIONS = {"jobs": CORE}
-FILES = 4
-"""Modules beside the rooms: the public names, random numbers, errors, and results read back."""
-ROOMS = 13
+FILES = 5
+"""Modules beside the rooms: the public names, random numbers, errors, results read back, and pictures of arrays."""
+ROOMS = 14
 
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}
 FILE_MODULES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "subprocess", "sys"}

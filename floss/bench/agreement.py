@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from floss.bench import jax_peer, spectrum, torch_single
+from floss.bench import jax_peer, own_step, spectrum, torch_single
 from floss.bench.contenders import Contender, contender
 from floss.bench.loops import training_of
 from floss.jobs.bench import BenchJob
@@ -42,7 +43,8 @@ def checked_agreements(job: BenchJob, device: str, engines: Sequence[str], peers
     Raises:
         RuntimeError: two of them differ by more than rounding errors.
     """
-    agreements = [*gradient_agreements(job, device, engines, peers), *exponent_agreements(job, device, peers)]
+    agreements = [*gradient_agreements(job, device, engines, peers), own_step_agreement(job, device)]
+    agreements += exponent_agreements(job, device, peers)
     for agreement in agreements:
         if not agreement.difference <= _BOUNDS[agreement.quantity]:
             raise RuntimeError(f"not the same {agreement}")
@@ -56,6 +58,21 @@ def gradient_agreements(job: BenchJob, device: str, engines: Sequence[str], peer
         for engine in (*(peer for peer in peers if peer == "jax"), *engines)
         for loop, difference in (("train", _task_difference), ("floss", _flossing_difference))
     ]
+
+
+def own_step_agreement(job: BenchJob, device: str) -> Agreement:
+    """Of the flossing gradient of a user's step with that of the plain loop, along two trajectories."""
+    run = FlossingRun.of_length(job.flossing_steps)
+    ensemble = training_of(contender(job, spectrum.OWN_STEP, "floss", 1), device, torch.float64).ensemble
+    first, q = {name: p[0] for name, p in ensemble.parameters.items()}, ensemble.flossed.q0[0]
+    x = torch.randint(0, 2, (job.flossing_steps, 2, 1), device=device).double()
+    gradients = []
+    for loss in (own_step.own_loss, torch_single.flossing_loss):
+        leaves = {name: p.clone().requires_grad_(name != "h0") for name, p in first.items()}
+        flossed = [leaves[name] for name in ensemble.cell.flossed]
+        gradients.append(torch.autograd.grad(loss(leaves, x, q, run.transient), flossed))
+    relative = [float((g - e).norm() / e.norm()) for g, e in zip(*gradients, strict=True)]
+    return Agreement("gradients", "floss", spectrum.OWN_STEP, "torch-single", float(np.max(relative)))
 
 
 def exponent_agreements(job: BenchJob, device: str, peers: Sequence[str]) -> list[Agreement]:

@@ -9,6 +9,8 @@ from floss.jobs.bench import BenchJob
 from floss.training.cost import flossing_flop, spectrum_flop, training_flop
 
 _DELAY = 40
+_TRAJECTORIES = 16
+"""Trajectories of a batch along which a user's step is flossed, beside one alone."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
     for loop in ("train", "floss"):
         out.append(contender(job, "torch-single", loop, 1))
         out += [contender(job, engine, loop, networks) for engine in ensembles for networks in job.networks]
+    single = contender(job, "torch-single", "floss", 1)
+    own = dataclasses.replace(single, engine=spectrum.OWN_STEP)
+    out += [own, *(dataclasses.replace(one, batch=_TRAJECTORIES) for one in (single, own))]
     for n, k in job.spectrum_sizes:
         for networks in job.spectrum_networks:
             able = [peer for peer in spectrum.PEERS if peer in peers and (networks == 1 or peer != "clvlib")]
@@ -72,4 +77,4 @@ def flop(contender: Contender) -> float:
     c = contender
     if c.loop == "train":
         return training_flop(c.t, c.batch, c.n)
-    return (flossing_flop if c.loop == "floss" else spectrum_flop)(c.t, c.n, c.k)
+    return c.batch * (flossing_flop if c.loop == "floss" else spectrum_flop)(c.t, c.n, c.k)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from floss.bench import jax_peer, spectrum, torch_single
+from floss.bench import jax_peer, own_step, spectrum, torch_single
 from floss.bench.contenders import Contender
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol
@@ -42,14 +42,12 @@ def epochs_of(contender: Contender, device: str) -> Epochs:
         return _repeated(
             jax_peer.training_epoch(p, c.t, c.batch, c.d) if train else jax_peer.flossing_epoch(p, q0, c.t, transient)
         )
-    if c.engine == "torch-single":
+    if c.engine in ("torch-single", spectrum.OWN_STEP):
         first = {name: value[0] for name, value in p.items()}
-        loop = (
-            torch_single.TrainingLoop(first, c.t, c.batch, c.d)
-            if c.loop == "train"
-            else torch_single.FlossingLoop(first, q0[0], c.t, transient)
-        )
-        return _repeated(loop.epoch)
+        if c.loop == "train":
+            return _repeated(torch_single.TrainingLoop(first, c.t, c.batch, c.d).epoch)
+        flossing = own_step.OwnFlossing if c.engine == spectrum.OWN_STEP else torch_single.FlossingLoop
+        return _repeated(flossing(first, q0[0], c.t, transient, c.batch).epoch)
     if c.loop == "train":
         return training.train_epochs
     episode = training.episode()

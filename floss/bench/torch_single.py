@@ -26,14 +26,17 @@ def task_loss(p: Parameters, x: Tensor, d: int) -> Tensor:
 
 
 def flossing_loss(p: Parameters, x: Tensor, q: Tensor, transient: int) -> Tensor:
-    """Mean square of the exponents along one trajectory; x [T_f, 1], q [N, k], orthonormalised at every step."""
+    """Mean square of the exponents along one trajectory, or of several; orthonormalised at every step.
+
+    x [T_f, 1] or [T_f, B, 1], q [N, k].
+    """
     drive = x @ p["V"].T / x.shape[-1] + p["b"]
-    h, logs = p["h0"][0].detach(), []
+    h, logs = p["h0"][0].detach().expand(drive.shape[1:]), []
     for step_drive in drive:
         r = torch.tanh(h)
-        q, upper = torch.linalg.qr(p["W"] @ ((1 - r * r)[:, None] * q))
-        h = p["W"] @ r + step_drive
-        logs.append(upper.diagonal().abs().log())
+        q, upper = torch.linalg.qr(p["W"] @ ((1 - r * r)[..., None] * q))
+        h = r @ p["W"].T + step_drive
+        logs.append(upper.diagonal(dim1=-2, dim2=-1).abs().log())
     return torch.stack(logs[transient:]).mean(0).square().mean()
 
 
@@ -60,16 +63,19 @@ class TrainingLoop:
 class FlossingLoop:
     """Flossing of one network."""
 
-    def __init__(self, parameters: Parameters, q0: Tensor, steps: int, transient: int) -> None:
-        """Leaves and an optimizer for the flossed parameters."""
+    loss = staticmethod(flossing_loss)
+
+    def __init__(self, parameters: Parameters, q0: Tensor, steps: int, transient: int, batch: int = 1) -> None:
+        """Leaves and an optimizer for the flossed parameters; one trajectory, or a batch of several."""
         self.parameters = {name: parameters[name].clone().requires_grad_() for name in ("W", "V", "b")}
         self.fixed = {"h0": parameters["h0"]}
         self.optimizer = torch.optim.Adam(self.parameters.values(), lr=1e-3)
-        self.q0, self.steps, self.transient = q0, steps, transient
+        self.q0, self.transient = q0, transient
+        self.shape = (steps, 1) if batch == 1 else (steps, batch, 1)
 
     def epoch(self) -> None:
         """One flossing epoch on fresh data."""
-        x = torch.randint(0, 2, (self.steps, 1), device=self.q0.device).to(self.q0.dtype)
+        x = torch.randint(0, 2, self.shape, device=self.q0.device).to(self.q0.dtype)
         self.optimizer.zero_grad()
-        flossing_loss({**self.parameters, **self.fixed}, x, self.q0, self.transient).backward()
+        self.loss({**self.parameters, **self.fixed}, x, self.q0, self.transient).backward()
         self.optimizer.step()

@@ -27,10 +27,12 @@ def _draw(config: Any) -> None:
     root = Path(job.results)
     if not root.is_dir():
         raise ConfigError(f"results={root}: must be a folder that exists")
-    everything = job.paper is None and job.fig is None
-    drawn, damaged = _draw_papers(root, job)
+    everything, width = job.paper is None and job.fig is None, job.figure.width
+    if width is not None and not everything:
+        raise ConfigError(f"figure.width={width:g}: is for runs and analyses, without paper= and fig=")
+    drawn, damaged = (0, 0) if width else _draw_papers(root, job)
     if everything:
-        runs, spoilt = _draw_runs(root)
+        runs, spoilt = _draw_runs(root, width)
         drawn, damaged = drawn + runs, damaged + spoilt
     if not drawn and not damaged:
         missing = "finished run" if everything else "complete data of these figures; floss reproduce computes it"
@@ -79,13 +81,15 @@ def draw_figures(reproduction: "Reproduction", figures: Sequence[str]) -> tuple[
     return drawn, damaged
 
 
-def _draw_runs(root: Path) -> tuple[int, int]:
-    """The pictures of finished runs: how many folders were drawn, and could not be."""
+def _draw_runs(root: Path, width: float | None) -> tuple[int, int]:
+    """The pictures of finished runs, so many inches wide: how many folders were drawn, and could not be."""
     from floss.figures import DRAWN, draw
+    from floss.figures.style import column_width
     from floss.papers.tables import ANALYSES
     from floss.sweep.store import ENSEMBLES
 
-    drawable = {path.parent for name in DRAWN for path in root.rglob(name)}
+    tables = [name for name in DRAWN if width is None or name != "bench.csv"]  # which has too many panels for a column
+    drawable = {path.parent for name in tables for path in root.rglob(name)}
     # Not what those of jobs and sweeps are made from, nor what `floss collect` has put together.
     collected = {folder for folder in drawable if (folder / "summary.csv").exists()} - {
         p.parent for p in root.rglob("config.yaml")
@@ -94,7 +98,9 @@ def _draw_runs(root: Path) -> tuple[int, int]:
     damaged = 0
     for folder in sorted(folders):
         try:
-            for path in draw(folder):
+            with column_width(width):
+                paths = draw(folder)
+            for path in paths:
                 print(path, flush=True)
         except (OSError, ValueError, KeyError) as error:
             damaged += 1

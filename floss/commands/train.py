@@ -60,10 +60,12 @@ def _checked_sweep(command: str, options: "Namespace") -> "Request":
     """All jobs of a sweep, every one of them checked before the first one starts."""
     from floss.jobs.compose import sweep_jobs
     from floss.jobs.train import train_job
+    from floss.sweep.loggers import check_loggers
     from floss.sweep.request import Request
 
     jobs = sweep_jobs(command, options.overrides, lambda values, _: train_job(values), options)
     check_one_folder(jobs)
+    check_loggers(jobs)
     return Request(jobs)
 
 

@@ -5,10 +5,8 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from floss.figures.panels import Group, against, count
-from floss.figures.style import house_style, legend_inside, look, save
+from floss.figures.style import house_style, legend_inside, look, panels, save
 from floss.figures.tables import Runs
 
 
@@ -21,7 +19,7 @@ def draw_accuracy_vs_delay(runs: Runs, stem: Path) -> list[Path]:
         rows = summary[summary["group"] == name]
         groups.append(Group(f"{name} ({count(rows, 'd', measure)})", rows, *look(name, names)))
     with house_style():
-        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        figure, ((axes,),) = panels(1, 1, (5.2, 3.6))
         against(axes, groups, "d", measure)
         axes.set_xlabel("delay d (steps)")
         axes.set_title(f"{summary['task'].iloc[0]}: mean, 20th-80th percentile, single networks")

@@ -5,13 +5,12 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import COLOURS, MARKERS, house_style, legend_outside, save
+from floss.figures.style import COLOURS, MARKERS, house_style, legend_outside, panels, save
 
 _MOST_PANELS = 3
 _GUIDE = 5
@@ -28,7 +27,7 @@ def draw_condition(table: pd.DataFrame, stem: Path) -> list[Path]:
     at = exact.groupby("horizon")["m"].nunique().idxmax()
     with house_style():
         columns = len(dims) + 2
-        figure, axes = plt.subplots(1, columns, figsize=(3.3 * columns, 3.6))
+        figure, (axes,) = panels(1, columns, (3.3 * columns, 3.6))
         for panel, m in zip(axes, dims, strict=False):
             _against(panel, table[table["m"] == m], "horizon")
             panel.set_title(f"A  m = {m}" if m == dims[0] else f"m = {m}")

@@ -5,11 +5,10 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import house_style, legend_outside, save
+from floss.figures.style import house_style, legend_outside, panels, save
 
 
 def draw_flossing(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -17,7 +16,7 @@ def draw_flossing(table: pd.DataFrame, stem: Path) -> list[Path]:
     table = with_variant(table)
     styles = looks(variants(table))
     with house_style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+        figure, ((left, right),) = panels(1, 2, (8, 3.2))
         for label in variants(table):
             rows = table[table["variant"] == label]
             colour, _, dashes = styles[label]

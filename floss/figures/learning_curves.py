@@ -5,12 +5,11 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from floss.figures.panels import Group, courses, mark_episodes
-from floss.figures.style import house_style, legend_outside, look, save
+from floss.figures.style import house_style, legend_outside, look, outer_panels, panels, save
 from floss.figures.tables import Runs
 
 _MOST_PANELS = 6
@@ -21,23 +20,20 @@ def draw_learning_curves(runs: Runs, stem: Path) -> list[Path]:
     delays = sorted(runs.summary["d"].unique())[:_MOST_PANELS]
     measures = ["accuracy", "loss"] if runs.judged_by_accuracy else ["loss"]
     with house_style():
-        figure, axes = plt.subplots(
-            len(measures),
-            len(delays),
-            figsize=(1.5 + 3.6 * len(delays), 0.6 + 2.4 * len(measures)),
-            squeeze=False,
-            sharex=True,
-            sharey="row",
-        )
+        size = (1.5 + 3.6 * len(delays), 0.6 + 2.4 * len(measures))
+        figure, axes = panels(len(measures), len(delays), size, sharex=True, sharey="row")
+        named, lowest = outer_panels(axes)
         for column, d in enumerate(delays):
             for row, measure in enumerate(measures):
                 _panel(axes[row, column], runs, d, measure)
             task = f"{runs.summary['task'].iloc[0]}, " if runs.summary["task"].nunique() == 1 else ""
             axes[0, column].set_title(f"{task}d = {d}", pad=6 + 5 * len(runs.groups))
-            axes[-1, column].set_xlabel("training epoch")
-            axes[-1, column].xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        for row, measure in enumerate(measures):
-            axes[row, 0].set_ylabel(f"test {measure}")
+        for panel in lowest:
+            panel.set_xlabel("training epoch")
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=6 if len(named[0]) == 1 else 3, integer=True))
+        for of_measure, measure in zip(named, measures, strict=True):
+            for panel in of_measure:
+                panel.set_ylabel(f"test {measure}")
         if any(runs.episodes.values()):
             axes[0, 0].plot([], [], "v", color="0.3", markersize=4, label="flossing episode")
         handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -112,7 +112,7 @@ def _single(axes: Axes, fit: Growth, table: pd.DataFrame) -> None:
     for name, value in fit.fixed.items():
         loop = loop[loop[name] == value]
     for engine, ms in zip(loop["engine"], loop["ms_per_network_epoch"], strict=True):
-        if engine not in several:
+        if engine not in several and engine in _ENGINES:  # a user's step is no engine
             colour, marker, dashes = _look(engine)
             axes.axhline(ms, color=colour, linestyle=dashes, linewidth=1, alpha=0.6, zorder=1)
             axes.plot([1], [ms], color=colour, linestyle=dashes, marker=marker, markersize=4, label=engine)

@@ -5,11 +5,10 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from floss.figures.analysed import count, looks, variants, with_variant
-from floss.figures.style import COLOURS, DASHES, house_style, legend_inside, save
+from floss.figures.style import COLOURS, DASHES, house_style, legend_inside, outer_panels, panels, save
 
 
 def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -17,7 +16,7 @@ def draw_spectrum(table: pd.DataFrame, stem: Path) -> list[Path]:
     table = with_variant(table)
     styles = looks(variants(table))
     with house_style():
-        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        figure, ((axes,),) = panels(1, 1, (5.2, 3.6))
         for label in variants(table):
             rows = table[table["variant"] == label]
             colour, marker, dashes = styles[label]
@@ -47,9 +46,7 @@ def draw_convergence(table: pd.DataFrame, stem: Path) -> list[Path]:
     table = with_variant(table)
     labels, exponents = variants(table), sorted(table["i"].unique())
     with house_style():
-        figure, axes = plt.subplots(
-            1, len(labels), figsize=(1.2 + 3.6 * len(labels), 3.2), squeeze=False, sharex=True, sharey=True
-        )
+        figure, axes = panels(1, len(labels), (1.2 + 3.6 * len(labels), 3.2), sharex=True, sharey=True)
         for panel, label in zip(axes[0], labels, strict=True):
             for place, i in enumerate(exponents):
                 rows = table[(table["variant"] == label) & (table["i"] == i)]
@@ -58,7 +55,10 @@ def draw_convergence(table: pd.DataFrame, stem: Path) -> list[Path]:
                 panel.plot(course.index, course.to_numpy(), color=colour, linestyle=dashes, linewidth=0.7, alpha=0.7)
                 panel.plot([], [], color=colour, linestyle=dashes, label=f"i = {i}")
             panel.set_title(label)
+        (named,), lowest = outer_panels(axes)
+        for panel in lowest:
             panel.set_xlabel("counted steps")
-        axes[0, 0].set_ylabel(r"running mean of $\lambda_i$ (nats per step)")
+        for panel in named:
+            panel.set_ylabel(r"running mean of $\lambda_i$ (nats per step)")
         axes[0, -1].legend(loc="best")
         return save(figure, stem)

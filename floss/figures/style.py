@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,27 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.transforms import Bbox
 
+from floss.figures.palette import COLOURS, DASHES, MARKERS
 from floss.figures.schedules import place
 from floss.runtime.files import write_whole
 
-# Okabe & Ito 2008, without yellow and black; markers and line styles repeat the distinction.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+_FORMATS: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""Kinds of pictures, and what none of them says."""
+_width_in_inches: ContextVar[float | None] = ContextVar("width_in_inches", default=None)
+
+
+@contextlib.contextmanager
+def column_width(inches: float | None) -> Iterator[None]:
+    """Pictures within it are as wide as a column of a paper, with smaller letters; None: as wide as they need."""
+    token = _width_in_inches.set(inches)
+    try:
+        yield
+    finally:
+        _width_in_inches.reset(token)
 
 
 @contextlib.contextmanager
@@ -48,9 +63,59 @@ def house_style() -> Iterator[None]:
         "svg.hashsalt": "floss",
         "figure.constrained_layout.use": True,
     }
+    in_a_column: Any = {
+        "savefig.dpi": 300,
+        "font.size": 7,
+        "axes.titlesize": 7,
+        "axes.linewidth": 0.6,
+        "legend.fontsize": 6,
+        "pdf.fonttype": 42,  # letters stay letters
+    }
     with default_style():
         matplotlib.rcParams.update(settings)
+        if _width_in_inches.get() is not None:
+            matplotlib.rcParams.update(in_a_column)
         yield
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float], *, sharex: bool = False, sharey: bool | str = False
+) -> tuple[Figure, Any]:
+    """A figure and its axes [rows, columns]; in a paper's column what lies side by side is put below one another.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        size: width and height of the whole in inches, where no width is wanted.
+        sharex: whether all panels share the horizontal axis.
+        sharey: whether panels share the vertical one, or "row".
+    """
+    width = _width_in_inches.get()
+    if width is None or columns == 1:
+        if width is not None:
+            size = (width, max(size[1] * width / size[0], 0.65 * width))
+        return plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=sharex, sharey=sharey)  # pyright: ignore
+    height = (0.3 + 0.62 * width / rows) * columns + 0.4
+    shared = "col" if sharey == "row" else sharey
+    figure, axes = plt.subplots(
+        columns,
+        rows,
+        figsize=(width, height),
+        squeeze=False,
+        sharex=sharex,
+        sharey=shared,  # pyright: ignore
+    )
+    return figure, axes.T
+
+
+def outer_panels(axes: Any) -> tuple[list[list[Axes]], list[Axes]]:
+    """Of panels [rows, columns] those that name the vertical axis of each row, and those that name the horizontal one.
+
+    That are the first column and the last row; in a paper's column, where rows are columns, all of them and the lowest.
+    """
+    if _width_in_inches.get() is None or axes.shape[1] == 1:
+        return [[row[0]] for row in axes], list(axes[-1])
+    return [list(row) for row in axes], list(axes[:, -1])
 
 
 def look(label: str, labels: Sequence[str]) -> tuple[str, str, str | tuple[int, tuple[int, ...]]]:
@@ -82,7 +147,10 @@ def legend_outside(
         legend.remove()
         ncols -= 1
         legend = made(ncols)
-    if width > 1.0:
+    if width > 1.0 and _width_in_inches.get() is not None:
+        for text in legend.get_texts():
+            text.set_fontsize(0.97 * float(text.get_fontsize()) / width)
+    elif width > 1.0:
         figure.set_figwidth(width * figure.get_figwidth() + 0.1)
     return legend
 
@@ -124,15 +192,22 @@ def _settle(figure: Figure) -> None:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write `stem`.png and `stem`.svg, whole or not at all, without dates, and close the figure."""
+    """Write `stem`.png and `stem`.svg, whole or not at all, without dates, and close the figure.
+
+    In a paper's column the names say the width, `stem`-3.3in.png, and there is a PDF as well.
+    """
+    width, kinds = _width_in_inches.get(), dict(_FORMATS)
+    name = stem.name if width is None else f"{stem.name}-{width:g}in"
+    if width is None:
+        del kinds[".pdf"]
     with house_style(), plt.rc_context(_LAID_OUT):
         _settle(figure)
     paths = []
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+    for suffix, metadata in kinds.items():
         buffer = io.BytesIO()
         with house_style(), plt.rc_context(_LAID_OUT):  # names within an SVG are made when it is written
             figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-        path = stem.with_suffix(suffix)
+        path = stem.with_name(f"{name}{suffix}")
         write_whole(path, buffer.getvalue())
         paths.append(path)
     plt.close(figure)

@@ -126,6 +126,8 @@ usage: floss figures [paper=PAPER] [fig=FIGURE] [results=FOLDER]
   floss figures fig=4
 Each figure is drawn from the largest scale of which nothing is missing. Without paper= and fig=, everything under
 `results` is drawn: all figures of every paper, and every finished run.
+  floss figures results=results/RUN figure.width=3.3
+draws runs and analyses for a column of a paper, beside the pictures that are there: learning_curves-3.3in.pdf.
 Papers: {papers}
 """,
     ),
@@ -142,8 +144,9 @@ Papers: {papers}
     "bench": Command(
         BenchJob,
         "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages",
-        """time both hot loops of every engine beside a plain PyTorch loop and JAX, see how their cost grows, and
-time spectra beside clvlib and lyapax (pip install 'floss[bench]' adds jax, clvlib and lyapax)
+        """time both hot loops of every engine beside a plain PyTorch loop and JAX, the flossing of a user's own step
+(floss-step, along one trajectory and sixteen) beside that loop, see how the cost grows, and time spectra beside
+clvlib and lyapax (pip install 'floss[bench]' adds jax, clvlib and lyapax)
 
 usage: floss bench [key=value ...]
   floss bench repeats=3 seconds=0.05

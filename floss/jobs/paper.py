@@ -43,6 +43,16 @@ _FIGURES = Check(_figures, "all, a number, a name, or a list of them", text=True
 
 
 @dataclass(frozen=True, kw_only=True)
+class FigureConfig:
+    """Keys `figure.*`."""
+
+    width: float | None = key(
+        optional(real(2.5, below=50.0)),
+        "inches: pictures of runs and analyses for a column of a paper, beside the others; null: as wide as they need",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FiguresJob:
     """All keys of `floss figures`."""
 
@@ -50,6 +60,7 @@ class FiguresJob:
         optional(text()), f"draw only the figures of this paper; null: of every one, or with fig= of {DEFAULT_PAPER}"
     )
     fig: int | float | str | tuple[int | float | str, ...] | None = key(optional(_FIGURES), "draw only these figures")
+    figure: FigureConfig
     results: str = key(text(), "folder whose finished runs are drawn, with all folders below it")
 
 

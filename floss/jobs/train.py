@@ -20,7 +20,7 @@ from floss.errors import ConfigError
 from floss.jobs import extensions
 from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash, packages
-from floss.jobs.keys import build, key, list_of, one_of, optional, real, text, whole
+from floss.jobs.keys import build, key, list_of, one_of, one_or_more, optional, real, text, whole
 from floss.jobs.slurm import SlurmConfig
 
 if TYPE_CHECKING:
@@ -200,6 +200,12 @@ class TrainJob:
         hashed=False,
     )
     parts: int = key(whole(1), "cut a sweep into at least so many ensembles, for processes that share it", hashed=False)
+    logger: tuple[str, ...] | None = key(
+        optional(one_or_more(one_of("mlflow", "tensorboard", "wandb"))),
+        "programs that get the rows of metrics.csv as curves; null: none",
+        hashed=False,
+        added=None,
+    )
     results: str = key(text(), "folder under which the run's own folder lies", hashed=False)
 
     @property

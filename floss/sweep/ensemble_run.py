@@ -13,6 +13,7 @@ from floss.runtime.interrupt import Interrupt
 from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained, Unfinished
 from floss.sweep.assembly import training_of
+from floss.sweep.loggers.log import LiveCurves
 from floss.sweep.placement import place_of
 from floss.sweep.records import config_text
 from floss.sweep.rows import Rows, is_logged
@@ -52,6 +53,7 @@ class _EnsembleRun:
         self.device, self.engine = place_of(self.job)
         self.training = self.fresh_training()
         self.rows = Rows(lease.stack.networks)
+        self.curves = LiveCurves(lease.stack.networks)
         self.seconds = self.floss_seconds = 0.0
         self.doing = ""
 
@@ -115,6 +117,8 @@ class _EnsembleRun:
         write_whole(self.folder / "metrics.csv", self.rows.metrics().encode())
         state = Unfinished(self.rows.ids, self.training.state(), self.rows.texts, self.seconds, self.floss_seconds)
         state.save(self.folder / CHECKPOINT)
+        # After it: what the curves show is what a run that goes on from here has.
+        self.curves.show(self.rows.header.strip().split(","), dict(zip(self.rows.ids, self.rows.texts, strict=True)))
 
     def resume(self) -> None:
         """Continue from the lease's checkpoint, of which these networks may be a part, where it can be used."""

@@ -21,6 +21,8 @@ from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.messages import LOGGER, show_messages
 from floss.sweep.ensemble_run import compute
 from floss.sweep.folders import write_job
+from floss.sweep.loggers import check_loggers
+from floss.sweep.loggers.log import log_done
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.placement import gpus, memory_model, stacks_of
 from floss.sweep.records import DONE, statuses
@@ -36,13 +38,14 @@ BarOf = Callable[[Stack], Callable[..., Any]]
 
 
 def run(request: Request) -> Outcome:
-    """Compute what is missing of some jobs, and write the folder of each; nothing is drawn.
+    """Compute what is missing of some jobs, and write the folder of each, and its curves; nothing is drawn.
 
     Raises:
         SystemExit: after a signal; the status says which. Everything that was finished is on disk.
         ConfigError: something cannot be computed here, said before anything is.
         OSError: a file cannot be written; what was written before is whole.
     """
+    check_loggers(request.jobs)
     already_done = request.done()
     with interruptible() as interrupt:
         try:
@@ -51,6 +54,7 @@ def run(request: Request) -> Outcome:
             _write_jobs(request)
             raise
         finished = _write_jobs(request)
+        log_done(request, interrupt)
         if interrupt.signal:  # it came too late to stop anything, but must stop what comes next
             raise SystemExit(interrupt.status)
     left_out = list(filter(None, dict.fromkeys(map(_left_out, request.jobs))))

@@ -102,6 +102,13 @@ def test_the_plain_loop_computes_our_gradients(different):
         assert each.difference < 1e-9, each
 
 
+@pytest.mark.parametrize("different", SAME[:5])
+def test_a_users_step_has_the_gradient_of_the_plain_loop(different):
+    found = agreement.own_step_agreement(bench(**different), "cpu")
+    assert (found.engine, found.problem) == ("floss-step", "floss")
+    assert found.difference < 1e-9
+
+
 @pytest.mark.usefixtures("with_jax")
 @pytest.mark.parametrize("different", SAME)
 def test_jax_computes_our_gradients(different):
@@ -198,18 +205,23 @@ def test_every_loop_has_the_plain_contender_and_every_size():
         for loop, t, batch in (("train", 20, 2), ("floss", 25, 1))
         for engine, networks in (("torch-single", 1), ("torch", 1), ("torch", 3), ("native", 1), ("native", 3))
     ]
+    own = [
+        Contender(engine, "floss", 8, 4, 25, batch, 1)
+        for engine, batch in (("floss-step", 1), ("torch-single", 16), ("floss-step", 16))
+    ]
     spectra = [
         Contender(engine, "spectrum", *size, 30, 1, r)
         for size in ((6, 6), (8, 3))
         for r in (1, 2)
         for engine in ("floss", "floss-step")
     ]
-    assert compared(bench(), ["torch", "native"], []) == trained + spectra
+    assert compared(bench(), ["torch", "native"], []) == trained + own + spectra
 
 
 def test_jax_is_measured_at_every_size_and_clvlib_one_network_at_a_time():
     found = compared(bench(spectrum_sizes=((6, 2),)), ["torch"], ["jax", "clvlib", "lyapax"])
     expected = [("torch-single", 1), ("jax", 1), ("jax", 3), ("torch", 1), ("torch", 3)] * 2
+    expected += [("floss-step", 1), ("torch-single", 1), ("floss-step", 1)]
     expected += [("clvlib", 1), ("lyapax", 1), ("floss", 1), ("floss-step", 1)]
     expected += [("lyapax", 2), ("floss", 2), ("floss-step", 2)]
     assert [(c.engine, c.networks) for c in found] == expected
@@ -240,19 +252,22 @@ def test_the_table(monkeypatch, tmp_path):
         (loop, engine, networks, t, batch, "8", "4")
         for loop, t, batch in (("train", "20", "2"), ("floss", "25", "1"))
         for engine, networks in (("torch-single", "1"), ("torch", "1"), ("torch", "3"))
-    ] + [
+    ]
+    own = (("floss-step", "1"), ("torch-single", "16"), ("floss-step", "16"))
+    compared += [("floss", engine, "1", "25", batch, "8", "4") for engine, batch in own]
+    compared += [
         ("spectrum", engine, networks, "30", "1", n, k)
         for n, k in (("6", "6"), ("8", "3"))
         for networks in ("1", "2")
         for engine in ("floss", "floss-step")
     ]
-    assert shape[:14] == compared
-    assert len(shape) == len(set(shape)) == 14 + 15  # what is compared anyway is not measured again
+    assert shape[:17] == compared
+    assert len(shape) == len(set(shape)) == 17 + 15  # what is compared anyway is not measured again
     for row in table:
         assert float(row["ms_per_network_epoch"]) > 0
         assert float(row["spread"]) >= 0
         assert 0 <= float(row["share_of_matmul_rate"]) < 1
-    assert [row["peak_mb"] for row in table] == ["1.2"] * 14 + [""] * 15
+    assert [row["peak_mb"] for row in table] == ["1.2"] * 17 + [""] * 15
     environment = json.loads((tmp_path / "bench" / "environment.json").read_text())
     assert min(environment["matmul_gflops"], environment["matmul_gflops_float64"]) > 0
     assert {row["device"] for row in table} == {environment["device"]}
@@ -260,8 +275,9 @@ def test_the_table(monkeypatch, tmp_path):
     assert said[-3:] == [f"table    {path}"] + [
         f"picture  {path.with_name(f'scaling.{kind}')}" for kind in ("png", "svg")
     ]
-    form = r"gradients of (train|floss): torch and torch-single differ by \d\.\de-\d\d \(float64\)"
-    assert [re.fullmatch(form, line)[1] for line in said[:-3]] == ["train", "floss"]  # pyright: ignore[reportOptionalSubscript]
+    form = r"gradients of (train|floss): (torch|floss-step) and torch-single differ by \d\.\de-\d\d \(float64\)"
+    found = [re.fullmatch(form, line) for line in said[:-3]]
+    assert [m.groups() for m in found if m] == [("train", "torch"), ("floss", "torch"), ("floss", "floss-step")]
     shown = [line.split()[:5] for line in done.stdout.splitlines() if line.startswith(("train", "floss", "spectrum"))]
     assert shown[:10] == [[r["loop"], r["engine"], r["n"], r["k"], r["networks"]] for r in table[:10]]
     grown = re.findall(r"^(train|floss) +torch +(\w+) +\d+\.\.\d+ +-?\d+\.\d\d ± \d+\.\d\d", done.stdout, re.MULTILINE)
@@ -416,13 +432,14 @@ def test_measuring_prints_nothing_and_draws_nothing_and_tells_a_bar_how_far_it_i
 
     measurement = measure(bench(tmp_path, **SCANS), bar=Bar)
     assert capsys.readouterr() == ("", "")
-    assert phases == [["preparing", 29, 29], ["rounds", 3, 3], ["memory", 14, 14]]
+    assert phases == [["preparing", 32, 32], ["rounds", 3, 3], ["memory", 17, 17]]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["SHA256SUMS", "bench.csv", "environment.json"]
     assert sealed(tmp_path)
     assert measurement == Measurement(tmp_path, measurement.rows, measurement.agreements)
     written = [tuple(row.values()) for row in rows(measurement.table)]
     assert written == [tuple(map(format_value, astuple(row))) for row in measurement.rows]
-    assert [(each.problem, each.engine) for each in measurement.agreements] == [("train", "torch"), ("floss", "torch")]
+    agreed = [(each.problem, each.engine) for each in measurement.agreements]
+    assert agreed == [("train", "torch"), ("floss", "torch"), ("floss", "floss-step")]
 
 
 @pytest.mark.parametrize("loop", ["train", "floss", "spectrum"])

@@ -13,7 +13,10 @@ from docs.pages import PAGES, ROOT, blocks, read, without_blocks
 import floss
 
 FOLDERS = ("floss", "conf", "docs", "results", "scripts", "tests")
-MADE = ("results/ensembles", "results/collected", "results/submitit", "results/report.html")
+MADE = (
+    *("results/ensembles", "results/collected", "results/submitit", "results/report.html"),
+    *("results/tensorboard", "results/mlflow.db", "results/wandb"),
+)
 """What commands make in a results folder."""
 
 
@@ -59,9 +62,10 @@ def test_every_folder_of_results_is_explained():
 
 def test_the_reference_has_every_public_name():
     documented = re.findall(r"^::: floss\.(\w+)$", read("docs/api.md"), re.MULTILINE)
-    assert sorted(documented) == sorted([*floss.__all__, "memory"])
-    rooms = re.findall(r"^::: floss\.memory\.(\w+)$", read("docs/api.md"), re.MULTILINE)
-    assert sorted(rooms) == sorted(floss.memory.__all__)
+    rooms = {"callbacks": floss.callbacks.__all__, "memory": floss.memory.__all__, "plot": floss.plot.__all__}
+    assert sorted(documented) == sorted([*floss.__all__, *rooms])
+    for room, names in rooms.items():
+        assert sorted(re.findall(rf"^::: floss\.{room}\.(\w+)$", read("docs/api.md"), re.MULTILINE)) == sorted(names)
     named = re.findall(r"`(\w+)`", read("docs/python.md").partition("## All functions")[2])
     assert set(floss.__all__) <= set(named)
 

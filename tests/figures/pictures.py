@@ -18,10 +18,10 @@ _BOTH = Figure.savefig
 
 @contextlib.contextmanager
 def only_svg() -> Iterator[None]:
-    """Of every picture the SVG alone is rendered, which is half of the work; the PNG is of the same artists."""
+    """Of every picture the SVG alone is rendered, which is half of the work; the others are of the same artists."""
 
     def savefig(figure: Figure, file: Any, **how: Any) -> None:
-        if how["format"] == "png":
+        if how["format"] != "svg":
             file.write(b"".join(PNG))
         else:
             _BOTH(figure, file, **how)

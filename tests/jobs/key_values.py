@@ -58,6 +58,7 @@ TAKEN_AND_NOT = {
     "scale": (["paper", "small", "smoke"], ["large", None]),
     "memory_limit": ([None, 0.5, 8, 1e-3], [0, -1, float("inf"), float("nan"), "8G", True, [8]]),
     "parts": ([1, 8, 1e2], [0, -1, 1.5, None, "two", True]),
+    "logger": ([None, ["tensorboard"], ["wandb", "mlflow"]], ["csv", "", [], ["wandb", "wandb"], True, 0]),
     "results": (["results", "a b", 3], ["", " ", None, "/dev/null/x"]),
 }
 
@@ -175,6 +176,7 @@ REFERENCE = {
     "scale": "paper",
     "memory_limit": None,
     "parts": 1,
+    "logger": None,
     "results": "results",
     "label": "during",
 }

@@ -30,6 +30,7 @@ NOT_HASHED = {
     "scale",
     "memory_limit",
     "parts",
+    "logger",
     "results",
 }
 
@@ -87,7 +88,7 @@ def test_keys_that_came_later_are_marked_so():
     assert added == {
         **{"diagnostics": (), "flossing.penalty": "exponents", "flossing.until": None, "train.schedule": "constant"},
         **{"task.teacher": None, "task.nu": None, "task.theta": None},
-        **{"arch.heads": 1, "arch.nu": None, "arch.theta": None},
+        **{"arch.heads": 1, "arch.nu": None, "arch.theta": None, "logger": None},
     }
 
 

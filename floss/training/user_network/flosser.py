@@ -137,6 +137,11 @@ class Flosser:
         self._records: list[tuple[float, Tensor]] = []
 
     @property
+    def takes_last_batch(self) -> bool:
+        """Whether runs are along the last batch that went through the network, for want of `inputs=`."""
+        return self._last_inputs is not None
+
+    @property
     def epochs_spent(self) -> int:
         """Flossing epochs so far, of all episodes."""
         return self._life
