@@ -89,6 +89,8 @@ CLAIMS = [
         control=partial(_lower, moved=1),
         control_says="networks that were never flossed beside those of the next seed",
         after_data="Those of three networks of each kind that were not kept, of which the medians were equal.",
+        tried="Both learn to copy within a few hundred epochs (median loss at the end 0.0061 and 0.0062); five of"
+        " twenty diverge without flossing, four with it.",
     ),
     Claim(
         name="linear.xor_is_not_learnt",
