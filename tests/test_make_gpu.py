@@ -144,11 +144,12 @@ def test_what_is_measured(gpu):
     assert len(gpu.BENCH) == len(given) + 1
     assert (job.n, job.k, job.steps, job.batch, job.flossing_steps, job.epochs) == (80, 75, 300, 16, 55, 200)
     found = [(each.loop, each.engine, each.networks) for each in compared(job, ["torch", "graph"], [])]
-    assert found[:-2] == [
+    assert found[:6] == [
         (loop, engine, networks)
         for loop in ("train", "floss")
         for engine, networks in (("torch-single", 1), ("torch", 480), ("graph", 480))
     ]
+    assert [engine for _, engine, _ in found[6:]] == ["floss-step", "torch-single", "floss-step", "floss", "floss-step"]
     assert scanned(job, ["torch", "graph"]) == []
 
 

@@ -156,7 +156,7 @@ def test_a_schedule_is_named_by_its_episodes(overrides, label):
     [
         ("paper", (10_000, 100, 500, 16), 500),
         ("small", (1000, 20, 500, 16), 500),
-        ("smoke", (20, 5, 10, 2), 3),
+        ("smoke", (20, 5, 10, 2), 5),
     ],
 )
 def test_scales(scale, train, flossing_epochs):

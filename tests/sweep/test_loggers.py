@@ -3,6 +3,7 @@
 import json
 import math
 from collections import defaultdict
+from importlib.util import find_spec
 
 import pytest
 from command import TINY, inside, rows, run_jobs
@@ -15,6 +16,8 @@ from floss.sweep.networks import network_ids
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
+PRESENT = find_spec("json")
+"""Of a package that is there."""
 HEADER = ["epoch", "phase", "loss", "floss_loss", "network"]
 ROWS = ["0,floss,,0.5,n1", "0,train,1.5,,n1", "5,train,inf,,n1", "9,train,0.25,,n1"]
 WRITTEN = {"floss/loss": [(0, 0.5)], "train/loss": [(0, 1.5), (9, 0.25)]}
@@ -54,6 +57,7 @@ def paper(monkeypatch):
     monkeypatch.setattr(Paper, "books", {})
     monkeypatch.setattr(log, "_failed", set())
     monkeypatch.setattr(log, "logger_of", lambda name: Paper)
+    monkeypatch.setattr(loggers, "find_spec", lambda name: PRESENT)  # whatever is installed here
     return Paper
 
 
