@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from docs.pages import PAGES, blocks
@@ -51,6 +52,7 @@ def test_python_runs_and_says_what_is_true(block):
     torch.manual_seed(0)
     names: dict[str, object] = {}
     exec(block.text, names)  # noqa: S102
+    plt.close("all")
     tensors = [v for v in names.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
     assert all(torch.isfinite(tensor).all() for tensor in tensors)
     assert tensors or block.page == "CONTRIBUTING.md"  # which is about files, not about numbers: test_contributing.py

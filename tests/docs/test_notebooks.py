@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 from docs.pages import ROOT
 
@@ -48,7 +49,9 @@ def test_a_page_has_what_was_printed_and_drawn(notebooks, tmp_path):
     path = tmp_path / "small.ipynb"
     path.write_text(json.dumps({"cells": cells}))
     read = notebooks.read(path)
+    plt.figure()  # of somebody else
     assert notebooks.run(read)["x"] == 2
+    plt.close()
     text, pictures = notebooks.page("small", read)
     assert text.startswith("# Title\nText\n\n```python\nimport matplotlib")
     assert "```text\nseen\n```\n\n![](small-1.png)\n\n```python\nprint(x + 1)\n```\n\n```text\n3\n```" in text
