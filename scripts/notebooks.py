@@ -40,7 +40,7 @@ def run(cells: list[Cell]) -> dict[str, Any]:
         Exception: whatever a cell raises.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    others = set(plt.get_fignums())
+    plt.close("all")  # a cell would draw into a figure of somebody else
     with plt.rc_context():
         matplotlib.rcdefaults()
         for cell in cells:
@@ -50,7 +50,7 @@ def run(cells: list[Cell]) -> dict[str, Any]:
             with contextlib.redirect_stdout(printed):
                 exec(compile(cell.source, "<cell>", "exec"), names)  # noqa: S102
             cell.printed = printed.getvalue()
-            for number in sorted({*plt.get_fignums()} - others):
+            for number in plt.get_fignums():
                 picture = io.BytesIO()
                 plt.figure(number).savefig(picture, format="png", dpi=110, metadata={"Software": None})
                 cell.drawn.append(picture.getvalue())

@@ -51,7 +51,7 @@ def test_a_page_has_what_was_printed_and_drawn(notebooks, tmp_path):
     read = notebooks.read(path)
     plt.figure()  # of somebody else
     assert notebooks.run(read)["x"] == 2
-    plt.close()
+    assert not plt.get_fignums()
     text, pictures = notebooks.page("small", read)
     assert text.startswith("# Title\nText\n\n```python\nimport matplotlib")
     assert "```text\nseen\n```\n\n![](small-1.png)\n\n```python\nprint(x + 1)\n```\n\n```text\n3\n```" in text
