@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from problems import DOUBLE
+from ticks import life, measurements, place
 from torch import Tensor
 
 from floss.random import Stream
@@ -38,6 +39,21 @@ def training(
 def tensors(ours: Training) -> dict[str, Tensor]:
     """All that training changes."""
     return {name: value for name, value in ours.state().items() if isinstance(value, Tensor)}
+
+
+def check_training(ours: Training, reference: Training) -> None:
+    """Both run to the end and are the same in all that they measure and change, up to rounding in float64."""
+    for tick, wanted in zip(ours.run(), reference.run(), strict=True):
+        assert (place(tick), tick.epochs) == (place(wanted), wanted.epochs)
+        assert torch.equal(tick.networks, wanted.networks)
+        assert torch.equal(life(tick), life(wanted))
+        torch.testing.assert_close(measurements(tick), measurements(wanted), rtol=1e-7, atol=1e-9)
+    for name, value in tensors(ours).items():
+        torch.testing.assert_close(value, tensors(reference)[name], rtol=1e-6, atol=1e-9, msg=name)
+    for mine, theirs in zip(ours.evaluate(), reference.evaluate(), strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, theirs, rtol=1e-7, atol=1e-9)
 
 
 # --- against the reference in float64 --------------------------------------------------------------------------------

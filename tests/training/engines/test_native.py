@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from native_networks import NETWORKS, SMALL, distance, tensors, training
-from ticks import flossing_ticks, life, measurements, place, training_ticks
+from native_networks import NETWORKS, SMALL, check_training, distance, tensors, training
+from ticks import flossing_ticks, life, place, training_ticks
 
 from floss.tasks import TASKS
 from floss.training import engines
@@ -30,24 +30,7 @@ def test_a_training_is_that_of_torch(task):
     networks = NETWORKS[:3] if task == "xor_continuous" else NETWORKS
     protocol = replace(SMALL, task=task)
     ours, reference = training(NativeEngine, protocol, networks), training(TorchEngine, protocol, networks)
-    for tick, wanted in zip(finished(ours), finished(reference), strict=True):
-        assert (place(tick), tick.epochs) == (place(wanted), wanted.epochs)
-        assert torch.equal(tick.networks, wanted.networks)
-        assert torch.equal(life(tick), life(wanted))
-        torch.testing.assert_close(measurements(tick), measurements(wanted), rtol=1e-7, atol=1e-9)
-    for name, value in tensors(ours).items():
-        torch.testing.assert_close(value, tensors(reference)[name], rtol=1e-6, atol=1e-9, msg=name)
-    for mine, theirs in zip(ours.evaluate(), reference.evaluate(), strict=True):
-        assert (mine is None) == (theirs is None)
-        if mine is not None:
-            torch.testing.assert_close(mine, theirs, rtol=1e-7, atol=1e-9)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+    check_training(ours, reference)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

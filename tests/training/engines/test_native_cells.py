@@ -16,6 +16,7 @@ from native_networks import (
     as_dtype,
     check_flossing_gradient,
     check_task_gradient,
+    check_training,
     distance,
     in_float64,
     objective_of,
@@ -23,7 +24,6 @@ from native_networks import (
     training,
 )
 from problems import DOUBLE
-from ticks import measurements, place
 
 from floss.networks import CELLS
 from floss.random import Stream
@@ -180,23 +180,7 @@ def test_a_training_is_that_of_torch(arch, task):
     """Data, clipping, both optimizers, schedules, episodes, evaluation; float64, so that paths do not part."""
     protocol = replace(SMALL, arch=arch, task=task)
     ours, reference = (training(engine, protocol, networks_of(arch)) for engine in (NativeEngine, TorchEngine))
-    for tick, wanted in zip(ours.run(), reference.run(), strict=True):
-        assert (place(tick), tick.epochs) == (place(wanted), wanted.epochs)
-        assert torch.equal(tick.networks, wanted.networks)
-        torch.testing.assert_close(measurements(tick), measurements(wanted), rtol=1e-7, atol=1e-9)
-    for name, value in tensors(ours).items():
-        torch.testing.assert_close(value, tensors(reference)[name], rtol=1e-6, atol=1e-9, msg=name)
-    for mine, theirs in zip(ours.evaluate(), reference.evaluate(), strict=True):
-        assert (mine is None) == (theirs is None)
-        if mine is not None:
-            torch.testing.assert_close(mine, theirs, rtol=1e-7, atol=1e-9)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+    check_training(ours, reference)
 
 
 @pytest.mark.parametrize("dtype", ROUNDING)
