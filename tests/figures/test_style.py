@@ -10,8 +10,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 from figures.made_up_runs import network, write
+from matplotlib.figure import Figure
 
 from floss.figures import draw
+from floss.figures.style import house_style, save
 
 DRAW = "import sys; from pathlib import Path; from floss.figures import draw; draw(Path(sys.argv[1]))"
 OTHER: Any = {
@@ -53,3 +55,23 @@ def test_a_notebooks_backend_and_a_users_file_change_nothing(tmp_path, wanted):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert pictures(folder) == wanted
+
+
+def test_what_is_saved_is_laid_out_once_and_drawn_once_for_each_kind_of_file(tmp_path, monkeypatch):
+    drawn: list[Figure] = []
+    render = Figure.draw
+
+    def draw_and_count(figure: Figure, renderer: Any) -> None:
+        drawn.append(figure)
+        render(figure, renderer)
+
+    monkeypatch.setattr(Figure, "draw", draw_and_count)
+    gaps = []
+    for label in ("", "a label\nof\nfour\nlines"):
+        with house_style():
+            figure, (left, right) = plt.subplots(1, 2)
+            right.set_ylabel(label)
+        save(figure, tmp_path / "figure")
+        gaps.append(right.get_position().x0 - left.get_position().x1)
+    assert gaps[1] > gaps[0] + 0.05  # there is room for the label
+    assert len(drawn) == 2 * 2
