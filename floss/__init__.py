@@ -12,9 +12,8 @@ Torch is imported at the first use of one of these names, so that the command li
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floss import callbacks as callbacks
     from floss import memory as memory
-    from floss import plot as plot
+    from floss.figures import plot as plot
     from floss.lyapunov.check import check_step
     from floss.lyapunov.closed_loop import close_loop
     from floss.lyapunov.condition import condition_from_exponents, condition_number
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from floss.networks.torch_modules import step_from_module
     from floss.runs import load
     from floss.training.flossing_loss import flossing_loss
+    from floss.training.user_network import callbacks as callbacks
     from floss.training.user_network.diagnosis import diagnose
     from floss.training.user_network.flosser import Flosser
     from floss.training.user_network.monitor import Monitor
@@ -105,19 +105,19 @@ _MODULES = {
 _HOMES = {name: f"floss.{module}" for module, names in _MODULES.items() for name in names}
 
 
-_ROOMS = ("callbacks", "memory", "plot")
-"""Rooms whose names are used from there, as in `floss.memory.state_moment` and `floss.plot.spectrum`."""
+_NAMESPACES = {"callbacks": "training.user_network.callbacks", "memory": "memory", "plot": "figures.plot"}
+"""Modules whose names are used from there, as in `floss.memory.state_moment` and `floss.plot.spectrum`."""
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name in _ROOMS:
-        return import_module(f"floss.{name}")
+    if name in _NAMESPACES:
+        return import_module(f"floss.{_NAMESPACES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'floss' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+    return sorted([*__all__, *_NAMESPACES])

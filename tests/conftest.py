@@ -87,7 +87,7 @@ LONGEST = (
     "figures/test_runs.py",
     "figures/test_analyses.py",
     "training/engines/test_graph.py",
-    "bench/test_bench.py",
+    "analysis/bench/test_bench.py",
     "training/test_until.py",
     "training/test_diagnostics.py",
 )

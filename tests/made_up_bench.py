@@ -5,7 +5,7 @@ import math
 
 import pandas as pd
 
-from floss.bench.measurement import COLUMNS
+from floss.analysis.bench.measurement import COLUMNS
 from floss.runtime.files import csv_text
 
 BASE = {"n": 80, "k": 75, "t": 300, "batch": 16, "networks": 8}

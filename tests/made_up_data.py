@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from floss.bench.measurement import COLUMNS as BENCH
+from floss.analysis.bench.measurement import COLUMNS as BENCH
 from floss.figures.growth import cost
 from floss.papers.finding import Finding, Findings
 from floss.runtime.files import csv_text

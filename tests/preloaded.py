@@ -28,7 +28,7 @@ THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
 READ_AT_THE_START = ("ATEN_", "LD_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
 """Environment variables that a process or a library reads when it is loaded."""
 PRELOADED = ("hydra.main", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.pyplot")
-NOT_PRELOADED = ("hydra_plugin", "floss.callbacks.")
+NOT_PRELOADED = ("hydra_plugin", "user_network.callbacks.")
 """Parts of the names of modules that no command imports by itself; some need packages that are not there."""
 _PR_SET_CHILD_SUBREAPER = 36
 _LENGTH = 8

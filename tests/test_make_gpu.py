@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from command import ENVIRONMENT, TINY, files
 
-from floss.bench.contenders import compared, scanned
+from floss.analysis.bench.contenders import compared, scanned
 from floss.jobs.bench import BenchJob
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.keys import build

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floss.bench.measurement import Row
+    from floss.analysis.bench.measurement import Row
 
 
 def run(command: str, arguments: list[str]) -> None:
@@ -16,8 +16,8 @@ def run(command: str, arguments: list[str]) -> None:
 
 
 def _bench(config: Any) -> None:
-    from floss.bench import peers
-    from floss.bench.measurement import measure
+    from floss.analysis.bench import peers
+    from floss.analysis.bench.measurement import measure
     from floss.figures import draw
     from floss.jobs.bench import bench_job
     from floss.jobs.compose import plain

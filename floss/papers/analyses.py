@@ -71,13 +71,13 @@ def _timings_folder(run: Run, results: Path) -> Path:
 
 
 def _timings_seconds(job: BenchJob) -> float:
-    from floss.bench.measurement import expected_seconds
+    from floss.analysis.bench.measurement import expected_seconds
 
     return expected_seconds(job)
 
 
 def _time(job: BenchJob, share: Share) -> None:
-    from floss.bench.measurement import measure
+    from floss.analysis.bench.measurement import measure
 
     measure(job, bar=share.phases)
 

@@ -9,7 +9,7 @@ from docs.pages import PAGES, blocks
 from docs.reader import QUICK, Reader, UnknownLineError, lines_of, quickened
 from matplotlib.figure import Figure
 
-from floss.bench import rounds
+from floss.analysis.bench import rounds
 from floss.commands.main import COMMANDS
 
 LANGUAGES = {"console", "python", "toml", "yaml", ""}
@@ -23,7 +23,7 @@ def quickly(monkeypatch):
 
     Nobody looks at any of them here, and they would take most of the time.
     """
-    monkeypatch.setattr("floss.bench.memory.peak_megabytes", lambda *_: 1.25)
+    monkeypatch.setattr("floss.analysis.bench.memory.peak_megabytes", lambda *_: 1.25)
     monkeypatch.setitem(rounds.MATRIX_SIZE, "cpu", 64)
     smallest = b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"/>'
     monkeypatch.setattr("floss.figures.style._settle", lambda _: None)

@@ -223,7 +223,7 @@ def test_a_stack_is_named_by_its_networks_whatever_their_order():
 MEASURE = """
 import io, sys, torch
 from command import expand, job
-from floss.bench.memory import peak_kilobytes
+from floss.analysis.bench.memory import peak_kilobytes
 from floss.sweep.placement import place_of
 from floss.sweep.assembly import training_of
 from floss.sweep.stacking import Stack

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning import Callback
 
-from floss.callbacks.parts import Parts
+from floss.training.user_network.callbacks.parts import Parts
 from floss.training.user_network.flosser import Flosser, FlossingEpisode
 from floss.training.user_network.monitor import Monitor
 

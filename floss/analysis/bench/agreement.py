@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from floss.bench import jax_peer, own_step, spectrum, torch_single
-from floss.bench.contenders import Contender, contender
-from floss.bench.loops import training_of
+from floss.analysis.bench import jax_peer, own_step, spectrum, torch_single
+from floss.analysis.bench.contenders import Contender, contender
+from floss.analysis.bench.loops import training_of
 from floss.jobs.bench import BenchJob
 from floss.training.schedule import FlossingRun
 

@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Iterable
 from importlib import metadata
 
-from floss.bench import jax_peer
+from floss.analysis.bench import jax_peer
 
 PEERS = {"jax": ("jax", "jaxlib"), "clvlib": ("clvlib", "scipy"), "lyapax": ("lyapax", "jax", "jaxlib")}
 """The packages that each peer is made of; its own name first. JAX comes first: it has threads to set (`jax_peer`)."""

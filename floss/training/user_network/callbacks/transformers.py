@@ -8,9 +8,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from floss.callbacks.parts import Parts
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.messages import LOGGER
+from floss.training.user_network.callbacks.parts import Parts
 from floss.training.user_network.flosser import Flosser, FlossingEpisode
 from floss.training.user_network.monitor import Monitor
 

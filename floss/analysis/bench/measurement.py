@@ -13,10 +13,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from floss.bench import memory, peers
-from floss.bench.agreement import Agreement, checked_agreements
-from floss.bench.contenders import Contender, compared, flop, scanned
-from floss.bench.rounds import timed_rounds
+from floss.analysis.bench import memory, peers
+from floss.analysis.bench.agreement import Agreement, checked_agreements
+from floss.analysis.bench.contenders import Contender, compared, flop, scanned
+from floss.analysis.bench.rounds import timed_rounds
 from floss.jobs.bench import BenchJob
 from floss.runtime.device import device_of
 from floss.runtime.environment import environment

@@ -7,7 +7,7 @@ loop that `docs/python.md` describes. Per epoch it does what the plain loop of `
 import torch
 from torch import Tensor
 
-from floss.bench.torch_single import FlossingLoop, Parameters
+from floss.analysis.bench.torch_single import FlossingLoop, Parameters
 from floss.lyapunov.spectrum import lyapunov_spectrum
 from floss.training.flossing_loss import flossing_loss
 

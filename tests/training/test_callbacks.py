@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import floss
-from floss.callbacks.parts import Parts
+from floss.training.user_network.callbacks.parts import Parts
 
 S, N, T, BATCH, STEPS = 3, 6, 12, 4, 6
 EPISODE = {"floss/episode_loss", "floss/episode_epochs"}
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_said_in_one_line():
 @pytest.mark.parametrize("name", floss.callbacks.__all__)
 def test_a_missing_package_is_said_in_one_line(monkeypatch, name):
     package = {"LightningFlossing": "lightning", "TransformersFlossing": "transformers"}[name]
-    monkeypatch.delitem(sys.modules, f"floss.callbacks.{package}", raising=False)
+    monkeypatch.delitem(sys.modules, f"floss.training.user_network.callbacks.{package}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     said = rf"^floss\.callbacks\.{name}: needs {package}, which is not installed; pip install 'floss\[{package}\]' adds"
     with pytest.raises(ImportError, match=said):

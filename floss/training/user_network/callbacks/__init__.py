@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floss.callbacks.lightning import LightningFlossing
-    from floss.callbacks.transformers import TransformersFlossing
+    from floss.training.user_network.callbacks.lightning import LightningFlossing
+    from floss.training.user_network.callbacks.transformers import TransformersFlossing
 
 __all__ = ["LightningFlossing", "TransformersFlossing"]
 
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'floss.callbacks' has no attribute {name!r}")
     package = _PACKAGES[name]
     try:
-        module = import_module(f"floss.callbacks.{package}")
+        module = import_module(f"floss.training.user_network.callbacks.{package}")
     except ModuleNotFoundError as error:
         extra = f"pip install 'floss[{package}]' adds it"
         raise ImportError(f"floss.callbacks.{name}: needs {error.name}, which is not installed; {extra}") from None

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from floss.bench.contenders import Contender
-from floss.bench.loops import Epochs, epochs_of
+from floss.analysis.bench.contenders import Contender
+from floss.analysis.bench.loops import Epochs, epochs_of
 from floss.jobs.bench import BenchJob
 
 _SETTLING = {"cpu": 1, "cuda": 5}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from floss.bench import peers
-from floss.bench.contenders import Contender
-from floss.bench.loops import epochs_of
+from floss.analysis.bench import peers
+from floss.analysis.bench.contenders import Contender
+from floss.analysis.bench.loops import epochs_of
 
 _EPOCHS = {"cpu": 3, "cuda": 5}
 """Epochs that are run; on a GPU so many that the epoch is captured in a CUDA graph, and replayed."""
@@ -31,7 +31,7 @@ def peak_megabytes(contender: Contender, device: str) -> float:
         torch.cuda.reset_peak_memory_stats()
         epochs_of(contender, device)(_EPOCHS[device])
         return (torch.cuda.max_memory_allocated() - before) / 1e6
-    command = [sys.executable, "-m", "floss.bench.memory", json.dumps(dataclasses.asdict(contender))]
+    command = [sys.executable, "-m", "floss.analysis.bench.memory", json.dumps(dataclasses.asdict(contender))]
     # Nothing is timed here: threads that wait leave their core to the process beside.
     calm = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=calm)

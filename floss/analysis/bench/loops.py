@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from floss.bench import jax_peer, own_step, spectrum, torch_single
-from floss.bench.contenders import Contender
+from floss.analysis.bench import jax_peer, own_step, spectrum, torch_single
+from floss.analysis.bench.contenders import Contender
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.schedule import FlossingRun

@@ -15,10 +15,10 @@ import pytest
 import torch
 from command import floss, inside, rows
 
-from floss.bench import agreement, jax_peer, loops, memory, peers, rounds, spectrum
-from floss.bench.contenders import Contender, compared, flop, scanned
-from floss.bench.measurement import COLUMNS, Measurement, expected_seconds, measure
-from floss.bench.memory import peak_megabytes
+from floss.analysis.bench import agreement, jax_peer, loops, memory, peers, rounds, spectrum
+from floss.analysis.bench.contenders import Contender, compared, flop, scanned
+from floss.analysis.bench.measurement import COLUMNS, Measurement, expected_seconds, measure
+from floss.analysis.bench.memory import peak_megabytes
 from floss.errors import ConfigError
 from floss.jobs.bench import BenchJob
 from floss.jobs.keys import build
@@ -35,6 +35,11 @@ SCALING: dict[str, Any] = {
 SCANS = {"scaling_n": (5, 6, 7), "scaling_k": (1, 2, 3, 8, 9), "scaling_steps": (10, 20), "scaling_networks": 3}
 SCANS |= {"scaling_flossing_steps": (20, 25, 30), "scaling_batch": (1, 2, 4)}
 PARAMETERS = {"W", "V", "b", "U", "c", "h0"}
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """Its picture is drawn and looked at, unlike those of the analyses."""
 
 
 @pytest.fixture(autouse=True)
@@ -179,9 +184,9 @@ def test_jax_has_the_threads_of_torch_and_spreads_the_networks_over_them(threads
     """In a process of its own: JAX reads it once. Two networks go over two devices, and three over one."""
     program = (
         f"import torch; torch.set_num_threads({threads})\n"
-        "from floss.bench import jax_peer\n"
-        "from floss.bench.contenders import Contender\n"
-        "from floss.bench.loops import training_of\n"
+        "from floss.analysis.bench import jax_peer\n"
+        "from floss.analysis.bench.contenders import Contender\n"
+        "from floss.analysis.bench.loops import training_of\n"
         "for networks in (2, 3):\n"
         "    p = training_of(Contender('jax', 'train', 8, 4, 20, 2, networks), 'cpu').ensemble.parameters\n"
         "    print(len(jax_peer.training_epoch(p, 20, 2, 18)()['W'].devices()))\n"

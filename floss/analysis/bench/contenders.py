@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from floss.bench import spectrum
+from floss.analysis.bench import spectrum
 from floss.jobs.bench import BenchJob
 from floss.training.cost import flossing_flop, spectrum_flop, training_flop
 
