@@ -60,6 +60,7 @@ CHECKED = (
 check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
 
 from command import without_pictures  # noqa: E402
+from composed import compose_once  # noqa: E402
 
 from floss.jobs import extensions  # noqa: E402
 from floss.networks import CELLS  # noqa: E402
@@ -69,6 +70,7 @@ from floss.training import engines  # noqa: E402
 from floss.training.engines.operators import NAMES  # noqa: E402
 
 show_messages()
+compose_once()
 
 for arch in NAMES:  # builds the native engine now, if ever, and says so here instead of in the middle of a test
     engines.find("auto", arch=arch, device="cpu")

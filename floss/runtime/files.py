@@ -77,13 +77,17 @@ def format_value(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
+_AS_THEY_ARE = {str, int, type(None)}
+
+
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, header: bool = True) -> str:
     """Rows as CSV text with Unix line ends."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    writer.writerows([format_value(value) for value in row] for row in rows)
+    # Nothing, texts and whole numbers, which most fields are, become what `format_value` would make of them.
+    writer.writerows([v if v.__class__ in _AS_THEY_ARE else format_value(v) for v in row] for row in rows)
     return out.getvalue()
 
 

@@ -22,6 +22,8 @@ _PROBED = 8
 """Networks of an ensemble that is timed for a few epochs."""
 _PATIENCE = 0.3
 """Seconds after which the timing of one loop is good enough."""
+_SHARE = 0.01
+"""Share of the time of all its epochs after which it is good enough as well: what takes little is timed shortly."""
 
 
 def forecast(request: Request) -> str:
@@ -87,7 +89,8 @@ class Rates:
         ordered = sorted(stack.networks.items(), key=lambda item: -item[1].flossing_epochs)
         few = Stack(dict(ordered[:_PROBED]))
         training, networks = training_of(few, device, engine), list(few.networks.values())
-        train = _timed(lambda: training.engine.train(0, 1)) / sum(map(training_work, networks))
+        epochs = networks[0].train.epochs
+        train = _timed(lambda: training.engine.train(0, 1), epochs) / sum(map(training_work, networks))
         flossed = [i for i, network in enumerate(networks) if network.flossing_epochs]
         if not flossed:
             return train, 0.0
@@ -95,12 +98,18 @@ class Rates:
         same = [i for i in flossed if networks[i].flossing_run == run]
         selection = training.ensemble.flossed.select(torch.tensor(same, device=device), run)
         life = torch.zeros_like(selection.index)
-        floss = _timed(lambda: training.engine.floss(selection, life, 1, epoch=0))
+        epochs = networks[flossed[0]].flossing_epochs
+        floss = _timed(lambda: training.engine.floss(selection, life, 1, epoch=0), epochs)
         return train, floss / sum(flossing_work(networks[i]) for i in same)
 
 
-def _timed(run: Callable[[], object]) -> float:
-    """The shortest time of a few runs, after those that warm up: on a GPU the fourth captures a graph."""
+def _timed(run: Callable[[], object], times: int) -> float:
+    """The shortest time of a few runs, after those that warm up: on a GPU the fourth captures a graph.
+
+    Args:
+        run: what is timed.
+        times: how often it is to run in all.
+    """
     for _ in range(5 if torch.cuda.is_available() else 1):
         run()
     best, begin = float("inf"), time.perf_counter()
@@ -111,7 +120,7 @@ def _timed(run: Callable[[], object]) -> float:
             torch.cuda.synchronize()
         end = time.perf_counter()
         best = min(best, end - start)
-        if end - begin > _PATIENCE:
+        if end - begin > min(_PATIENCE, _SHARE * best * times):
             break
     return best
 

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from made_up_data import BASE, EPISODES, Row, World, findings, text, world
 
-from floss.papers.claim import Claim
 from floss.papers.finding import Finding, Findings
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER, one_step
@@ -702,9 +701,9 @@ def spoilt(world: World) -> World:
     return found
 
 
-def measured(figure: str, data: Callable[[Claim], Findings]) -> dict[str, float]:
+def measured(figure: str, data: Findings) -> dict[str, float]:
     """The values of a figure's claims."""
-    samples = {one.name.partition(".")[2]: one.sample(data(one)) for one in CLAIMS.values() if one.figure == figure}
+    samples = {one.name.partition(".")[2]: one.sample(data) for one in CLAIMS.values() if one.figure == figure}
     return {
         name: float(sample.statistic(sample.rows)) if len(sample.rows) else math.nan for name, sample in samples.items()
     }
@@ -715,7 +714,7 @@ def measured(figure: str, data: Callable[[Claim], Findings]) -> dict[str, float]
 def test_numbers_equal_those_of_plain_python(figure, whole):
     tables = world(figure, "random") if whole else spoilt(world(figure, "random"))
     expected = globals()[f"twin_{figure}"]({run: rows_of(text(each)) for run, each in tables.items()})
-    assert measured(figure, lambda _: findings(tables)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert measured(figure, findings(tables)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 class Committed(dict[str, Any]):
@@ -749,16 +748,20 @@ class CommittedTables(dict[str, Any]):
         return self[table]
 
 
+@pytest.fixture(scope="module")
+def reproduction() -> Reproduction:
+    return Reproduction(ROOT / PAPER.results_folder)
+
+
 @pytest.mark.parametrize("figure", PAPER.figures())
-def test_committed_numbers_equal_those_of_plain_python(figure):
+def test_committed_numbers_equal_those_of_plain_python(figure, reproduction):
     """From the CSV files: what stands in claims.csv has no mistake that its statistic alone could make."""
-    reproduction = Reproduction(ROOT / PAPER.results_folder)
     further = tuple(dict.fromkeys(name for one in CLAIMS.values() if one.figure == figure for name in one.further))
     if any(reproduction.findings(name) is None for name in (figure, *further)):
         pytest.skip("not computed yet")  # test_published knows which
     runs = reproduction.findings_for(figure, further)
     twins = globals()[f"twin_{figure}"](Committed(runs))
-    assert measured(figure, lambda _: runs) == pytest.approx(twins, rel=1e-6, nan_ok=True)
+    assert measured(figure, runs) == pytest.approx(twins, rel=1e-6, nan_ok=True)
 
 
 def test_the_area_of_the_rectangle_is_kept():
