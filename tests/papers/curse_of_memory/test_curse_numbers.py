@@ -11,7 +11,7 @@ from statistics import fmean as mean
 from statistics import median
 
 import pytest
-from papers.curse_of_memory import student_twins
+from papers.curse_of_memory import lens_twins, student_twins
 from papers.curse_of_memory.committed import CLAIMS, behind
 from papers.curse_of_memory.network_twins import TWINS
 from papers.curse_of_memory.plain_rows import Row, read, second_moment, select
@@ -199,7 +199,7 @@ def twin_fig12() -> dict[str, float]:
 
 @pytest.mark.parametrize("figure", sorted({claim.figure for claim in CLAIMS.values()}))
 def test_committed_numbers_equal_those_of_plain_python(figure):
-    twins = (TWINS.get(figure) or {**vars(student_twins), **globals()}[f"twin_{figure}"])()
+    twins = (TWINS.get(figure) or {**vars(student_twins), **vars(lens_twins), **globals()}[f"twin_{figure}"])()
     samples = {name.partition(".")[2]: c.sample(behind(name)) for name, c in CLAIMS.items() if c.figure == figure}
     values = {name: float(sample.statistic(sample.rows)) for name, sample in samples.items()}
     # CSV files have nine digits.
