@@ -43,7 +43,7 @@ def _draw(config: Any) -> None:
 
 def _draw_papers(root: Path, job: FiguresJob) -> tuple[int, int]:
     """Figures of papers, from the folder itself and those in it: how many were drawn, and could not be."""
-    from floss.papers.findings import Reproduction, reproduction_folders
+    from floss.papers.findings import Reproduction, paper_in, reproduction_folders
     from floss.papers.paper import paper_named
 
     wanted = job.paper or (None if job.fig is None else DEFAULT_PAPER)
@@ -54,12 +54,14 @@ def _draw_papers(root: Path, job: FiguresJob) -> tuple[int, int]:
     for folder, name in reproduction_folders(root).items():
         if wanted in (None, name):
             try:
-                paper = paper_named(name)
+                paper = paper_in(folder, name)
+                # A folder of data of one's own has those figures alone that take such data.
+                named = [figure for figure in paper_named(name).named(figures) if figure in paper.figures()]
             except ConfigError as error:  # of a package that is not installed any more
                 print(f"floss: {folder}: {error}", file=sys.stderr)
                 counts.append((0, 1))
                 continue
-            counts.append(draw_figures(Reproduction(folder, paper), paper.named(figures)))
+            counts.append(draw_figures(Reproduction(folder, paper), named))
     return sum(drawn for drawn, _ in counts), sum(damaged for _, damaged in counts)
 
 

@@ -20,7 +20,7 @@ def _write_report(config: Any) -> None:
     from floss.jobs.folders import check_folder
     from floss.papers.claim import claims_csv
     from floss.papers.draw import FIGURES
-    from floss.papers.findings import REQUESTS, Reproduction, check_paper
+    from floss.papers.findings import REQUESTS, Reproduction, check_paper, paper_in
     from floss.papers.judge import judged
     from floss.papers.paper import paper_named
     from floss.papers.report.page import page
@@ -29,10 +29,13 @@ def _write_report(config: Any) -> None:
 
     job = build(ReportJob, plain(config))
     paper = paper_named(job.paper)
-    root, folder = Path(job.results or paper.results_folder), Path(job.to or paper.report_folder)
+    root = Path(job.results or paper.results_folder)
     if not (root / REQUESTS).exists():
         raise ConfigError(f"results={root}: must be a folder of floss reproduce")
+    if (there := paper_in(root)).name == paper.name:  # which may be of the user's own data
+        paper = there
     check_paper(root, paper)
+    folder = Path(job.to or (paper.report_folder if paper.data is None else root))
     check_folder(str(folder), "to")
     reproduction = Reproduction(root, paper)
     results = judged(reproduction)

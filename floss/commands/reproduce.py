@@ -32,17 +32,21 @@ def reproduce(job: ReproduceJob) -> int:
     from floss.commands.figures import draw_figures
     from floss.jobs.folders import check_folder
     from floss.papers.findings import Reproduction, check_paper, record_request
-    from floss.papers.paper import paper_named
+    from floss.papers.paper import on_own_data, paper_named
     from floss.papers.reproduce import FigureRequest, failures, mend, overview, plan
     from floss.runtime.device import check_device
     from floss.runtime.progress import OneBar
 
     paper = paper_named(job.paper)
-    figures, results = paper.named(job.fig), Path(job.results or paper.results_folder)
+    figures = paper.named(job.fig)
+    if job.data is not None:
+        paper = on_own_data(paper, job.data)
+        figures = paper.named(job.fig)
+    results = Path(job.results or paper.results_folder)
     check_device(job.device)
     check_folder(str(results))
     check_paper(results, paper)
-    settings = {"device": job.device, "engine": job.engine, "memory_limit": job.memory_limit}
+    settings = {"device": job.device, "engine": job.engine, "memory_limit": job.memory_limit, "data_file": job.data}
     request = FigureRequest(paper, figures, job.scale, results, settings)
     work = plan(request)
     record_request(results, paper, figures, job.scale)

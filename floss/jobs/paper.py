@@ -71,6 +71,11 @@ class ReproduceJob:
     paper: str = key(text(), "which paper")
     fig: int | float | str | tuple[int | float | str, ...] = key(_FIGURES, "figures of the paper")
     scale: str = key(one_of("paper", "small", "smoke"), "the paper's own grid, fewer networks, or a mere trial")
+    data: str | None = key(
+        optional(text()),
+        "file of your own embeddings [sequence, token, feature] in the place of the surrogate of curse_of_memory:"
+        " .npy, .safetensors or .pt",
+    )
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     engine: str = key(one_of("auto", "torch", "native"), "which implementation of the hot loops")
     memory_limit: float | None = key(
@@ -78,7 +83,8 @@ class ReproduceJob:
     )
     results: str | None = key(
         optional(text()),
-        f"folder of networks, analyses and figures; null: results/PAPER, or results/paper of {DEFAULT_PAPER}",
+        f"folder of networks, analyses and figures; null: results/PAPER, or results/paper of {DEFAULT_PAPER}; with"
+        " data= results/PAPER-HASH",
     )
 
 

@@ -12,12 +12,14 @@ Source: N. Zucchet and A. Orvieto, Recurrent neural networks: vanishing and expl
 story, NeurIPS 2024, arXiv 2405.21064.
 """
 
+from floss.memory.embeddings_fit import EmbeddingsFit, fit_embeddings
 from floss.memory.gated import gated_moments
 from floss.memory.hessian import Hessian, eigenvalue_hessian, hessian, participation
 from floss.memory.neuron import moments, sensitivity_moment, state_moment
 from floss.memory.parametrisation import PARAMETRISATIONS, Parametrisation
 from floss.memory.surrogate import (
     SURROGATES,
+    Autocorrelation,
     fit_autocorrelation,
     measured_autocorrelation,
     surrogate_embeddings,
@@ -30,6 +32,8 @@ __all__ = [
     "PARAMETRISATIONS",
     "STUDENTS",
     "SURROGATES",
+    "Autocorrelation",
+    "EmbeddingsFit",
     "Hessian",
     "Parametrisation",
     "Student",
@@ -37,6 +41,7 @@ __all__ = [
     "curvature",
     "eigenvalue_hessian",
     "fit_autocorrelation",
+    "fit_embeddings",
     "gated_moments",
     "hessian",
     "impulse_response",

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from floss.sweep.store import Record, Store
 
 REQUESTS = "reproduction.json"
 """File that says of which paper a folder is, which figures were asked for, and at which scales."""
+_NO_FIGURES = ("paper", "data")
+"""What stands in it beside the figures: the paper's name, and the record of the user's data that they are of."""
 
 
 def record_request(results: Path, paper: Paper, asked: Sequence[str], scale: str) -> None:
@@ -34,14 +36,22 @@ def record_request(results: Path, paper: Paper, asked: Sequence[str], scale: str
     requests = {figure: scales for figure, scales in requests.items() if scales}
     if requests != before:
         results.mkdir(parents=True, exist_ok=True)
-        of = {} if paper.name == DEFAULT_PAPER else {"paper": paper.name}
+        of: dict[str, Any] = {} if paper.name == DEFAULT_PAPER else {"paper": paper.name}
+        if paper.data is not None:
+            of["data"] = dict(paper.data)
         write_json(results / REQUESTS, {**of, **requests})
 
 
 def check_paper(results: Path, paper: Paper) -> None:
-    """Raise a ConfigError where a folder holds the reproduction of another paper."""
+    """Raise a ConfigError where a folder holds the reproduction of another paper, or one on other data."""
     if (name := paper_of(results)) not in (None, paper.name):
         raise ConfigError(f"results={results}: holds the figures of paper={name}, and not of paper={paper.name}")
+    data = data_of(results)
+    if name is not None and (data and data["name"]) != (paper.data and paper.data["name"]):
+        there, wanted = (
+            f"data={each['file']} ({each['name']})" if each else "data=null" for each in (data, paper.data)
+        )
+        raise ConfigError(f"results={results}: holds the figures of {there}, and not of {wanted}")
 
 
 def paper_of(results: Path) -> str | None:
@@ -50,6 +60,27 @@ def paper_of(results: Path) -> str | None:
     if not isinstance(content, dict):
         return None
     return str(content.get("paper", DEFAULT_PAPER))
+
+
+def data_of(results: Path) -> Mapping[str, Any] | None:
+    """The record of the user's data whose figures a folder holds; None where they are those of the paper."""
+    content = _read(results)
+    data = content.get("data") if isinstance(content, dict) else None
+    return data if isinstance(data, dict) and {"name", "file"} <= data.keys() else None
+
+
+def paper_in(results: Path, name: str | None = None) -> Paper:
+    """The paper whose figures a folder holds, of the user's own data where they were computed on such.
+
+    Args:
+        results: the folder.
+        name: of the paper, where it is known.
+
+    Raises:
+        ConfigError: the paper is not installed.
+    """
+    paper, data = paper_named(name or paper_of(results) or DEFAULT_PAPER), data_of(results)
+    return paper if data is None or paper.own_data is None else paper.own_data.paper(paper, data)
 
 
 def reproduction_folders(root: Path) -> dict[Path, str]:
@@ -81,7 +112,7 @@ def _requests(results: Path, paper: Paper) -> dict[str, list[str]]:
     if content is None:
         return {}
     try:
-        asked = {figure: scales for figure, scales in content.items() if figure != "paper"}
+        asked = {figure: scales for figure, scales in content.items() if figure not in _NO_FIGURES}
         return {figure: [scale for scale in SCALES if scale in scales] for figure, scales in asked.items()}
     except (TypeError, AttributeError):
         return {figure: list(SCALES) for figure in paper.figures()}  # looking for all of it loses nothing
@@ -93,7 +124,7 @@ class Reproduction:
     def __init__(self, results: str | Path, paper: Paper | None = None) -> None:
         """Nothing is read but the paper's name where it is not given."""
         self.results = Path(results)
-        self.paper = paper or paper_named(paper_of(self.results) or DEFAULT_PAPER)
+        self.paper = paper or paper_in(self.results)
         self.store = Store(results)
 
     @property

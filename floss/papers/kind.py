@@ -100,12 +100,15 @@ class Run:
     scale: str
     kind: Kind
     overrides: tuple[str, ...]
+    data: str = ""
+    """Name of the file of the user's data that it is computed on; empty where it is computed on the paper's own."""
 
     @property
     def line(self) -> str:
         """The command line that a user types for it."""
+        data = f" data={self.data}" if self.data else ""
         return self.kind.line(self.overrides) or (
-            f"floss reproduce {figure_keys(self.paper, self.figure)} scale={self.scale}"
+            f"floss reproduce {figure_keys(self.paper, self.figure)} scale={self.scale}{data}"
         )
 
     def jobs(self, results: str | Path, **settings: Any) -> list[Job]:

@@ -6,7 +6,7 @@ adds a paper by an entry point of the group `floss.papers` whose name is the pap
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata, resources
 from importlib.util import find_spec
@@ -17,11 +17,12 @@ from markupsafe import Markup
 
 from floss.errors import ConfigError, one_line
 from floss.jobs.keys import suggestion
-from floss.jobs.paper import ENTRY_POINTS, paper_names
+from floss.jobs.paper import ENTRY_POINTS, figure_keys, paper_names
 from floss.papers.claim import Claim
 from floss.papers.experiments import Experiment, order, read_experiment
 from floss.papers.kind import Kind
 from floss.papers.kinds import KINDS
+from floss.papers.own_data import OwnData
 from floss.papers.statement import Statement
 
 
@@ -56,6 +57,10 @@ class Paper:
     """Folder of claims.csv and report.html where no other is given; empty: that of the reproduction."""
     kinds: tuple[Kind, ...] = KINDS
     """The kinds of jobs in its experiments, in the order in which they are computed."""
+    own_data: OwnData | None = None
+    """How figures are computed on data of the user's own; None where none of them can be."""
+    data: Mapping[str, Any] | None = None
+    """The record of the user's data that these figures are of; None of the paper as it is."""
 
     @property
     def results_folder(self) -> str:
@@ -81,6 +86,11 @@ class Paper:
     def label(self, figure: str) -> str:
         """What the paper calls a figure: Fig. 4, Table 1, App. D."""
         return self.experiment(figure).label
+
+    def keys(self, figure: str) -> str:
+        """The keys that name a figure on a command line."""
+        data = "" if self.data is None else f" data={self.data['file']}"
+        return figure_keys(self.name, figure) + data
 
     def module(self, figure: str) -> ModuleType:
         """The Python file of a figure."""
@@ -141,6 +151,17 @@ def paper_named(name: str) -> Paper:
         return installed[name].load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"paper={name}: {installed[name].value} cannot be loaded: {one_line(error)}") from None
+
+
+def on_own_data(paper: Paper, file: str) -> Paper:
+    """A paper's figures on the data in a file of the user's.
+
+    Raises:
+        ConfigError: the paper takes none, or there are no such data in the file.
+    """
+    if paper.own_data is None:
+        raise ConfigError(f"data={file}: must be null with paper={paper.name}, whose figures take no data of one's own")
+    return paper.own_data.paper(paper, paper.own_data.read(file))
 
 
 def _ranges(numbers: Sequence[int]) -> list[str]:

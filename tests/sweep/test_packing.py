@@ -141,7 +141,7 @@ def test_a_reproduction_is_packed(tmp_path):
         return sorted(path.name for path in tmp_path.rglob("metrics.csv*"))
 
     machine = {"device": "auto", "engine": "auto", "memory_limit": None}
-    asked = ReproduceJob(paper="gradient_flossing", fig=12, scale="smoke", results=str(tmp_path), **machine)
+    asked = ReproduceJob(paper="gradient_flossing", fig=12, scale="smoke", data=None, results=str(tmp_path), **machine)
     assert reproduce(asked) == 0
     assert set(whole()) == {PACKED}
     pictures = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}

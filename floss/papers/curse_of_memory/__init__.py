@@ -10,6 +10,7 @@ from floss.papers.curse_of_memory.hessian_jobs import OPTIMA, OPTIMUM, RING
 from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS
 from floss.papers.curse_of_memory.learning_jobs import LEARNING
 from floss.papers.curse_of_memory.neuron_jobs import LANDSCAPES, MOMENTS, PARAMETRISED
+from floss.papers.curse_of_memory.on_embeddings import OWN_EMBEDDINGS
 from floss.papers.curse_of_memory.rates_jobs import RATES
 from floss.papers.curse_of_memory.stack_jobs import STACK
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE
@@ -43,4 +44,5 @@ PAPER = Paper(
         *(*KINDS, MOMENTS, LANDSCAPES, PARAMETRISED, LEARNING, DISC, SIMULATED, OPTIMUM, OPTIMA, RING, SURROGATE),
         *(RATES, FLOSSED, STACK, JACOBIANS, GATED, GATED_FLOSSING),
     ),
+    own_data=OWN_EMBEDDINGS,
 )

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from floss.figures.panels import legend_below
 from floss.figures.style import COLOURS, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
-from floss.papers.curse_of_memory.stack_rows import activity, times, whole
+from floss.papers.curse_of_memory.plots import input_words
+from floss.papers.curse_of_memory.stack_rows import activity, on_own_data, times, whole
 from floss.papers.finding import Findings
 from floss.papers.samples import count
 
@@ -46,7 +47,9 @@ def draw(findings: Findings) -> Figure:
                 _line(b, findings, run, whole(findings, run, group), label=f"{WORDS[run]}: {group}", **look)
         b.set_title("B  Gradients")
         _norms(c, findings)
-        _line(b, findings, "gru_shared", whole(findings, "gru_shared", "cell"), color="0.6", label="GRU: cell, shared")
+        if not on_own_data(findings):  # which are not of two kinds
+            shared = whole(findings, "gru_shared", "cell")
+            _line(b, findings, "gru_shared", shared, color="0.6", label="GRU: cell, shared")
         for axes in (b, c):
             axes.set_ylabel("mean squared gradient")
         for axes in (a, b, c):
@@ -54,7 +57,8 @@ def draw(findings: Findings) -> Figure:
             axes.set_yscale("log")
             axes.set_xlabel("memory t = 1/(1 − ν) (steps)")
         legend_below(figure, (a, b, c), ncols=5)
-        figure.suptitle("Input: surrogate of word embeddings (independent, or shared), not real ones", fontsize=10)
+        words = input_words(findings["crnn"].tables["activity"], "independent, or shared")
+        figure.suptitle(words, fontsize=10)
         return figure
 
 
@@ -66,6 +70,8 @@ def _norms(axes: Axes, findings: Findings) -> None:
     }
     for place, group in enumerate(("λ", "rest")):
         for run, (dashes, words) in looks.items():
+            if run.endswith("_shared") and on_own_data(findings):
+                continue
             look = {"color": COLOURS[3 + place], "marker": MARKERS[3 + place], "linestyle": dashes}
             _line(axes, findings, run, whole(findings, run, group), label=f"cRNN: {group}, {words}", **look)
     axes.set_title("C  Layer norms")

@@ -1,6 +1,7 @@
 """Fig. 12: the autocorrelation of the surrogate of word embeddings, with the fit that it is drawn by.
 
-The paper has that of BERT embeddings of Wikipedia, which cannot be had here: this is a test of the surrogate alone.
+The paper has that of BERT embeddings of Wikipedia, which cannot be had here: this is a test of the surrogate alone. Of
+embeddings of the user's own it is the paper's figure: their autocorrelation, with the law that is fitted to them.
 """
 
 # pandas' own annotations leave scalars and columns apart only at run time.
@@ -10,6 +11,8 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floss.figures.style import COLOURS, MARKERS, house_style
@@ -24,34 +27,52 @@ TOTAL = 0.376
 
 
 def draw(findings: Findings) -> Figure:
-    """R(Δ) of every surrogate: mean over batches, and the law."""
+    """R(Δ) of every surrogate, mean over batches, or of one's own embeddings, mean over parts; and the law."""
     table = findings["surrogate"].tables["autocorrelation"]
     with house_style():
         figure, axes = plt.subplots(figsize=(5.2, 3.4))
-        for place, (kind, rows) in enumerate(table.groupby("surrogate", sort=False)):
-            courses = rows.pivot(index="lag", columns="seed", values="value")
-            axes.plot(
-                courses.index + 1,
-                courses.mean(axis=1),
-                color=COLOURS[place],
-                marker=MARKERS[place],
-                markersize=3,
-                linestyle="",
-                label=f"surrogate: {kind}",
-            )
-        law = table[(table["surrogate"] == "independent") & (table["seed"] == 0)]
-        axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label="0.332 δ + 0.0431 · 0.9970$^Δ$")
         axes.set_xscale("log")
-        axes.set_yscale("symlog", linthresh=0.1)
-        axes.set_ylim(-0.01, 0.5)
-        axes.set_yticks(
-            [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.4], ["0", "0.02", "0.04", "0.06", "0.08", "0.1", "0.2", "0.4"]
-        )
         axes.set_xlabel("lag Δ + 1 (tokens)")
         axes.set_ylabel("autocorrelation R(Δ)")
-        axes.set_title("Surrogate embeddings, not real ones")
+        if "data" in table:
+            _own(axes, table, findings["surrogate"].tables["fits"].iloc[0])
+        else:
+            _surrogates(axes, table)
         axes.legend()
         return figure
+
+
+def _surrogates(axes: Axes, table: pd.DataFrame) -> None:
+    for place, (kind, rows) in enumerate(table.groupby("surrogate", sort=False)):
+        _course(axes, rows, "seed", COLOURS[place], MARKERS[place], f"surrogate: {kind}")
+    law = table[(table["surrogate"] == "independent") & (table["seed"] == 0)]
+    axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label="0.332 δ + 0.0431 · 0.9970$^Δ$")
+    axes.set_yscale("symlog", linthresh=0.1)
+    axes.set_ylim(-0.01, 0.5)
+    axes.set_yticks(
+        [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.4], ["0", "0.02", "0.04", "0.06", "0.08", "0.1", "0.2", "0.4"]
+    )
+    axes.set_title("Surrogate embeddings, not real ones")
+
+
+def _own(axes: Axes, table: pd.DataFrame, fit: pd.Series) -> None:
+    """The smallest and largest of the parts as a band."""
+    courses = _course(axes, table, "part", COLOURS[0], MARKERS[0], "measured")
+    axes.fill_between(courses.index + 1, courses.min(axis=1), courses.max(axis=1), color=COLOURS[0], alpha=0.15)
+    law = table[table["part"] == 0]
+    words = f"{fit['white']:.3g} δ + {fit['slow']:.3g} · {fit['decay']:.4f}$^Δ$"
+    axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label=words)
+    # Linear to the size of the slow part, which would otherwise not be seen beside the variance.
+    axes.set_yscale("symlog", linthresh=max(2.0 * float(fit["slow"]), 0.01 * float(table["value"].max())))
+    axes.set_title(f"Embeddings of one's own ({fit['data']})")
+
+
+def _course(axes: Axes, rows: pd.DataFrame, by: str, colour: str, marker: str, label: str) -> pd.DataFrame:
+    """Mean over what is repeated, as dots; all repetitions [lag, repetition]."""
+    courses = rows.pivot(index="lag", columns=by, values="value")
+    look = {"color": colour, "marker": marker, "markersize": 3, "linestyle": "", "label": label}
+    axes.plot(courses.index + 1, courses.mean(axis=1), **look)
+    return courses
 
 
 # --- claims ---

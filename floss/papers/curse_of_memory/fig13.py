@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.curse_of_memory.fig05 import GROUPS, WORDS
-from floss.papers.curse_of_memory.plots import ramp
+from floss.papers.curse_of_memory.plots import input_words, ramp
 from floss.papers.curse_of_memory.stack import RECURRENT
 from floss.papers.curse_of_memory.stack_rows import AUTHORS, ENDS, gradients, outside, times
 from floss.papers.finding import Findings
@@ -49,7 +49,7 @@ def draw(findings: Findings) -> Figure:
             axes.legend(fontsize=6.5)
         _depth(line[3], findings)
         line[0].set_ylabel("mean squared gradient")
-        figure.suptitle("Input: surrogate of word embeddings (independent), not real ones", fontsize=10)
+        figure.suptitle(input_words(findings["crnn"].tables["activity"]), fontsize=10)
         return figure
 
 

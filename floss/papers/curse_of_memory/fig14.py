@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from floss.figures.style import COLOURS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.curse_of_memory.jacobian_jobs import PANELS
+from floss.papers.curse_of_memory.plots import input_words
 from floss.papers.finding import Findings
 from floss.papers.samples import count, middle
 
@@ -46,7 +47,7 @@ def draw(findings: Findings) -> Figure:
         grid[0, 0].plot([], [], color=COLOURS[0], label="diagonal")
         grid[0, 0].plot([], [], color=COLOURS[1], label="others, drawn at random")
         grid[0, 0].legend(fontsize=7)
-        figure.suptitle("Input: surrogate of word embeddings (independent), not real ones", fontsize=10)
+        figure.suptitle(input_words(findings["gru"].tables["lags"]), fontsize=10)
         return figure
 
 

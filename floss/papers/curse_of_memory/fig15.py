@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
+from floss.papers.curse_of_memory.plots import input_words
 from floss.papers.finding import Findings
 
 MOMENTS = {"state": "h²", "sensitivity": "(∂h/∂b)²"}
@@ -51,7 +52,7 @@ def draw(findings: Findings) -> Figure:
         for axes in grid[1]:
             axes.set_xlabel("time constant T (steps)")
         grid[0, 0].legend(title="gates depend on", title_fontsize=7, fontsize=7, loc="lower left", frameon=True)
-        figure.suptitle("Input: surrogate of word embeddings (independent), not real ones", fontsize=10)
+        figure.suptitle(input_words(tables["means"]), fontsize=10)
         return figure
 
 

@@ -3,7 +3,7 @@
     GRU    h_t = f_t ∘ h_{t-1} + (1 - f_t) ∘ v_t,     f_t = σ(W_f x_t + U_f h_{t-1} + b),     v_t = W x_t
     LSTM   the same with an input gate i_t = σ(W_i x_t + U_i h_{t-1} - b) of its own in the place of 1 - f_t
 
-The input is a surrogate of word embeddings; the embeddings of the paper are not to be had.
+The input is a surrogate of word embeddings, or the user's own; the embeddings of the paper are not to be had.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from floss.jobs.keys import key, one_of, real, whole
+from floss.jobs.keys import key, real, whole
 from floss.lyapunov.qr import qr
-from floss.memory import SURROGATES, gated_moments, sensitivity_moment, state_moment, surrogate_embeddings
-from floss.memory.surrogate import EMBEDDINGS
+from floss.memory import Autocorrelation, gated_moments, sensitivity_moment, state_moment
+from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences, law_of
 from floss.papers.curse_of_memory.neuron_jobs import digits, rows_of
 from floss.papers.curse_of_memory.weights import lecun
-from floss.papers.tables import Table, TablesJob, tables_kind
+from floss.papers.tables import Table, tables_kind
 from floss.random import Stream, normal, uniform
 
 GATES = ("constant", "input", "state")
@@ -36,7 +36,7 @@ Drives = dict[str, Float[Tensor, "R T N"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatesJob(TablesJob):
+class GatesJob(EmbeddingsJob):
     """Keys of `gates`."""
 
     batches: int = key(whole(1), "batches of networks")
@@ -48,18 +48,18 @@ class GatesJob(TablesJob):
     gain: float = key(
         real(0.0), "variance of the gates' input weights, times their number: 2 in the code, 1 in the text"
     )
-    surrogate: str = key(one_of(*SURROGATES), "the surrogate of word embeddings that is the input")
 
 
 def gates_tables(job: GatesJob) -> dict[str, Table]:
     """h² and (∂h_i/∂b_i)² after the last step, against T_i = 1 + U_i, for three kinds of gates of both cells.
 
     means.csv: of every batch, the sum of the weights exp(-(T_i - T)² / 100) of its neurons at some T, and those of
-    weighted squares. theory.csv: both for constant gates and a stationary input, for the surrogate, for white noise of
-    the same variance, and those of the derivative by λ itself instead of b. neurons.csv: some neurons of the first
-    batch.
+    weighted squares. theory.csv: both for constant gates and a stationary input, by the law of the embeddings and for
+    white noise of the same variance, and those of the derivative by λ itself instead of b. neurons.csv: some neurons of
+    the first batch.
     """
     means, neurons = [], []
+    column, source = job.source
     for batch in range(job.batches):
         seeds = batch * job.networks + torch.arange(job.networks)
         b, drives, recurrent = gated_networks(job, seeds)
@@ -68,31 +68,31 @@ def gates_tables(job: GatesJob) -> dict[str, Table]:
         for cell in CELLS:
             for gates in GATES:
                 state, slope = (each.double().square().flatten() for each in run(cell, gates, b, drives, recurrent))
-                same = [[value] * len(GRID) for value in (job.surrogate, cell, gates, batch)]
+                same = [[value] * len(GRID) for value in (source, cell, gates, batch)]
                 means += rows_of(*same, GRID, weights.sum(-1), weights @ state, weights @ slope, count=6)
                 if batch == 0:
                     shown = slice(None, None, max(1, len(T) // _SHOWN))
-                    same = [[value] * len(T[shown]) for value in (job.surrogate, cell, gates)]
+                    same = [[value] * len(T[shown]) for value in (source, cell, gates)]
                     neurons += rows_of(*same, T[shown], state[shown], slope[shown], count=4)
     moments = ("state", "sensitivity")
     return {
-        "means": (("surrogate", "cell", "gates", "batch", "T", "weight", *moments), means),
-        "neurons": (("surrogate", "cell", "gates", "T", *moments), neurons),
+        "means": ((column, "cell", "gates", "batch", "T", "weight", *moments), means),
+        "neurons": ((column, "cell", "gates", "T", *moments), neurons),
         "theory": (
             ("cell", "T", *moments, *(f"white_{name}" for name in moments), "by_lambda"),
-            [[cell, *row] for cell in CELLS for row in theory(cell)],
+            [[cell, *row] for cell in CELLS for row in theory(cell, law_of(job))],
         ),
     }
 
 
-def theory(cell: str) -> list[list[float]]:
+def theory(cell: str, law: Autocorrelation) -> list[list[float]]:
     """T, E h², E (∂h/∂b)², both for white noise, and E (∂h/∂λ)², with λ = 1 - 1/T and gates that do not move.
 
     Of a GRU `floss.memory.gated_moments`; of an LSTM, whose input gate 1 - λ is held, (1 - λ)² Σ R_i F and
     (1 - λ)² (λ (1 - λ))² Σ R_i S.
     """
     T = torch.tensor(GRID, dtype=torch.float64)
-    lam, law = 1.0 - 1.0 / T, EMBEDDINGS
+    lam = 1.0 - 1.0 / T
     slope = lam * (1.0 - lam)
     values = []
     for white, slow in ((law.white, law.slow), (law.white + law.slow, 0.0)):
@@ -114,7 +114,7 @@ def gated_networks(
 
     W has LeCun's weights, those of the gates are N(0, gain / features).
     """
-    x = surrogate_embeddings(seeds, 1, job.steps, job.features, kind=job.surrogate)[:, 0].float()
+    x = input_sequences(job, seeds, 1)[:, 0].float()
     shape = (len(seeds), job.n, job.features)
     drives = {"v": x @ lecun(seeds, job.n, job.features, 1).float().mT}
     recurrent = {}

@@ -1,6 +1,6 @@
 """Data of Fig. 14: how far gated networks are from diagonal: entries of ∂h_Δ/∂h_0 of a GRU, and ∂c_Δ/∂c_0 of an LSTM.
 
-The input is a surrogate of word embeddings; the embeddings of the paper are not to be had.
+The input is a surrogate of word embeddings, or the user's own; the embeddings of the paper are not to be had.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from floss.jobs.keys import key, one_of, real, whole
 from floss.lyapunov.qr import qr
-from floss.memory import SURROGATES, surrogate_embeddings
 from floss.networks.gru import GRUStep
 from floss.networks.lstm import LSTMStep
+from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences
 from floss.papers.curse_of_memory.neuron_jobs import digits
-from floss.papers.tables import Table, TablesJob, tables_kind
+from floss.papers.tables import Table, tables_kind
 from floss.random import Stream, normal, uniform
 
 PANELS = (
@@ -37,7 +37,7 @@ FORGET = {"gru": 1, "lstm": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class JacobiansJob(TablesJob):
+class JacobiansJob(EmbeddingsJob):
     """Keys of `jacobians`."""
 
     cell: str = key(one_of("gru", "lstm"), "the network; of an LSTM the part of its cells, ∂c_Δ/∂c_0")
@@ -49,7 +49,6 @@ class JacobiansJob(TablesJob):
     features: int = key(whole(1), "features of the input")
     steps: int = key(whole(LAGS), "steps: the largest lag")
     entries: int = key(whole(1), "entries off the diagonal, drawn at random")
-    surrogate: str = key(one_of(*SURROGATES), "the surrogate of word embeddings that is the input")
 
 
 def jacobians_tables(job: JacobiansJob) -> dict[str, Table]:
@@ -69,6 +68,7 @@ def tables_of_seed(job: JacobiansJob, seed: int) -> dict[str, Table]:
     """The rows of all panels' networks of one seed."""
     lags = lags_of(job.steps)
     entries, by_lag, networks = [], [], []
+    column, source = job.source
     U, jacobians = panel_jacobians(job, torch.tensor([seed]), lags)
     i, j = drawn_entries(seed, job.n, job.entries)
     law = (U / (1.0 + U))[:, None, :] ** torch.tensor(lags, dtype=torch.float64)[None, :, None]
@@ -80,16 +80,14 @@ def tables_of_seed(job: JacobiansJob, seed: int) -> dict[str, Table]:
         own, off, expected = diagonal[place], others[place], law[place]
         networks.append(
             [
-                *(job.surrogate, seed, *panel, int((apart[place] != 0).sum())),
+                *(source, seed, *panel, int((apart[place] != 0).sum())),
                 *map(digits, (apart[place].abs().max(), off.abs().max(), (own / expected - 1).abs().max())),
                 digits(torch.corrcoef(torch.stack((own.flatten(), expected.flatten())))[0, 1]),
             ]
         )
         quantiles = torch.quantile(own, torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64), dim=-1)
         columns = zip(lags, *quantiles, off.square().mean(-1).sqrt(), off.abs().amax(-1), strict=True)
-        by_lag += [
-            [job.surrogate, seed, *panel, lag, *(digits(value, 5) for value in values)] for lag, *values in columns
-        ]
+        by_lag += [[source, seed, *panel, lag, *(digits(value, 5) for value in values)] for lag, *values in columns]
         if seed == 0:
             every = max(1, job.n // _SHOWN)
             shown = zip(range(0, job.n, every), _short(own.T[::every]), strict=True)
@@ -100,11 +98,11 @@ def tables_of_seed(job: JacobiansJob, seed: int) -> dict[str, Table]:
     return {
         "entries": ((*panel_columns, "kind", "i", "j", *(f"lag{lag}" for lag in lags)), entries),
         "lags": (
-            ("surrogate", "seed", *panel_columns, "lag", "low", "median", "high", "others_rms", "others_largest"),
+            (column, "seed", *panel_columns, "lag", "low", "median", "high", "others_rms", "others_largest"),
             by_lag,
         ),
         "networks": (
-            ("surrogate", "seed", *panel_columns, "nonzero", "largest", "others_largest", "off_law", "correlation"),
+            (column, "seed", *panel_columns, "nonzero", "largest", "others_largest", "off_law", "correlation"),
             networks,
         ),
     }
@@ -134,7 +132,7 @@ def panel_jacobians(
     job: JacobiansJob, seeds: Int64[Tensor, "R"], lags: Sequence[int]
 ) -> tuple[Float[Tensor, "networks*R n"], Float[Tensor, "networks*R lags n n"]]:
     """U of each forget gate, and ∂h_Δ/∂h_0 at some lags Δ of all networks, those of one panel after the other."""
-    x = surrogate_embeddings(seeds, 1, job.steps, job.features, kind=job.surrogate)[:, 0]
+    x = input_sequences(job, seeds, 1)[:, 0]
     U, parameters = panel_networks(job, seeds)
     step = {"gru": GRUStep, "lstm": LSTMStep}[job.cell](**parameters)
     inputs = x.repeat(len(U) // len(seeds), 1, 1)

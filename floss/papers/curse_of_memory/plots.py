@@ -22,6 +22,13 @@ PARAMETRISATIONS = {"polar": "polar", "exp": "exponential", "optimal": "optimal"
 """What titles call the parametrisations."""
 
 
+def input_words(table: pd.DataFrame, surrogate: str = "independent") -> str:
+    """What the networks of a table have as their input, for a title: a surrogate of such a kind, or the user's data."""
+    if "data" in table:
+        return f"Input: embeddings of one's own ({table['data'].iloc[0]})"
+    return f"Input: surrogate of word embeddings ({surrogate}), not real ones"
+
+
 def ramp(values: Sequence[float], colours: str = "viridis") -> list[dict[str, Any]]:
     """Colour, from dark to light, and dashes for each of some values."""
     shades = plt.get_cmap(colours)(np.linspace(0, 0.85, len(values)))

@@ -1,4 +1,7 @@
-"""Data of Figs 5 and 13: activity and gradients of deep stacks at initialisation, on a surrogate of word embeddings."""
+"""Data of Figs 5 and 13: activity and gradients of deep stacks at initialisation.
+
+Input and target are a surrogate of word embeddings, or the user's own.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -10,17 +13,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from floss.jobs.keys import key, one_of, one_or_more, real, switch, whole
-from floss.memory import SURROGATES, surrogate_embeddings
+from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences
 from floss.papers.curse_of_memory.neuron_jobs import digits
 from floss.papers.curse_of_memory.stack import CELLS, forward, groups, initial_stack, next_token_loss
-from floss.papers.tables import Table, TablesJob, tables_kind
+from floss.papers.tables import Table, tables_kind
 
 _TOGETHER = 5
 """Networks side by side: five of the paper's size need 3 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackJob(TablesJob):
+class StackJob(EmbeddingsJob):
     """Keys of `stack`."""
 
     cell: str = key(one_of(*CELLS), "the recurrent cell")
@@ -31,8 +34,7 @@ class StackJob(TablesJob):
     sequences: int = key(whole(1), "sequences in a batch")
     steps: int = key(whole(2), "tokens of a sequence")
     width: int = key(whole(2), "units everywhere")
-    features: int = key(whole(1), "size of an embedding")
-    surrogate: str = key(one_of(*SURROGATES), "the surrogate of word embeddings that is input and target")
+    features: int = key(whole(1), "size of an embedding, which is input and target")
 
 
 def stack_tables(job: StackJob) -> dict[str, Table]:
@@ -42,16 +44,17 @@ def stack_tables(job: StackJob) -> dict[str, Table]:
     encoder and decoder), and their number. activity.csv: mean square of what every block gives on.
     """
     gradients, activity = [], []
+    column, source = job.source
     for layers in job.layers:
         networks = list(itertools.product(range(job.seeds), job.times))
         for first in range(0, len(networks), _TOGETHER):
             seeds, times = zip(*networks[first : first + _TOGETHER], strict=True)
             squares, outputs = measured(job, layers, torch.tensor(seeds), torch.tensor(times, dtype=torch.float64))
             for r, (seed, t) in enumerate(zip(seeds, times, strict=True)):
-                own = [job.surrogate, job.cell, int(job.norm), layers, seed, digits(t, 4)]
+                own = [source, job.cell, int(job.norm), layers, seed, digits(t, 4)]
                 gradients += [[*own, layer, name, digits(v[r], 6), count] for layer, name, v, count in squares]
                 activity += [[*own, layer, digits(v[r], 6)] for layer, v in enumerate(outputs, start=1)]
-    same = ("surrogate", "cell", "norm", "layers", "seed", "t", "layer")
+    same = (column, "cell", "norm", "layers", "seed", "t", "layer")
     return {
         "gradients": ((*same, "group", "mean_square", "parameters"), gradients),
         "activity": ((*same, "mean_square"), activity),
@@ -65,8 +68,7 @@ def measured(
     sizes: dict[str, Any] = {"layers": layers, "width": job.width, "features": job.features}
     weights = initial_stack(seeds, times, cell=job.cell, norm=job.norm, dtype=dtype, **sizes)
     own, place = seeds.unique(return_inverse=True)
-    x = surrogate_embeddings(own, job.sequences, job.steps, job.features, kind=job.surrogate, dtype=dtype)
-    x = x.transpose(1, 2)[place]
+    x = input_sequences(job, own, job.sequences, dtype).transpose(1, 2)[place]
     y, outputs = forward(weights, x)
     next_token_loss(y, x).sum().backward()
     squares = []

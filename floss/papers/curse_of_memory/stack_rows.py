@@ -50,6 +50,11 @@ def times(findings: Findings, run: str) -> np.ndarray:
     return np.sort(findings[run].tables["activity"]["t"].unique())
 
 
+def on_own_data(findings: Findings) -> bool:
+    """Whether the input is not a surrogate but embeddings of the user's own."""
+    return "data" in findings["crnn"].tables["activity"]
+
+
 def _array(rows: pd.DataFrame, column: str, axes: list[str]) -> np.ndarray:
     return rows[column].to_numpy(dtype=float).reshape([rows[axis].nunique() for axis in axes])
 

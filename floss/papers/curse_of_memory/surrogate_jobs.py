@@ -1,4 +1,4 @@
-"""Data of Fig. 12: the autocorrelation of the surrogate of word embeddings; the embeddings are not to be had."""
+"""Data of Fig. 12: the autocorrelation of the surrogate of word embeddings, or of the user's own, and its fit."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,16 @@ import torch
 from floss.jobs.keys import key, whole
 from floss.memory import SURROGATES, fit_autocorrelation, measured_autocorrelation, surrogate_embeddings
 from floss.memory.surrogate import EMBEDDINGS
+from floss.papers.curse_of_memory.embeddings_jobs import OwnEmbeddingsJob, own_embeddings
 from floss.papers.curse_of_memory.neuron_jobs import digits, rows_of
-from floss.papers.tables import Table, TablesJob, tables_kind
+from floss.papers.tables import Table, tables_kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurrogateJob(TablesJob):
+class SurrogateJob(OwnEmbeddingsJob):
     """Keys of `surrogate`."""
 
-    seeds: int = key(whole(1), "batches; their seeds count up from 0")
+    seeds: int = key(whole(1), "batches; their seeds count up from 0; of own data, 1")
     sequences: int = key(whole(1), "sequences in a batch")
     steps: int = key(whole(8), "steps of a sequence")
     features: int = key(whole(1), "features")
@@ -26,7 +27,9 @@ def surrogate_tables(job: SurrogateJob) -> dict[str, Table]:
 
     The lags are 0 and those evenly spaced in the logarithm; a fit is to all of them up to half of a sequence.
     """
-    lags = sorted({0, *torch.logspace(0, torch.log10(torch.tensor(job.steps / 2.0)), 40).long().tolist()})
+    if job.data is not None:
+        return own_tables(job)
+    lags = lags_of(job.steps)
     autocorrelation, fits = [], []
     for kind in SURROGATES:
         for seed in range(job.seeds):
@@ -41,6 +44,31 @@ def surrogate_tables(job: SurrogateJob) -> dict[str, Table]:
         "autocorrelation": (("surrogate", "seed", "lag", "value", "law"), autocorrelation),
         "fits": (("surrogate", "seed", "white", "slow", "decay"), fits),
     }
+
+
+def own_tables(job: SurrogateJob) -> dict[str, Table]:
+    """The same of the user's embeddings: R(Δ) of parts of the sequences, and the law that is fitted to all of them.
+
+    fits.csv: white, slow and decay of the fit, with their standard errors.
+    """
+    fit, lags = own_embeddings(job).fit, lags_of(job.steps)
+    law = fit.law.at(torch.tensor(lags, dtype=torch.float64))
+    autocorrelation = []
+    for part, R in enumerate(fit.parts):
+        same = [[value] * len(lags) for value in (job.data, part)]
+        autocorrelation += rows_of(*same, lags, R[lags], law, count=8)
+    values = [[getattr(each, name) for each in (fit.law, fit.error)] for name in ("white", "slow", "decay")]
+    pairs = [digits(value) for pair in values for value in pair]
+    errors = ("white", "white_error", "slow", "slow_error", "decay", "decay_error")
+    return {
+        "autocorrelation": (("data", "part", "lag", "value", "law"), autocorrelation),
+        "fits": (("data", *errors), [[job.data, *pairs]]),
+    }
+
+
+def lags_of(steps: int) -> list[int]:
+    """0, and up to 40 lags up to half of a sequence, evenly spaced in the logarithm."""
+    return sorted({0, *torch.logspace(0, torch.log10(torch.tensor(steps / 2.0)), 40).long().tolist()})
 
 
 SURROGATE = tables_kind("surrogate", SurrogateJob, surrogate_tables, seconds=60)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from floss.jobs.paper import figure_keys
 from floss.papers.claim import FEWEST, NOT_REPRODUCED, REPRODUCED, Result
 from floss.papers.experiments import SCALES, Experiment
 from floss.papers.finding import Finding, Findings
@@ -172,7 +171,7 @@ def _section(reproduction: Reproduction, figure: str, results: Sequence[Result],
         experiment=paper.experiment(figure),
         findings=findings,
         claims=list(map(ShownClaim, claims)),
-        keys=figure_keys(paper.name, figure),
+        keys=paper.keys(figure),
         picture=None if findings is None else embedded(pictures / f"{figure}.svg", pictures / f"{figure}.png"),
         provenance=_provenance(findings, claims, reproduction.results) if findings else None,
     )

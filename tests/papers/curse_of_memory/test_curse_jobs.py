@@ -98,7 +98,9 @@ def test_the_optimum_is_among_the_curves():
 
 
 def test_the_surrogate_is_fitted_by_what_it_is_drawn_by():
-    job = surrogate_jobs.SurrogateJob(seeds=1, sequences=4, steps=128, features=64, results="")
+    job = surrogate_jobs.SurrogateJob(
+        seeds=1, sequences=4, steps=128, features=64, data=None, data_file=None, results=""
+    )
     fits = surrogate_jobs.surrogate_tables(job)["fits"]
     kinds = dict(zip(column(fits, "surrogate"), column(fits, "white"), strict=True))
     assert kinds["independent"] == pytest.approx(0.332, abs=0.02)

@@ -18,10 +18,30 @@ from floss.papers.curse_of_memory.weights import lecun
 
 F64 = torch.float64
 JACOBIANS = jacobian_jobs.JacobiansJob(
-    cell="gru", gain=2.0, seeds=1, n=5, features=4, steps=24, entries=7, surrogate="independent", results=""
+    cell="gru",
+    gain=2.0,
+    seeds=1,
+    n=5,
+    features=4,
+    steps=24,
+    entries=7,
+    surrogate="independent",
+    data=None,
+    data_file=None,
+    results="",
 )
 GATES = gates_jobs.GatesJob(
-    batches=1, networks=2, n=6, features=8, steps=12, longest=16, gain=2.0, surrogate="independent", results=""
+    batches=1,
+    networks=2,
+    n=6,
+    features=8,
+    steps=12,
+    longest=16,
+    gain=2.0,
+    surrogate="independent",
+    data=None,
+    data_file=None,
+    results="",
 )
 STACK = stack_jobs.StackJob(
     cell="crnn",
@@ -34,6 +54,8 @@ STACK = stack_jobs.StackJob(
     width=4,
     features=6,
     surrogate="shared",
+    data=None,
+    data_file=None,
     results="",
 )
 
@@ -136,7 +158,7 @@ def test_derivatives_by_biases_are_those_of_automatic_differentiation(cell, gate
 def test_the_theory_of_constant_gates_is_a_double_sum_over_lags(cell):
     """h = Σ k_i v_{t-i}, with k_i = (1 - λ) λ^i; ∂k_i/∂b by differences, in an LSTM with its input gate held."""
     T = 8.0
-    row = next(row for row in gates_jobs.theory(cell) if row[0] == T)
+    row = next(row for row in gates_jobs.theory(cell, EMBEDDINGS) if row[0] == T)
     lags = torch.arange(400, dtype=F64)
     R = EMBEDDINGS.at((lags[:, None] - lags).abs())
     b, eps = math.log(T - 1.0), 1e-5
