@@ -90,8 +90,8 @@ class GatedStep(CellStep, ClosedFormStep):
         tensors = (*parameters.values(), h0, chain.q, inputs)
         if is_transformed(*tensors) or is_plain(*tensors):
             return None
-        maker: Any = partial(replace, self)
-        return gated_exponents(self.loop, parameters, chain, inputs, maker)
+        own: Any = self  # each of the steps is a dataclass
+        return gated_exponents(self.loop, parameters, chain, inputs, partial(replace, own))
 
     @property
     def has_loop(self) -> bool:

@@ -1,6 +1,8 @@
-"""The loop of the GRU. With the gates r, z, the inner drive y = W_n h + b_h and the candidate n = tanh(V_n x + b_n + r y)
+"""The loop of the GRU, with gates r, z, inner drive y and candidate n.
 
-    h' = (1 - z) n + z h
+y = W_n h + b_h, n = tanh(V_n x + b_n + r y), and
+
+h' = (1 - z) n + z h
 
 depends on what enters r, z, y and n by the factors, with u = ∂h'/∂a_n = (1 - z) (1 - n²),
 

@@ -1,4 +1,6 @@
-"""The loop of the LSTM. Gates o, i, f, g; the factors of c' = f ∘ c + i ∘ g and h' = o ∘ tanh(c') are, with τ = tanh(c'),
+"""The loop of the LSTM, with gates o, i, f, g.
+
+The factors of c' = f ∘ c + i ∘ g and h' = o ∘ tanh(c') are, with τ = tanh(c'),
 
 E_o = ∂h'/∂a_o = τ o (1 - o)        E_i = ∂c'/∂a_i = g i (1 - i)        F = ∂h'/∂c' = o (1 - τ²)
 E_f = ∂c'/∂a_f = c f (1 - f)        E_g = ∂c'/∂a_g = i (1 - g²)         f = ∂c'/∂c
@@ -61,7 +63,7 @@ class LSTMLoop(GatedLoop):
         c = kept[1][:, -1]
         return torch.cat((z[:, -1, :, : c.shape[-1]], c), -1)
 
-    def factors(self, z: Tensor, kept: Kept, start: int, stop: int, workspace: Workspace) -> Factors:
+    def factors(self, z: Tensor, kept: Kept, start: int, stop: int, workspace: Workspace) -> Factors:  # noqa: ARG002
         gates, c, tau = kept
         N = tau.shape[-1]
         R, C, B = (len(gates), stop - start, gates.shape[2])
@@ -157,7 +159,11 @@ class LSTMLoop(GatedLoop):
         torch.sum(of_c * W[:, 1:], -1, out=gE[:, 1:])
 
     def curvature(
-        self, z: Tensor, kept: Kept, gE: Tensor, diagonal: tuple[Tensor, ...]
+        self,
+        z: Tensor,  # noqa: ARG002
+        kept: Kept,
+        gE: Tensor,
+        diagonal: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor, Tensor]:
         gates, c, tau = kept
         o, i, f, g = gates.chunk(4, -1)
