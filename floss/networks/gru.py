@@ -11,16 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.networks.cell import Cell, Draw, Parameters
-from floss.networks.gated import GatedStep, scaled
+from floss.networks.cell import Draw, Parameters
+from floss.networks.gated import GatedCell, GatedStep, scaled
+from floss.networks.gated_loops.gru import GRULoop
 from floss.networks.stacked import align, apply
 
 
-class GRU(Cell):
+class GRU(GatedCell):
     """Gated recurrent units."""
 
     name = "gru"
     flossed = ("W", "V", "b", "b_h")
+    loop = GRULoop()
 
     def state_size(self, n: int) -> int:
         return n
@@ -46,6 +48,8 @@ class GRUStep(GatedStep):
     V: Float[Tensor, "*R G S"]
     b: Float[Tensor, "*R G"]
     b_h: Float[Tensor, "*R N"]
+
+    loop = GRU.loop
 
     @property
     def state_size(self) -> int:

@@ -13,16 +13,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.networks.cell import Cell, Draw, Parameters
-from floss.networks.gated import GatedStep, scaled
+from floss.networks.cell import Draw, Parameters
+from floss.networks.gated import GatedCell, GatedStep, scaled
+from floss.networks.gated_loops.lstm import LSTMLoop
 from floss.networks.stacked import align, apply
 
 
-class LSTM(Cell):
+class LSTM(GatedCell):
     """Long short-term memory; the readout sees h."""
 
     name = "lstm"
     flossed = ("W", "V", "b")
+    loop = LSTMLoop()
 
     def state_size(self, n: int) -> int:
         return 2 * n
@@ -61,6 +63,12 @@ class LSTMStep(GatedStep):
     V: Float[Tensor, "*R G S"]
     b: Float[Tensor, "*R G"]
     projection: Float[Tensor, "P N"] | None = None
+
+    loop = LSTM.loop
+
+    @property
+    def has_loop(self) -> bool:
+        return self.projection is None
 
     @property
     def state_size(self) -> int:

@@ -1,0 +1,1 @@
+"""Gated cells in closed form: their time loop, and the gradients of the task and of their exponents by hand."""
