@@ -2,7 +2,7 @@
 
 y = W_n h + b_h, n = tanh(V_n x + b_n + r y), and
 
-h' = (1 - z) n + z h
+    h' = (1 - z) n + z h
 
 depends on what enters r, z, y and n by the factors, with u = ∂h'/∂a_n = (1 - z) (1 - n²),
 

@@ -2,10 +2,10 @@
 
 The factors of c' = f ∘ c + i ∘ g and h' = o ∘ tanh(c') are, with τ = tanh(c'),
 
-E_o = ∂h'/∂a_o = τ o (1 - o)        E_i = ∂c'/∂a_i = g i (1 - i)        F = ∂h'/∂c' = o (1 - τ²)
-E_f = ∂c'/∂a_f = c f (1 - f)        E_g = ∂c'/∂a_g = i (1 - g²)         f = ∂c'/∂c
+    E_o = ∂h'/∂a_o = τ o (1 - o)        E_i = ∂c'/∂a_i = g i (1 - i)        F = ∂h'/∂c' = o (1 - τ²)
+    E_f = ∂c'/∂a_f = c f (1 - f)        E_g = ∂c'/∂a_g = i (1 - g²)         f = ∂c'/∂c
 
-dc' = (E_i W_i + E_f W_f + E_g W_g) dh + f dc,      dh' = E_o W_o dh + F dc'
+    dc' = (E_i W_i + E_f W_f + E_g W_g) dh + f dc,      dh' = E_o W_o dh + F dc'
 """
 
 from typing import ClassVar
