@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from floss.errors import ConfigError
 from floss.jobs import extensions
+from floss.jobs.globs import leave_out_misfits
 from floss.jobs.help import COMMANDS, help_node
 from floss.jobs.keys import known_keys, suggestion, unknown_key
 from floss.jobs.options import GROUPS, store_extensions
@@ -149,6 +150,7 @@ class Composer:
         """The overrides of each job of a sweep."""
         with self._hydra() as loader:
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+            leave_out_misfits(parsed)
             return BasicSweeper.split_arguments(parsed, None)[0]
 
     def values(self, overrides: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -76,6 +77,14 @@ class CheckedSweeper(BasicSweeper):
 
                 watch_quietly()
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    @staticmethod
+    def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+        """As Hydra's, of what `floss.jobs.compose.sweep_jobs` has composed."""
+        from floss.jobs.globs import leave_out_misfits
+
+        leave_out_misfits(overrides)
+        return BasicSweeper.split_arguments(overrides, max_batch_size)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Nothing is left to check."""
