@@ -1,5 +1,7 @@
 """Which derivatives a computation is followed by."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -25,6 +27,30 @@ def is_transformed(*tensors: Tensor) -> bool:
         if forward_ad.unpack_dual(tensor).tangent is not None:
             return True
     return False
+
+
+def recorded_gradients(
+    output: Tensor, tensors: Sequence[Tensor], grad: Tensor, needed: Sequence[bool], first: int = 0
+) -> tuple[Tensor | None, ...]:
+    """What the backward pass of a `torch.autograd.Function` returns when it is itself recorded.
+
+    Args:
+        output: the function's value, computed from `tensors` by operations that autograd follows.
+        tensors: the arguments that have gradients.
+        grad: ∂L/∂output.
+        needed: of every argument whether its gradient is asked for, as in `ctx.needs_input_grad`.
+        first: the place of `tensors[0]` among the arguments.
+
+    Returns:
+        One gradient for each argument, with a graph behind it; None where none is asked for.
+    """
+    places = [place for place in range(first, first + len(tensors)) if needed[place]]
+    of = [tensors[place - first] for place in places]
+    found = torch.autograd.grad(output, of, grad, create_graph=True, allow_unused=True, materialize_grads=True)
+    gradients: list[Tensor | None] = [None] * len(needed)
+    for place, gradient in zip(places, found, strict=True):
+        gradients[place] = gradient
+    return tuple(gradients)
 
 
 def numbers_of(tensor: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov.derivatives import recorded_gradients
 from floss.networks.gated_loops.loop import GatedLoop
 from floss.networks.workspace import Workspace
 
@@ -122,10 +123,4 @@ def _recorded_gradient(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
     # Views: a tensor that is two of the arguments has two gradients.
     x, *given = tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
     y = ctx.plain(dict(zip(ctx.names, given, strict=True)), x)
-    gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
-    needed = [i for i, needs in enumerate(ctx.needs_input_grad) if needs]
-    of = [tensors[i - 4] for i in needed]
-    found = torch.autograd.grad(y, of, grad_y, create_graph=True, allow_unused=True, materialize_grads=True)
-    for i, gradient in zip(needed, found, strict=True):
-        gradients[i] = gradient
-    return tuple(gradients)
+    return recorded_gradients(y, tensors, grad_y, ctx.needs_input_grad, 4)

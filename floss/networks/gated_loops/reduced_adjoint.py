@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import recorded_gradients
 from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.step import Step
@@ -141,12 +142,4 @@ def _recorded_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     old = ctx.chain
     chain = Chain(h, q, inputs, old.steps, old.t_ons, old.transient, old.orthonormaliser, old.sums)
     growth, _, _ = qr_chain(ctx.maker(**dict(zip(ctx.loop.names, given, strict=True))), chain, total=True)
-    gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
-    needed = [i for i, needs in enumerate(ctx.needs_input_grad) if needs]
-    of = [tensors[i - 3] for i in needed]
-    found = torch.autograd.grad(
-        growth[0], of, g.to(growth.dtype), create_graph=True, allow_unused=True, materialize_grads=True
-    )
-    for i, gradient in zip(needed, found, strict=True):
-        gradients[i] = gradient
-    return tuple(gradients)
+    return recorded_gradients(growth[0], tensors, g.to(growth.dtype), ctx.needs_input_grad, 3)

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from floss.lyapunov.derivatives import recorded_gradients
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalisation_times, orthonormalise
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.networks.rate.activation import Activation
@@ -163,11 +164,4 @@ def _recorded_gradient(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         if s + 1 in ctx.intervals:
             q, log_r = tangent_qr(q)
             growth = growth + log_r if ctx.intervals[s + 1] else growth
-    needed = [i for i, needs in enumerate(ctx.needs_input_grad[: len(tensors)]) if needs]
-    found = torch.autograd.grad(
-        growth, [tensors[i] for i in needed], g, create_graph=True, allow_unused=True, materialize_grads=True
-    )
-    gradients: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
-    for i, gradient in zip(needed, found, strict=True):
-        gradients[i] = gradient
-    return tuple(gradients)
+    return recorded_gradients(growth, tensors, g, ctx.needs_input_grad)
