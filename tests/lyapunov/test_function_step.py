@@ -83,6 +83,16 @@ def test_complex_states():
     floss.check_step(step, gaussian(4, 3, n))
 
 
+def test_complex_parameters_have_gradients():
+    """z' = λ z: ∂(Σ exponents) / ∂λ = 2 λ / |λ|², as torch writes gradients of complex numbers; the core of S5."""
+    lam = torch.tensor([0.95 * torch.e ** (1j * 0.4), 0.6j, 0.3], dtype=torch.complex128).requires_grad_()
+    step, n = floss.step_from_function(lambda z: lam * z, torch.ones(3, dtype=torch.complex128))
+    for steps in (5, 80):  # the latter is worth recording
+        exponents = floss.lyapunov_spectrum(step, torch.ones(n, dtype=DOUBLE), steps=steps)
+        (found,) = torch.autograd.grad(exponents.sum(), lam)
+        torch.testing.assert_close(found, 2.0 * lam.detach() / lam.detach().abs() ** 2, rtol=1e-12, atol=1e-12)
+
+
 def test_a_function_may_write_into_its_state():
     def f(state):
         state["v"] *= 0.5

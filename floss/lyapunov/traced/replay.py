@@ -59,9 +59,8 @@ def alike(found: Tensor, wanted: Tensor) -> bool:
     size = wanted.abs().max()
     if not torch.isfinite(size):
         return True
-    return bool(
-        (found - wanted).abs().max() <= _ROUNDING[wanted.dtype] * size.clamp(min=torch.finfo(wanted.dtype).tiny)
-    )
+    real = size.dtype
+    return bool((found - wanted).abs().max() <= _ROUNDING[real] * size.clamp(min=torch.finfo(real).tiny))
 
 
 class Program:
