@@ -58,9 +58,9 @@ def work(network: TrainJob) -> float:
     return network.train.epochs * training_work(network) + network.flossing_epochs * flossing_work(network)
 
 
-_NUMBERS = {"lstm": (4, 15.0, 4.0), "gru": (3, 13.0, 5.0), "lru": (4, 11.0, 0.0)}
+_NUMBERS = {"lstm": (4, 6.6, 2.1), "gru": (3, 4.8, 3.6), "lru": (1, 6.5, 0.0)}
 """Recurrent matrices of an architecture, and how many times T B N and T_f n k its training and flossing keep."""
-_NUMBERS_OF_A_RATE_NETWORK = (1, 1.1, 2.6)
+_NUMBERS_OF_A_RATE_NETWORK = (1, 1.0, 1.6)
 _DIAGONAL = tuple(f"linear_{name}" for name in ("diagonal", "diagonal_gamma", "exp", "lru", "s4"))
 _TWICE = ("lstm", "lru", *_DIAGONAL)
 """Architectures with two state variables for each unit."""
@@ -70,26 +70,28 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
     """Memory that a network takes in an ensemble, everything included, within about a factor of two.
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
-    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N and of T_f times state size
-    times k. The native engine works in some ten megabytes per thread, the convolution engine in impulse responses.
-    Singular values of one-step Jacobians are torch's with every engine: about seven matrices of double precision for
-    each Jacobian.
+    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N in training and of T_f times
+    state size times k in flossing, of which the one gives back what the other takes; captured graphs keep both. The
+    native engine works in some ten megabytes per thread, the convolution engine in impulse responses. Singular values
+    of one-step Jacobians are torch's with every engine: about seven matrices of double precision for each Jacobian.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch
     size = n * (2 if network.arch.name in _TWICE else 1)
     k = network.flossing.k if network.flossing_epochs else 1
-    numbers = 20.0 * (matrices * n * n + batch * size + size * k)
+    width = 8 if network.dtype == "float64" else 4
+    itself = 20.0 * width * (matrices * n * n + batch * size + size * k)
+    training = flossing = 0.0
     if engine == "convolution":
-        numbers += 4.0 * network.train.steps * n
+        training = 4.0 * width * network.train.steps * n
     elif engine != "native":
-        numbers += train * network.train.steps * batch * n
+        training = train * width * network.train.steps * batch * n
     if engine != "native":
-        numbers += floss * network.flossing_run.length * size * k
-    jacobians = 0
+        flossing = floss * width * network.flossing_run.length * size * k
     if network.flossing_epochs and network.flossing.penalty == "one_step":
         jacobians = math.ceil(network.flossing_run.counted / network.flossing.t_ons)
-    return numbers * (8 if network.dtype == "float64" else 4) + 56.0 * jacobians * size**2
+        flossing += 56.0 * jacobians * size**2
+    return itself + (training + flossing if engine == "graph" else max(training, flossing))
 
 
 @dataclass(frozen=True)
