@@ -27,20 +27,34 @@ ROOT = Path(__file__).resolve().parents[2]
 SMOKE = "scale=smoke"
 KINDS = ("png", "svg")
 """Of pictures."""
-DRAWN_AGAIN = ("fig02", "fig09", "fig14", "fig15", "table1", "spectra")
-"""Of exponents, diagnostics, accuracy, condition numbers and timings, and one of ours; slow tests have all."""
+SOME = ("fig02", "fig04", "fig06", "fig08", "fig09", "fig10", "fig14", "fig15", "table1", "until")
+"""Of networks, exponents, condition numbers, diagnostics, single steps and timings, and one of ours: every kind of
+data, and networks that several figures share. Slow tests compute all figures, and ask the same of them."""
+DRAWN_AGAIN = ("fig02", "fig09", "fig14", "fig15", "table1")
+"""Of exponents, diagnostics, accuracy, condition numbers and timings; slow tests draw all of them again."""
 all_claims, experiment, figures, label, named = PAPER.claims, PAPER.experiment, PAPER.figures, PAPER.label, PAPER.named
 
 
+@pytest.fixture(scope="module", params=[SOME, pytest.param(figures(), marks=pytest.mark.slow)], ids=["some", "all"])
+def computed(request) -> tuple[str, ...]:
+    """The figures that are computed."""
+    return request.param
+
+
+def asked(computed: tuple[str, ...]) -> str:
+    """How a user asks for them."""
+    return "fig=all" if computed == figures() else f"fig=[{','.join(computed)}]"
+
+
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    """Every figure at the smallest scale, as a user computes it."""
+def smoke(computed, tmp_path_factory) -> Path:
+    """These figures at the smallest scale, as a user computes them."""
     folder = tmp_path_factory.mktemp("smoke")
     begin = time.process_time()  # unlike the clock, it does not count what runs beside this process
     with pytest.MonkeyPatch.context() as monkeypatch:
         # Memory takes a process for every contender, which tests of the bench start.
         monkeypatch.setattr("floss.analysis.bench.memory.peak_megabytes", lambda *_: 1.25)
-        done = inside(folder, "reproduce", SMOKE)
+        done = inside(folder, "reproduce", asked(computed), SMOKE)
     assert done.returncode == 0, done.stderr
     assert time.process_time() - begin < 300
     (folder / "printed").write_text(done.stdout)
@@ -193,10 +207,10 @@ def test_wrong_input_is_answered_in_one_line(tmp_path, arguments, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_figure_is_drawn(smoke):
-    assert set(pictures(smoke)) == {f"{figure}.{suffix}" for figure in figures() for suffix in KINDS}
+def test_every_figure_is_drawn(smoke, computed):
+    assert set(pictures(smoke)) == {f"{figure}.{suffix}" for figure in computed for suffix in KINDS}
     text = (smoke / "printed").read_text()
-    for figure in figures():
+    for figure in computed:
         assert re.search(rf"^{re.escape(label(figure))} ", text, re.MULTILINE)
     assert re.search(r"^to compute: \d+ networks in \d+ ensembles, \d+ analyses; about .* on this machine$", text, re.M)
     # No folder of jobs or sweeps, which repeat the rows of the ensembles.
@@ -204,12 +218,12 @@ def test_every_figure_is_drawn(smoke):
     assert names == {"ensembles", "analyses", "figures", "reproduction.json"}
 
 
-def test_nothing_is_computed_twice_and_pictures_are_the_same_bytes(copy, monkeypatch):
+def test_nothing_is_computed_twice_and_pictures_are_the_same_bytes(copy, computed, monkeypatch):
     draw_only(monkeypatch, "fig06", "until")
     before, ensembles = pictures(copy), set((copy / "results/paper/ensembles").iterdir())
     stamps = {path: path.stat().st_mtime_ns for path in (copy / "results/paper").rglob("*.csv")}
     shutil.rmtree(copy / "results/paper/figures")
-    done = inside(copy, "reproduce", SMOKE)
+    done = inside(copy, "reproduce", asked(computed), SMOKE)
     assert done.returncode == 0, done.stderr
     assert "nothing to compute" in done.stdout
     redrawn = pictures(copy)
@@ -228,8 +242,8 @@ def test_figures_draws_what_is_asked_for_without_computing(copy):
     assert pictures(copy) == {name: before[name] for name in ("fig04.png", "fig04.svg")}
 
 
-@pytest.mark.parametrize("names", [DRAWN_AGAIN, pytest.param(figures(), marks=pytest.mark.slow)], ids=["some", "all"])
-def test_figures_draws_all_without_computing_and_pictures_are_the_same_bytes(copy, monkeypatch, names):
+def test_figures_draws_all_without_computing_and_pictures_are_the_same_bytes(copy, computed, monkeypatch):
+    names = DRAWN_AGAIN if computed == SOME else computed
     draw_only(monkeypatch, *names)
     before = pictures(copy)
     shutil.rmtree(copy / "results/paper/figures")
@@ -237,7 +251,7 @@ def test_figures_draws_all_without_computing_and_pictures_are_the_same_bytes(cop
     assert pictures(copy) == {f"{name}.{kind}": before[f"{name}.{kind}"] for name in names for kind in KINDS}
 
 
-def test_what_is_damaged_is_repaired_and_nothing_else(copy, monkeypatch):
+def test_what_is_damaged_is_repaired_and_nothing_else(copy, computed, monkeypatch):
     """A deleted row of metrics.csv costs its network, and a changed table its analysis."""
     before, root = pictures(copy), copy / "results/paper"
     networks, _ = sorted(Store(root).records().values(), key=lambda record: record.network_id)[:2]
@@ -248,13 +262,13 @@ def test_what_is_damaged_is_repaired_and_nothing_else(copy, monkeypatch):
     spectrum = next(root.glob("analyses/spectrum-lstm-*/flossing.csv"))
     text = spectrum.read_text()
     spectrum.write_text(text.replace("lstm", "gru", 1))
-    of_network = {f for f in figures() for run in networks_of(f, "smoke").values() if networks.network_id in run}
+    of_network = {f for f in computed for run in networks_of(f, "smoke").values() if networks.network_id in run}
     assert of_network
     drawn_from = of_network | {"fig06"}
     draw_only(monkeypatch, *drawn_from)
     for name in drawn_from:
         (root / "figures" / f"{name}.svg").unlink()
-    done = inside(copy, "reproduce", SMOKE)
+    done = inside(copy, "reproduce", asked(computed), SMOKE)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^to compute: 1 network in 1 ensemble, 1 analysis; ", done.stdout, re.MULTILINE)
     assert spectrum.read_text() == text
@@ -275,10 +289,10 @@ DAMAGES = (
 )
 
 
-def said_by_mending(copy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is said of the files beside the tables of all figures."""
+def said_by_mending(copy: Path, computed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is said of the files beside the tables of all that was computed."""
     monkeypatch.chdir(copy)
-    return sorted(mend(FigureRequest(PAPER, figures(), "smoke", Path("results/paper"))))
+    return sorted(mend(FigureRequest(PAPER, computed, "smoke", Path("results/paper"))))
 
 
 def said_by_fig04(copy: Path) -> list[str]:
@@ -289,7 +303,7 @@ def said_by_fig04(copy: Path) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_config_files_are_written_again_as_they_were(copy, monkeypatch):
+def test_config_files_are_written_again_as_they_were(copy, computed, monkeypatch):
     """Of all ensembles and analyses; each is damaged in another way, and one is gone."""
     before = {path: path.read_bytes() for path in sorted(copy.glob("results/paper/*/*/config.yaml"))}
     assert len(before) > len(DAMAGES)
@@ -301,11 +315,11 @@ def test_config_files_are_written_again_as_they_were(copy, monkeypatch):
             damaged.append(path)
     damaged[-1].unlink()
     assert {path.parent.parent.name for path in damaged} == {"ensembles", "analyses"}
-    said = said_by_mending(copy, monkeypatch)
+    said = said_by_mending(copy, computed, monkeypatch)
     where = [path.relative_to(copy) for path in damaged]
     assert said == sorted(f"{path} was damaged or missing: written again" for path in where)
     assert {path: path.read_bytes() for path in before} == before
-    assert said_by_mending(copy, monkeypatch) == []
+    assert said_by_mending(copy, computed, monkeypatch) == []
 
 
 def configs_beside(figure: str, copy: Path) -> tuple[Path, Path]:
@@ -338,13 +352,13 @@ def test_networks_of_no_figure_are_not_forgotten(copy, monkeypatch):
     assert shared.read_bytes() == b"runs: ["
 
 
-def test_a_lost_environment_is_said(copy, monkeypatch):
+def test_a_lost_environment_is_said(copy, computed, monkeypatch):
     kinds = ("ensembles/*", "analyses/spectrum-*", "analyses/*-smoke")
     paths = [next(copy.glob(f"results/paper/{kind}/environment.json")) for kind in kinds]
     paths[0].unlink()
     paths[1].write_text("{")
     paths[2].write_text("[]")
-    assert said_by_mending(copy, monkeypatch) == sorted(
+    assert said_by_mending(copy, computed, monkeypatch) == sorted(
         f"{path.relative_to(copy)} is damaged or missing: "
         "the numbers are sound, but only a copy knows where they were computed"
         for path in paths
@@ -362,7 +376,7 @@ def test_a_damaged_record_of_what_was_asked_for_hides_nothing(copy, content):
     assert {name: one.command for name, one in found.items()} == {name: one.command for name, one in before.items()}
     record_request(root, PAPER, ("fig04",), "smoke")
     assert set(Reproduction(root).requested) == set(figures())
-    assert Reproduction(root).findings("fig12") is not None
+    assert Reproduction(root).findings("fig08") is not None
 
 
 def test_interrupted_twice_it_ends_with_the_same_pictures(smoke, tmp_path):
