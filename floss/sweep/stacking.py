@@ -70,10 +70,10 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
     """Memory that a network takes in an ensemble, everything included, within about a factor of two.
 
     Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
-    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N in training and of T_f times
-    state size times k in flossing, of which the one gives back what the other takes; captured graphs keep both. The
-    native engine works in some ten megabytes per thread, the convolution engine in impulse responses. Singular values
-    of one-step Jacobians are torch's with every engine: about seven matrices of double precision for each Jacobian.
+    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N in training and of T_f
+    times state size times k in flossing, of which the one gives back what the other takes; captured graphs keep both.
+    The native engine works in some ten megabytes per thread, the convolution engine in impulse responses. Singular
+    values of one-step Jacobians are torch's with every engine: about seven matrices of double precision for each.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch
