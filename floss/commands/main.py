@@ -57,7 +57,7 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
         rows = "".join(f"  {name:<10} {command.summary}\n" for name, command in COMMANDS.items())
         print(USAGE.format(commands=rows), end="", flush=True)
         sys.exit(0 if arguments else 2)
-    elif arguments[0] in ("-V", "--version"):
+    elif arguments[0] == "-V" or "--version" in arguments:  # which Hydra would answer with its own
         from importlib.metadata import version
 
         print(f"floss {version('floss')}", flush=True)

@@ -57,6 +57,8 @@ CHOSEN = {
     "task=copy,xor": (10, lambda row: True),
     "task=[copy,spatial_xor]": (2, lambda row: row["task"] == "copy"),
     "task=null": (10, lambda row: True),
+    "task=glob(xor*)": (8, lambda row: row["task"] == "xor"),
+    "flossing=glob(p*)": (4, lambda row: row["flossing"] == "pre"),
     "d=2": (4, lambda row: row["d"] == "2"),
     "d=[3,10]": (6, lambda row: row["d"] in ("3", "10")),
     "seed=9": (5, lambda row: row["seed"] == "9"),
