@@ -15,7 +15,7 @@ from floss.errors import ConfigError, RunBusyError
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import suggestion
 from floss.runtime.messages import show_messages
-from floss.runtime.streams import settle_streams
+from floss.runtime.streams import lost_output, settle_streams
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -31,21 +31,26 @@ commands:
 
 def main() -> NoReturn:
     """Console script `floss`."""
-    command = "floss"
+    name = "floss"
     settle_streams()
     show_messages()
     try:
         command, arguments = _command_of(sys.argv[1:])
+        name = f"floss {command}"
         import_module(f"floss.commands.{command}").run(command, arguments)
-        sys.stdout.flush()
+    except SystemExit as stop:
+        if stop.code:
+            raise
     except ConfigError as error:
-        _fail(f"floss {command}: {error}")
+        _fail(f"{name}: {error}")
     except RunBusyError as error:
-        _fail(f"floss {command}: {error}", status=1)
+        _fail(f"{name}: {error}", status=1)
     except KeyboardInterrupt:
-        _fail(f"floss {command}: interrupted", status=130)
+        _fail(f"{name}: interrupted", status=130)
     except OSError as error:
-        _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
+        _fail(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
+    if lost := lost_output():
+        _fail(f"{name}: {lost}", status=1)
     sys.exit(0)
 
 
