@@ -150,6 +150,16 @@ def test_a_damaged_network_is_not_collected_as_done(many, tmp_path):
     assert "0.123" not in {row["final_loss"] for row in rows(tmp_path / "results" / "collected" / "summary.csv")}
 
 
+def test_a_row_that_was_cut_off_is_no_network(many, tmp_path):
+    shutil.copytree(many / "results", tmp_path / "results")
+    path = min(tmp_path.glob("results/ensembles/*/summary.csv"), key=lambda path: path.stat().st_size)
+    content = path.read_bytes()
+    for missing in (40, 90):  # within its id, and within its numbers
+        path.write_bytes(content[:-missing])
+        collected(tmp_path)
+        assert len(rows(tmp_path / "results" / "collected" / "summary.csv")) == 9
+
+
 def test_what_was_collected_is_nothing_to_draw(many, tmp_path):
     shutil.copytree(many / "results", tmp_path / "results")
     collected(tmp_path)
