@@ -127,9 +127,14 @@ def _complaining() -> Iterator[None]:
 def _completion(command: str) -> Iterator[None]:
     """Put what Hydra offers to the shell right: a list is a value, `flossing.at=`, and no group of keys."""
     keys = known_keys(COMMANDS[command].job)
-    offered = io.StringIO()
-    with contextlib.redirect_stdout(offered):
-        yield
+    offered, complaint = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(offered), contextlib.redirect_stderr(complaint):
+            yield
+    except (Exception, SystemExit):
+        if "COMP_LINE" not in os.environ:
+            raise
+        return  # nothing completes a line that cannot be read, and a prompt is no place to say so
 
     def right(match: re.Match[str]) -> str:
         word = match[0]

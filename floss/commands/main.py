@@ -81,13 +81,13 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 
 def _complete_after_command(arguments: list[str]) -> list[str]:
     """Take the command out of the line that the shell wants completed, and put it first: Hydra knows nothing of it."""
-    line = os.environ["COMP_LINE"]
+    line, point = os.environ["COMP_LINE"], os.environ.get("COMP_POINT", "")
+    line = line[: int(point)] if point.isdecimal() else line  # what is completed ends at the cursor
     program, _, rest = line.partition(" ")
     command, space, rest = rest.lstrip().partition(" ")
     if not space or command not in COMMANDS:
         print(*(name for name in COMMANDS if name.startswith(command) and not space), sep="\n")
         sys.exit(0)
     os.environ["COMP_LINE"] = f"{program} {rest}"
-    point = int(os.environ.get("COMP_POINT", len(line)))
-    os.environ["COMP_POINT"] = str(max(0, point - len(line) + len(os.environ["COMP_LINE"])))
+    os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
     return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]

@@ -154,6 +154,9 @@ class Composer:
         """The overrides of each job of a sweep."""
         with self.hydra() as loader:
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+            for override in parsed:
+                if override.is_interval_sweep():
+                    raise ConfigError(f"{override.input_line}: has no end of values; range(a,b) has")
             leave_out_misfits(parsed)
             return BasicSweeper.split_arguments(parsed, None)[0]
 

@@ -189,6 +189,7 @@ WRONG_BESIDE_TRAIN = {
     "collect results=. d=interval(1,2)": "floss collect: d=interval(1,2): cannot be read as key=value",
     "collect results=. arch=glob(z*)": "floss collect: arch=glob(z*): matches nothing; the names that glob() matches",
     "reproduce fig=glob(*)": "floss reproduce: fig=glob(*): matches nothing; the names that glob() matches are files",
+    "train -m d=interval(1,2)": "floss train: d=interval(1,2): has no end of values; range(a,b) has",
     "spectrum flossing=3": "floss spectrum: flossing: this is a group of keys, not a value",
     "spectrum inputs=1e30": "floss spectrum: inputs=1e+30: must be a whole number >= 1 and <=",
     "train slurm.tasks=2": "floss train: slurm.tasks: there is no such key",
@@ -255,6 +256,10 @@ def test_hydras_own_options(tmp_path):
         ("floss train exper", []),
         ("floss ", list(COMMANDS)),
         ("floss", list(COMMANDS)),
+        ("floss tr|ain flossing=", ["train"]),
+        ("floss train see|ds=3 d=4", ["seed=", "seeds="]),
+        ("floss train --c", []),
+        ("floss train see xyz", []),
         ("floss b", ["bench"]),
         ("floss c", ["collect", "condition"]),
         ("floss p", ["plan"]),
@@ -263,7 +268,8 @@ def test_hydras_own_options(tmp_path):
 )
 def test_completion_in_the_shell(tmp_path, line, words):
     # What the script of `floss train -sc install=bash` runs when TAB is pressed.
-    done = floss(tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    point = line.find("|") % (len(line) + 1)  # the cursor, which is at the end where it is not marked
+    done = floss(tmp_path, "-sc", "query=bash", COMP_LINE=line.replace("|", ""), COMP_POINT=str(point))
     assert (done.returncode, done.stderr) == (0, "")
     assert [candidate.rpartition("flossing=")[2].rpartition("task=")[2] for candidate in done.stdout.split()] == words
 
