@@ -70,7 +70,7 @@ def networks_of(job: AnalysisJob, device: str, *, states: int = 1) -> StackedNet
     """
     dtype = getattr(torch, job.dtype)
     if job.checkpoint is None:
-        seeds = torch.arange(job.seed, job.seed + job.seeds, device=device)
+        seeds = job.seed + torch.arange(job.seeds, device=device)  # whose end may be 2**63
         gains = torch.full((job.seeds,), job.arch.g, dtype=torch.float64, device=device)
         if job.random_g:
             gains = gains * random.uniform(seeds, Stream.WEIGHTS, 1, part=9, dtype=torch.float64)[:, 0]
@@ -113,7 +113,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     if checkpoint.number is not None:
         trained = trained.select(trained.networks[checkpoint.first : checkpoint.first + run["seeds"]])
     parameters, alive = trained.parameters, trained.diverged_at < 0
-    seeds = torch.arange(run["seed"], run["seed"] + run["seeds"])
+    seeds = run["seed"] + torch.arange(run["seeds"])
     gains = torch.full((len(seeds),), float(run["arch"]["g"]), dtype=torch.float64)
     configured = _fresh(job, seeds, gains, task.inputs, run["train"]["batch"], torch.float32)
     shapes, expected = ({name: p.shape for name, p in several.items()} for several in (parameters, configured))

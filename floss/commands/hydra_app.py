@@ -80,7 +80,7 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
         if options.help or options.hydra_help:  # which say the same whatever else was typed, right or wrong
             sys.argv = [program, *(word for word in arguments if word not in options.typed)]
         try:
-            with _completion(command) if options.shell_completion else contextlib.nullcontext():
+            with _answering(command, options):
                 hydra.main(config_path=f"pkg://{CONFIG_MODULE}", config_name=command, **VERSION_BASE)(job)()
         except Stop as stop:
             stopped = stop
@@ -95,12 +95,46 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
 
 
 @contextlib.contextmanager
+def _answering(command: str, options: argparse.Namespace) -> Iterator[None]:
+    """Within it Hydra answers as floss does."""
+    if options.cfg:
+        with _complaining():
+            yield
+    elif options.shell_completion:
+        if "COMP_LINE" not in os.environ and any(word.startswith("query=") for word in options.overrides):
+            raise ConfigError("query=: is for the shell, which sets COMP_LINE")
+        with _completion(command):
+            yield
+    else:
+        yield
+
+
+@contextlib.contextmanager
+def _complaining() -> Iterator[None]:
+    """What Hydra writes to standard error before it leaves with a status is a complaint about the input."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as stop:
+        if stop.code and said.getvalue():
+            raise ConfigError(said.getvalue()) from None
+        raise
+    sys.stderr.write(said.getvalue())
+
+
+@contextlib.contextmanager
 def _completion(command: str) -> Iterator[None]:
     """Put what Hydra offers to the shell right: a list is a value, `flossing.at=`, and no group of keys."""
     keys = known_keys(COMMANDS[command].job)
-    offered = io.StringIO()
-    with contextlib.redirect_stdout(offered):
-        yield
+    offered, complaint = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(offered), contextlib.redirect_stderr(complaint):
+            yield
+    except (Exception, SystemExit):
+        if "COMP_LINE" not in os.environ:
+            raise
+        return  # nothing completes a line that cannot be read, and a prompt is no place to say so
 
     def right(match: re.Match[str]) -> str:
         word = match[0]

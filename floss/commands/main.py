@@ -15,7 +15,7 @@ from floss.errors import ConfigError, RunBusyError
 from floss.jobs.help import COMMANDS
 from floss.jobs.keys import suggestion
 from floss.runtime.messages import show_messages
-from floss.runtime.streams import settle_streams
+from floss.runtime.streams import lost_output, settle_streams
 
 USAGE = """floss: see and control the Lyapunov exponents of recurrent networks (Engelken 2023, arXiv 2312.17306)
 
@@ -31,21 +31,26 @@ commands:
 
 def main() -> NoReturn:
     """Console script `floss`."""
-    command = "floss"
+    name = "floss"
     settle_streams()
     show_messages()
     try:
         command, arguments = _command_of(sys.argv[1:])
+        name = f"floss {command}"
         import_module(f"floss.commands.{command}").run(command, arguments)
-        sys.stdout.flush()
+    except SystemExit as stop:
+        if stop.code:
+            raise
     except ConfigError as error:
-        _fail(f"floss {command}: {error}")
+        _fail(f"{name}: {error}")
     except RunBusyError as error:
-        _fail(f"floss {command}: {error}", status=1)
+        _fail(f"{name}: {error}", status=1)
     except KeyboardInterrupt:
-        _fail(f"floss {command}: interrupted", status=130)
+        _fail(f"{name}: interrupted", status=130)
     except OSError as error:
-        _fail(f"floss {command}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
+        _fail(f"{name}: {error.filename or 'a file'}: {error.strerror or error}", status=1)
+    if lost := lost_output():
+        _fail(f"{name}: {lost}", status=1)
     sys.exit(0)
 
 
@@ -57,7 +62,7 @@ def _command_of(arguments: list[str]) -> tuple[str, list[str]]:
         rows = "".join(f"  {name:<10} {command.summary}\n" for name, command in COMMANDS.items())
         print(USAGE.format(commands=rows), end="", flush=True)
         sys.exit(0 if arguments else 2)
-    elif arguments[0] in ("-V", "--version"):
+    elif arguments[0] == "-V" or "--version" in arguments:  # which Hydra would answer with its own
         from importlib.metadata import version
 
         print(f"floss {version('floss')}", flush=True)
@@ -76,13 +81,13 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 
 def _complete_after_command(arguments: list[str]) -> list[str]:
     """Take the command out of the line that the shell wants completed, and put it first: Hydra knows nothing of it."""
-    line = os.environ["COMP_LINE"]
+    line, point = os.environ["COMP_LINE"], os.environ.get("COMP_POINT", "")
+    line = line[: int(point)] if point.isdecimal() else line  # what is completed ends at the cursor
     program, _, rest = line.partition(" ")
     command, space, rest = rest.lstrip().partition(" ")
     if not space or command not in COMMANDS:
         print(*(name for name in COMMANDS if name.startswith(command) and not space), sep="\n")
         sys.exit(0)
     os.environ["COMP_LINE"] = f"{program} {rest}"
-    point = int(os.environ.get("COMP_POINT", len(line)))
-    os.environ["COMP_POINT"] = str(max(0, point - len(line) + len(os.environ["COMP_LINE"])))
+    os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
     return [command, *(arguments[1:] if arguments and arguments[0] in COMMANDS else arguments)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from floss.figures.schedules import in_words
 from floss.runtime.files import AS_TEXT
@@ -57,8 +58,11 @@ class Runs:
 def read_runs(folder: Path) -> Runs:
     """Tables of a run's or a sweep's folder."""
     metrics, summary = (pd.read_csv(folder / f"{name}.csv", dtype=AS_TEXT) for name in ("metrics", "summary"))
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    configs = [_flat(c) for c in config.get("runs", [config])]
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        configs = [_flat(c) for c in config.get("runs", [config])]
+    except (YAMLError, AttributeError, LookupError, TypeError):
+        raise ValueError("its config.yaml is damaged") from None
     labels = _labels(configs)
     episodes = {
         (c["d"], label): episode_starts(c["flossing.at"], c["flossing.every"], c["train.epochs"])

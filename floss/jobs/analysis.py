@@ -24,7 +24,7 @@ Analysis = TypeVar("Analysis", bound="AnalysisJob")
 class EpisodeConfig:
     """Keys `flossing.*` of an analysis: one episode, before and after which the networks are looked at."""
 
-    epochs: int = key(whole(0), "flossing epochs; 0: look at the networks as they are")
+    epochs: int = key(whole(0, 10**8), "flossing epochs; 0: look at the networks as they are")
     k: tuple[int, ...] = key(one_or_more(whole(1)), "number of flossed exponents")
     target: tuple[float, ...] = key(one_or_more(real()), "wanted value of the flossed exponents, nats per step")
     steps: int = key(whole(1, 10**6), "length T_f of one flossing run")
@@ -60,7 +60,7 @@ class AnalysisJob:
     input: str = key(
         one_of("auto", "uniform", "bits", "gaussian", "none"), "what drives the networks; auto: uniform, or the task's"
     )
-    inputs: int = key(whole(1), "number of inputs S of fresh networks")
+    inputs: int = key(whole(1, 10**6), "number of inputs S of fresh networks")
     steps: int = key(whole(1, 10**8), "time steps T that are counted")
     transient: int = key(whole(0, 10**8), "steps before them that are not")
     flossing: EpisodeConfig
@@ -88,9 +88,9 @@ class SpectrumJob(AnalysisJob):
     kind: ClassVar[str] = "spectrum"
 
     k: int | None = key(optional(whole(1)), "number of exponents; null: all")
-    t_ons: int | str = key(either(whole(1), one_of("adaptive")), "orthonormalisation interval t_ONS, in steps")
+    t_ons: int | str = key(either(whole(1, 10**8), one_of("adaptive")), "orthonormalisation interval t_ONS, in steps")
     states: int = key(whole(1, 10**5), "initial states of each network")
-    blocks: int = key(whole(2), "blocks of time behind the standard errors")
+    blocks: int = key(whole(2, 10**6), "blocks of time behind the standard errors")
     show: tuple[int, ...] = key(list_of(whole(1)), "exponents whose convergence is tabled and drawn")
 
 
@@ -100,7 +100,7 @@ class ConditionJob(AnalysisJob):
 
     kind: ClassVar[str] = "condition"
 
-    horizons: int = key(whole(1), "number of time horizons between 0 and `steps`")
+    horizons: int = key(whole(1, 10**6), "number of time horizons between 0 and `steps`")
     dims: tuple[int, ...] | None = key(
         optional(one_or_more(whole(1))), "tangent dimensions m against time; null: the flossed k, and all"
     )

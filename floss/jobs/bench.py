@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from floss.errors import ConfigError
+from floss.jobs import keys
 from floss.jobs.folders import check_folder
-from floss.jobs.keys import Check, build, key, list_of, one_of, optional, real, text, whole
+from floss.jobs.keys import Check, build, key, list_of, one_of, optional, real, text
+
+
+def whole(least: int) -> Check:
+    """A whole number that can be an axis of what is measured."""
+    return keys.whole(least, 10**6)
 
 
 def _size(value: Any) -> tuple[int, int]:

@@ -67,24 +67,28 @@ for _key in extensions.GROUPS:
 
 
 def selection(command: str, overrides: list[str]) -> dict[str, Any]:
-    """Key and value, or values given with commas, of each override; no file is read.
+    """Key and value, or values given with commas, of each override; no value of a file is read.
 
     Raises:
         ConfigError: an override that is not key=value.
     """
-    with as_config_errors(command):
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    values = {}
-    for override in parsed:
-        if override.type != OverrideType.CHANGE:
-            raise ConfigError(f"{override.input_line}: cannot be read as key=value")
-        if override.is_sweep_override():
-            several = override.sweep_iterator()
-            value = [v.text if isinstance(v, QuotedString) else v for v in several]
-        else:
-            value = override.value()
-        values[override.get_key_element()] = value
-    return values
+    with as_config_errors(command), contextlib.ExitStack() as held:
+        globs = any(re.search(r"\bglob\s*\(", override) for override in overrides)
+        loader = held.enter_context(_composer(command, None).hydra()) if globs else None  # which has names to match
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+        return {override.get_key_element(): _selected(override) for override in parsed}
+
+
+def _selected(override: Override) -> Any:
+    """The value of an override, or the values given with commas or matched by glob()."""
+    if override.type != OverrideType.CHANGE or override.is_interval_sweep():
+        raise ConfigError(f"{override.input_line}: cannot be read as key=value")
+    if not override.is_sweep_override():
+        return override.value()
+    several = [v.text if isinstance(v, QuotedString) else v for v in override.sweep_iterator()]
+    if not several:
+        raise ConfigError(f"{override.input_line}: matches nothing; the names that glob() matches are files")
+    return several
 
 
 def defaults_of(command: str) -> dict[str, Any]:
@@ -148,8 +152,11 @@ class Composer:
 
     def batches(self, overrides: list[str]) -> list[list[str]]:
         """The overrides of each job of a sweep."""
-        with self._hydra() as loader:
+        with self.hydra() as loader:
             parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+            for override in parsed:
+                if override.is_interval_sweep():
+                    raise ConfigError(f"{override.input_line}: has no end of values; range(a,b) has")
             leave_out_misfits(parsed)
             return BasicSweeper.split_arguments(parsed, None)[0]
 
@@ -163,7 +170,7 @@ class Composer:
         choices = [o for o in parsed if not sets_a_value(o)]
         key = tuple(str(o.input_line) for o in choices)
         if key not in self._composed:
-            with self._hydra():
+            with self.hydra():
                 self._composed[key] = hydra.compose(self.name, overrides=list(key))
         values = [o for o in parsed if o not in choices]
         with _spared(self._composed[key], {o.key_or_group.partition(".")[0] for o in values}) as config:
@@ -171,7 +178,7 @@ class Composer:
             return plain(config)
 
     @contextlib.contextmanager
-    def _hydra(self) -> Iterator[ConfigLoader]:
+    def hydra(self) -> Iterator[ConfigLoader]:
         """Hydra with the files of conf/ and those of the folder; the one that runs, within a run."""
         running = GlobalHydra.instance()
         if running.is_initialized():
@@ -249,8 +256,11 @@ def as_config_errors(command: str) -> Iterator[None]:
             if any(name.startswith(f"{match[1]}.") for name in names):
                 raise ConfigError(f"{match[1]}: this is a group of keys, not a value") from None
             raise unknown_key(match[1], names) from None
-        if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
-            raise ConfigError(f"{match[1]}: several values make a sweep, which needs -m; a list is [a,b]") from None
+        if match := re.search(r"Ambiguous value for argument '(.+)'", text):
+            typed = match[1].replace("'", "")  # without the marks of a text
+            raise ConfigError(f"{typed}: several values make a sweep, which needs -m; a list is [a,b]") from None
+        if match := re.match(r"Error merging override (.+)", text):
+            raise ConfigError(f"{match[1]}: is no value of this key; --help says what is allowed") from None
         place = getattr(error, "full_key", None)
         raise ConfigError(f"{place}: {first_line(error)}" if place else first_line(error)) from None
 

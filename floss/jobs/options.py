@@ -15,12 +15,21 @@ from floss.jobs.typed import as_typed, text_keys
 GROUPS = ("task", "arch", "flossing", "scale")
 """Keys that take the name of a file."""
 
+_FOLDER = "results are in one folder of their own, and nothing is written beside it"
+_OF_FLOSS = {
+    "hydra.mode": "-m makes a sweep",
+    **dict.fromkeys(("hydra.run", "hydra.output_subdir", "hydra.job.chdir"), _FOLDER),
+    **dict.fromkeys(("hydra/job_logging", "hydra.job_logging"), _FOLDER),
+    **dict.fromkeys(("hydra/hydra_logging", "hydra.hydra_logging"), _FOLDER),
+}
+"""Hydra's own keys that floss sets: with others Hydra writes files, also for input that is refused."""
+
 
 def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) -> argparse.Namespace:
     """Hydra's own options and the overrides among the arguments.
 
     Besides what Hydra has: `typed`, the overrides as they were typed, of which `overrides` is what Hydra is to read,
-    and `arguments` with these in their places.
+    and `arguments` with these at the end.
 
     Args:
         command: whose arguments they are.
@@ -36,14 +45,18 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) 
         raise ConfigError(f"{message}; `floss {command} --help` lists the options")
 
     parser.error = error
-    options = parser.parse_args(arguments)
-    texts = text_keys(COMMANDS[command].job)
+    options = parser.parse_intermixed_args(arguments)  # options may stand between overrides
+    texts = text_keys(COMMANDS[command].job) | dict.fromkeys(groups, False)
     options.typed = options.overrides
     options.overrides = [as_typed(override, texts) for override in options.typed]
-    read = dict(zip(options.typed, options.overrides, strict=True))
-    options.arguments = [read.get(argument, argument) for argument in arguments]
+    # Hydra's own parser takes overrides in one piece alone.
+    options.arguments = [*(word for word in arguments if word not in options.typed), *options.overrides]
     if options.config_path:
         raise ConfigError("--config-path: floss has files of its own; --config-dir adds a folder of further ones")
+    for name, value in vars(options).items():
+        if name.startswith("experimental") and value:  # it would run what is pickled in a file
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option}: the same command again finds what is done, and goes on from there")
     if options.multirun and (options.cfg or options.info or options.shell_completion):
         raise ConfigError("-m cannot go together with --cfg, --info or --shell-completion")
     for override in options.typed:
@@ -56,8 +69,8 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) 
             raise ConfigError(
                 f"{override}: takes one name; several make a sweep, -m {override.replace('[', '').strip(']')}"
             )
-    if any(override.lstrip("+").startswith("hydra.mode") for override in options.overrides):
-        raise ConfigError("hydra.mode: cannot be set; -m makes a sweep")
+        if key := next((key for key in _OF_FLOSS if re.match(rf"[+~]*{key}\b", name)), ""):
+            raise ConfigError(f"{key}: cannot be set; {_OF_FLOSS[key]}")
     store_extensions(options.overrides)
     return options
 

@@ -45,6 +45,20 @@ def _time(value: Any) -> str:
     return limit
 
 
+def _matching(pattern: str, allowed: str) -> Check:
+    """A text on a line of the script, which is no place for blanks."""
+
+    def convert(value: Any) -> str:
+        word = text().convert(value)
+        if not re.fullmatch(pattern, word):
+            raise ValueError
+        return word
+
+    return Check(convert, allowed, text=True)
+
+
+_WORD = _matching(r"\S+", "a word without blanks")
+_MEMORY = _matching(r"[0-9]+[KMGTkmgt]?[Bb]?", "a whole number of megabytes, or one with K, M, G or T")
 _LIMIT = Check(_time, "a time limit of SLURM above 0: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S or UNLIMITED", text=True)
 
 
@@ -54,10 +68,10 @@ class SlurmConfig:
 
     tasks: int = key(whole(1), "tasks of the job array; the sweep is cut into at least so many ensembles")
     time: str = key(_LIMIT, "time limit of one task; it goes on in a new one where that is not enough")
-    partition: str | None = key(optional(text()), "partition")
+    partition: str | None = key(optional(_WORD), "partition")
     cpus: int = key(whole(1), "CPU cores of one task")
     gpus: int = key(whole(0), "GPUs of one task")
-    memory: str | None = key(optional(text()), "memory of one task, as in 8G")
+    memory: str | None = key(optional(_MEMORY), "memory of one task, as in 8G")
     grace: int = key(whole(1), "seconds before the time limit at which a task writes its checkpoint")
     setup: str | None = key(optional(text()), "a shell command before floss, to load modules or an environment")
 

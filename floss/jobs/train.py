@@ -55,14 +55,14 @@ class ArchConfig:
     """Keys `arch.*`."""
 
     name: str = key(text(), "the recurrent cell")
-    n: int = key(whole(1), "number of units N")
+    n: int = key(whole(1, 10**6), "number of units N")
     g: float = key(real(0.0), "gain of the initial recurrent weights")
     init: str = key(one_of("gaussian", "orthogonal"), "distribution of the initial recurrent weights")
     mean: float = key(real(), "mean of Gaussian initial recurrent weights")
     bias: float = key(real(0.0), "initial biases are uniform between 0 and this")
     readout: float = key(real(0.0), "standard deviation of the initial readout weights")
-    relaxation: int = key(whole(0), "steps without input that settle the random initial states")
-    heads: int = key(whole(1), "of arch=linear_dense: blocks of the recurrent matrix", added=1)
+    relaxation: int = key(whole(0, 10**6), "steps without input that settle the random initial states")
+    heads: int = key(whole(1, 10**6), "of arch=linear_dense: blocks of the recurrent matrix", added=1)
     nu: float | None = key(
         optional(real(0.0, below=1.0)),
         "of linear students: least magnitude of the initial eigenvalues; null: task.nu",
@@ -82,11 +82,13 @@ class FlossingConfig:
     name: str = key(text(), "the schedule", hashed=False)
     at: tuple[int, ...] = key(list_of(whole(0)), "training epochs before which a flossing episode runs")
     every: int | None = key(optional(whole(1)), "run an episode every so many training epochs as well")
-    epochs: int = key(whole(1), "flossing epochs per episode, at most")
-    k: int = key(whole(1), "number of flossed Lyapunov exponents")
-    t_ons: int = key(whole(1), "orthonormalisation interval t_ONS, in steps")
+    epochs: int = key(whole(1, 10**8), "flossing epochs per episode, at most")
+    k: int = key(whole(1, 10**6), "number of flossed Lyapunov exponents")
+    t_ons: int = key(whole(1, 10**6), "orthonormalisation interval t_ONS, in steps")
     steps: int | None = key(optional(whole(1, 10**6)), "length T_f of one flossing run; null: max(55, d + 20)")
-    transient: int | None = key(optional(whole(0)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)")
+    transient: int | None = key(
+        optional(whole(0, 10**6)), "steps of a run that are not counted; null: 10 + ceil(T_f / 10)"
+    )
     target: float = key(real(), "wanted value of the flossed exponents, nats per step")
     lr: float = key(real(0.0, above=True), "learning rate of flossing")
     penalty: str = key(
@@ -149,7 +151,7 @@ class TrainConfig:
 
     epochs: int = key(whole(1, 10**8), "training epochs E")
     steps: int = key(whole(1, 10**6), "time steps T of one sequence")
-    batch: int = key(whole(1), "sequences per epoch B, each with its own trained initial state")
+    batch: int = key(whole(1, 10**6), "sequences per epoch B, each with its own trained initial state")
     lr: float = key(real(0.0, above=True), "learning rate of the task")
     schedule: str = key(
         one_of("constant", "cosine"),
@@ -161,7 +163,7 @@ class TrainConfig:
     )
     log_every: int = key(whole(1), "epochs between rows of metrics.csv")
     checkpoint_every: int = key(whole(1), "epochs between checkpoints", hashed=False)
-    evaluation_batches: int = key(whole(1), "fresh batches behind the final loss and accuracy")
+    evaluation_batches: int = key(whole(1, 10**6), "fresh batches behind the final loss and accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,13 +216,20 @@ class TrainJob:
         return self.flossing.every is not None or any(epoch < self.train.epochs for epoch in self.flossing.at)
 
     @property
-    def flossing_in_effect(self) -> FlossingConfig:
-        """The keys of flossing that numbers depend on: of a job without an episode those that say when there are any.
+    def idle(self) -> frozenset[str]:
+        """The keys of flossing that change no number; where there is no episode, all but those that say so."""
+        if not self.is_flossed:
+            return frozenset(field.name for field in dataclasses.fields(FlossingConfig)) - {"name", "at", "every"}
+        from floss.networks import CELLS
+        from floss.training.penalties import PENALTIES
 
-        The others have the values of the reference, whatever they are set to.
-        """
-        f = self.flossing
-        return f if self.is_flossed else dataclasses.replace(_REFERENCE, name=f.name, at=f.at, every=f.every)
+        cell = CELLS.get(self.arch.name)  # that of another package may not be loaded
+        return frozenset(PENALTIES[self.flossing.penalty].idle(cell) if cell else ())
+
+    @property
+    def flossing_in_effect(self) -> FlossingConfig:
+        """The keys of flossing, the idle ones with the values of the reference, whatever they are set to."""
+        return dataclasses.replace(self.flossing, **{name: getattr(_REFERENCE, name) for name in self.idle})
 
     @property
     def teacher_spectrum(self) -> tuple[float, float]:
@@ -341,6 +350,9 @@ def check_cell(arch: ArchConfig) -> None:
     if arch.name in LINEAR_STUDENTS:
         if not LINEAR_STUDENTS[arch.name].is_dense and arch.heads != 1:
             raise ConfigError(f"arch.heads={arch.heads}: must be 1 for arch={arch.name}, which has no blocks")
+        for name, plain in (("bias", 0.0), ("readout", 1.0), ("relaxation", 0)):  # of what it does not have
+            if getattr(arch, name) != plain:
+                raise ConfigError(f"arch.{name}={getattr(arch, name):g}: must be {plain:g} for arch={arch.name}")
         if arch.n % arch.heads:
             raise ConfigError(f"arch.heads={arch.heads}: must divide arch.n={arch.n}")
         return

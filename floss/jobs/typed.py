@@ -1,7 +1,8 @@
 """Texts of a command line as they were typed: `results=2024_01_02` names the folder 2024_01_02, not 20240102.
 
-Hydra's grammar reads a value that looks like a number, a truth value or null as one, whatever the key is. The values of
-keys that take a text are put between quotation marks before Hydra reads them.
+Hydra's grammar reads a value that looks like a number, a truth value or null as one, whatever the key is, and none with
+letters that ASCII does not have, or an equals sign. The values of keys that take a text are put between quotation marks
+before Hydra reads them.
 """
 
 import re
@@ -42,9 +43,13 @@ def as_typed(override: str, keys: Mapping[str, bool]) -> str:
     """An override whose value, and each value of a list or a sweep, Hydra reads as the text that was typed."""
     name, equals, value = override.partition("=")
     key = name.lstrip("+")
-    if not equals or key not in keys or name.startswith("~"):
+    if key not in keys or name.startswith("~") or not equals or value.startswith("="):
         return override
     return name + equals + "".join(_quoted(piece, null=keys[key]) for piece in _PIECE.findall(value))
+
+
+_UNREADABLE = re.compile(r"[^\x20-\x7e]|[=#&;<>^!`]")
+"""What Hydra takes between quotation marks alone."""
 
 
 def _quoted(piece: str, *, null: bool) -> str:
@@ -53,8 +58,10 @@ def _quoted(piece: str, *, null: bool) -> str:
 
 
 def _is_no_text(word: str) -> bool:
-    """Whether Hydra reads a word as something else than a text."""
-    if word.lower() in ("true", "false", "null"):
+    """Whether Hydra does not read a word as a text."""
+    if word[:1] in ("'", '"') or word.startswith("${"):
+        return False
+    if word.lower() in ("true", "false", "null") or _UNREADABLE.search(word):
         return True
     try:
         float(word)

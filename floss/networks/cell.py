@@ -43,6 +43,8 @@ class Cell(ABC):
     """Parameters that flossing changes; the task trains all of them."""
     trains_initial_state: ClassVar[bool] = True
     """Whether the task trains h0 as well."""
+    growth_needs_run: ClassVar[bool] = True
+    """Whether tangent vectors grow as the run has it; those of a diagonal linear recurrence grow as its weights say."""
     defaults: ClassVar[Mapping[str, float | str]] = {}
     """Values of keys `arch.*`, for a cell of another package; those of floss have a file of them in `conf/arch`."""
 

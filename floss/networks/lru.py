@@ -25,6 +25,7 @@ class LRU(Cell):
 
     name = "lru"
     flossed = ("nu",)
+    growth_needs_run = False
 
     def state_size(self, n: int) -> int:
         return 2 * n

@@ -10,14 +10,26 @@ class _Output(io.FileIO):
     """A file descriptor that takes what nobody reads any more."""
 
     def write(self, data: Any, /) -> int:
-        """Write some bytes; after the reader has left, to nowhere."""
+        """Write some bytes; after the reader has left, or where the disk is full, to nowhere."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                _FAILURES[self.fileno()] = error
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return memoryview(data).nbytes
+
+
+_FAILURES: dict[int, OSError] = {}
+"""Why something is missing of what was written, by file descriptor."""
+
+
+def lost_output() -> str:
+    """Why something is missing on standard output; empty where nothing is, or nobody read it."""
+    sys.stdout.flush()
+    return f"standard output: {_FAILURES[1].strerror}" if 1 in _FAILURES else ""
 
 
 def settle_streams() -> None:

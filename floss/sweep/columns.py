@@ -42,14 +42,14 @@ _KEYS_OF_COLUMNS = {
 
 
 def identity(network: TrainJob) -> dict[str, Any]:
-    """The identity columns of a network; k and t_ons of one that is never flossed are those of the reference."""
+    """The identity columns of a network; k and t_ons that change nothing of it are those of the reference."""
     f, arch = network.flossing_in_effect, network.arch
     values = (network.task.name, network.d, arch.name, arch.init, arch.g, f.label, f.k, f.t_ons, network.seed)
     return dict(zip(IDENTITY, values, strict=True))
 
 
 def differing(networks: Iterable[TrainJob]) -> list[str]:
-    """The keys besides the identity that differ between networks; those of flossing between the flossed ones."""
+    """The keys besides the identity that differ between networks; each between those that it applies to."""
     several = list(networks)
     return [name for name in FURTHER if len({_value(n, name) for n in several if _applies(n, name)}) > 1]
 
@@ -83,7 +83,8 @@ def _short(value: Any) -> str:
 
 
 def _applies(network: TrainJob, name: str) -> bool:
-    return network.is_flossed or not name.startswith("flossing.")
+    group, _, key = name.partition(".")
+    return group != "flossing" or key not in network.idle
 
 
 def _value(network: TrainJob, name: str) -> Any:

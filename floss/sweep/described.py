@@ -20,6 +20,14 @@ def described_networks(folders: Iterable[Path]) -> dict[str, TrainJob]:
     return {network_id: network for folder in folders for network_id, network in _described(folder).items()}
 
 
+def is_described(folder: Path) -> bool:
+    """Whether the config.yaml of a run's folder is there to its end, which is the label."""
+    try:
+        return "label" in yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
+    except (OSError, TypeError, yaml.YAMLError):
+        return False
+
+
 def _described(folder: Path) -> dict[str, TrainJob]:
     try:
         content: Any = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)

@@ -21,7 +21,7 @@ from floss.runtime.files import NETWORKS, csv_text, format_value, remove_leftove
 from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
-from floss.sweep.described import described_networks
+from floss.sweep.described import described_networks, is_described
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
 from floss.sweep.request import Request
@@ -35,7 +35,7 @@ def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) ->
     networks, folder = request.networks_of(job), job.folder
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, networks, request.store, records)
-    if not (folder / "config.yaml").exists():  # another one may differ in what changes no number
+    if not is_described(folder):  # where it is, another one may differ in what changes no number
         _write(folder / "config.yaml", config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
         _write_trained(folder, list(networks), records)

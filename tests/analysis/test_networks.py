@@ -42,6 +42,13 @@ def test_flossing_is_that_of_a_plain_loop(tmp_path, arch):
     assert numbers(exact, "log10_condition") == near(wanted, 1e-5)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_largest_seed(tmp_path, command):
+    last = 2**63 - 1
+    folder = done(tmp_path, command, f"seed={last - 1}", "seeds=2", "flossing.epochs=0")
+    assert {row["seed"] for row in rows(folder / f"{command}.csv")} == {str(last - 1), str(last)}
+
+
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 

@@ -57,6 +57,8 @@ CHOSEN = {
     "task=copy,xor": (10, lambda row: True),
     "task=[copy,spatial_xor]": (2, lambda row: row["task"] == "copy"),
     "task=null": (10, lambda row: True),
+    "task=glob(xor*)": (8, lambda row: row["task"] == "xor"),
+    "flossing=glob(p*)": (4, lambda row: row["flossing"] == "pre"),
     "d=2": (4, lambda row: row["d"] == "2"),
     "d=[3,10]": (6, lambda row: row["d"] in ("3", "10")),
     "seed=9": (5, lambda row: row["seed"] == "9"),
@@ -146,6 +148,16 @@ def test_a_damaged_network_is_not_collected_as_done(many, tmp_path):
     assert (len(seen), key["network"] in seen) == (9, False)
     collected(tmp_path)
     assert "0.123" not in {row["final_loss"] for row in rows(tmp_path / "results" / "collected" / "summary.csv")}
+
+
+def test_a_row_that_was_cut_off_is_no_network(many, tmp_path):
+    shutil.copytree(many / "results", tmp_path / "results")
+    path = min(tmp_path.glob("results/ensembles/*/summary.csv"), key=lambda path: path.stat().st_size)
+    content = path.read_bytes()
+    for missing in (40, 90):  # within its id, and within its numbers
+        path.write_bytes(content[:-missing])
+        collected(tmp_path)
+        assert len(rows(tmp_path / "results" / "collected" / "summary.csv")) == 9
 
 
 def test_what_was_collected_is_nothing_to_draw(many, tmp_path):

@@ -59,6 +59,19 @@ def test_without_a_command_the_help_is_shown_and_nothing_done(tmp_path):
     assert (done.returncode, done.stdout) == (2, floss(tmp_path, "-h").stdout)
 
 
+@pytest.mark.parametrize("line", ["train --version", "figures results=x --version"])
+def test_the_version_of_a_command_is_that_of_floss(tmp_path, line):
+    assert inside(tmp_path, *line.split()).stdout == inside(tmp_path, "--version").stdout
+
+
+def test_options_may_stand_between_keys(tmp_path):
+    apart = inside(tmp_path, "train", "d=4", "--cfg", "job", "seeds=3")
+    together = inside(tmp_path, "train", "d=4", "seeds=3", "--cfg", "job")
+    assert (apart.returncode, apart.stderr, apart.stdout) == (0, "", together.stdout)
+    swept = inside(tmp_path, "sbatch", "d=4,6", "-m", "seeds=3")
+    assert "floss train -m d=4,6 seeds=3 parts=4" in swept.stdout
+
+
 def test_version(tmp_path):
     assert re.fullmatch(r"floss \d+\.\d+\.\d+\n", installed(tmp_path, "--version").stdout)
 
@@ -152,6 +165,7 @@ WRONG_BESIDE_TRAIN = {
     "collect task=xor --cfg job": "floss collect: --cfg and --info: there is nothing composed to show",
     "sbatch slurm.taks=3": "floss sbatch: slurm.taks: there is no such key; did you mean slurm.tasks?",
     "sbatch +slurm.account=x": "floss sbatch: slurm.account: there is no such key",
+    "sbatch slurm.memory=banana": "floss sbatch: slurm.memory=banana: must be null or a whole number of megabytes, or ",
     "sbatch slurm.tasks=0": "floss sbatch: slurm.tasks=0: must be a whole number >= 1",
     "sbatch slurm.gpus=a100": "floss sbatch: slurm.gpus=a100: must be a whole number >= 0",
     "sbatch slurm.tasks=2,3": "floss sbatch: slurm: must be the same for all jobs of a sweep",
@@ -159,6 +173,25 @@ WRONG_BESIDE_TRAIN = {
     "sbatch slurm=x": "floss sbatch: slurm=x: this is a group of keys, not a value",
     "sbatch d=10,21": "floss sbatch: d=21: task=xor needs an even d >= 2",
     "sbatch results=a,b": "floss sbatch: results=a,b: must be one folder for all jobs of a sweep",
+    "train arch=3": "floss train: arch=3: must be one of gru, linear, ",
+    "train flossing.at={a:1}": "floss train: flossing.at={a:1}: is no value of this key",
+    "train -m flossing.at={a:1}": "floss train: flossing.at={a:1}: is no value of this key",
+    "train d==4": "floss train: d==4: cannot be read as key=value",
+    "train arch.relaxation=1e30": "floss train: arch.relaxation=1e+30: must be a whole number",
+    "train hydra.run.dir=q d=7": "floss train: hydra.run: cannot be set; results are in one folder of their own",
+    "figures ++hydra.output_subdir=q": "floss figures: hydra.output_subdir: cannot be set; results are in one folder",
+    "report hydra/job_logging=default": "floss report: hydra/job_logging: cannot be set; results are in one folder",
+    "train --experimental-rerun x": "floss train: --experimental-rerun: the same command again finds what is done",
+    "train --cfg job --package nope": "floss train: package 'nope' not found in config",
+    "figures -sc query=bash": "floss figures: query=: is for the shell, which sets COMP_LINE",
+    "bench n=1e30 k=1": "floss bench: n=1e+30: must be a whole number >= 1 and <= 1000000",
+    "figures fig=1,2": "floss figures: fig=1,2: several values make a sweep, which needs -m; a list is [a,b]",
+    "collect results=. d=interval(1,2)": "floss collect: d=interval(1,2): cannot be read as key=value",
+    "collect results=. arch=glob(z*)": "floss collect: arch=glob(z*): matches nothing; the names that glob() matches",
+    "reproduce fig=glob(*)": "floss reproduce: fig=glob(*): matches nothing; the names that glob() matches are files",
+    "train -m d=interval(1,2)": "floss train: d=interval(1,2): has no end of values; range(a,b) has",
+    "spectrum flossing=3": "floss spectrum: flossing: this is a group of keys, not a value",
+    "spectrum inputs=1e30": "floss spectrum: inputs=1e+30: must be a whole number >= 1 and <=",
     "train slurm.tasks=2": "floss train: slurm.tasks: there is no such key",
     "train parts=0": "floss train: parts=0: must be a whole number >= 1",
     "train -m results=a,b": "floss train: results=a,b: must be one folder for all jobs of a sweep",
@@ -223,6 +256,10 @@ def test_hydras_own_options(tmp_path):
         ("floss train exper", []),
         ("floss ", list(COMMANDS)),
         ("floss", list(COMMANDS)),
+        ("floss tr|ain flossing=", ["train"]),
+        ("floss train see|ds=3 d=4", ["seed=", "seeds="]),
+        ("floss train --c", []),
+        ("floss train see xyz", []),
         ("floss b", ["bench"]),
         ("floss c", ["collect", "condition"]),
         ("floss p", ["plan"]),
@@ -231,7 +268,8 @@ def test_hydras_own_options(tmp_path):
 )
 def test_completion_in_the_shell(tmp_path, line, words):
     # What the script of `floss train -sc install=bash` runs when TAB is pressed.
-    done = floss(tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    point = line.find("|") % (len(line) + 1)  # the cursor, which is at the end where it is not marked
+    done = floss(tmp_path, "-sc", "query=bash", COMP_LINE=line.replace("|", ""), COMP_POINT=str(point))
     assert (done.returncode, done.stderr) == (0, "")
     assert [candidate.rpartition("flossing=")[2].rpartition("task=")[2] for candidate in done.stdout.split()] == words
 

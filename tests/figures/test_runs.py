@@ -127,6 +127,16 @@ def test_a_task_without_accuracy_is_drawn_by_its_loss(tmp_path):
     assert "<!-- final test loss -->" in texts(tmp_path / "accuracy_vs_delay.svg")
 
 
+@pytest.mark.parametrize("content", ["- 1", "d: 4", "d: 4\nd: 4", "runs: [1]", "a: ["])
+def test_a_damaged_configuration_is_said(tmp_path, content):
+    (tmp_path / "run").mkdir()
+    write(tmp_path / "run", network())
+    (tmp_path / "run/config.yaml").write_text(content)
+    done = inside(tmp_path, "figures", "results=.")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "floss figures: run: cannot be drawn: its config.yaml is damaged\n"
+
+
 def test_figures_need_neither_torch_nor_hydra(tmp_path):
     program = (
         "import sys; from pathlib import Path; from floss.figures import draw; draw(Path(sys.argv[1]))\n"

@@ -57,7 +57,7 @@ WRONG_ANALYSES = {
     "spectrum flossing.steps=12": "flossing.steps=12: must be more than the 12 steps that are not counted",
     "spectrum flossing.steps=11": "flossing.steps=11: must be more than the 12 steps that are not counted",
     "spectrum flossing.transient=100": "flossing.steps=100: must be more than the 100 steps that are not counted",
-    "spectrum t_ons=often": "t_ons=often: must be a whole number >= 1, or one of adaptive",
+    "spectrum t_ons=often": "t_ons=often: must be a whole number >= 1 and <= 100000000, or one of adaptive",
     "spectrum input=binary": "input=binary: must be one of auto, uniform, bits, gaussian, none",
     "spectrum seed=9223372036854775807 seeds=2": "seeds=2: seed + seeds must be at most 2**63, and seed=92233720368547",
     "spectrum arch=lru arch.g=1.5": "arch.g=1.5: must be above 0 and at most 1 for arch=lru",

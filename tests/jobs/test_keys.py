@@ -35,10 +35,10 @@ OF_SLURM = {
         ["04:00:00", "1-12", 3, "90", "10:30", "2-0:30", "1-12:30:15", "UNLIMITED"],
         ["", " ", None, True, "banana", "0", "00:00:00", "1:2:3:4", "-1", "1e3", "4h", "1-", "1-12:"],
     ),
-    "slurm.partition": ([None, "gpu", 3], ["", " ", True, ["gpu"]]),
+    "slurm.partition": ([None, "gpu", "a,b", 3], ["", " ", "a b", "a\n#SBATCH", True, ["gpu"]]),
     "slurm.cpus": ([1, 64], [0, -1, 0.5, None, "all"]),
     "slurm.gpus": ([0, 8], [-1, 0.5, None, "a100"]),
-    "slurm.memory": ([None, "8G", 3], ["", " ", True, ["8G"]]),
+    "slurm.memory": ([None, "8G", "500mb", 3], ["", " ", "banana", "8.5G", "8 G", "-1", True, ["8G"]]),
     "slurm.grace": ([1, 600], [0, -1, 0.5, None, "long"]),
     "slurm.setup": ([None, "module load gcc", 3], ["", " ", False]),
 }

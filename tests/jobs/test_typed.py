@@ -15,7 +15,7 @@ from floss.jobs.train import config_yaml
 from floss.jobs.typed import text_keys
 
 LIKE_NUMBERS = ("2024_01_02", "1e-3", "98e7654", "1e3", "0x10", "007", "+1", "-1", ".5", "nan", "-inf", "12e4567")
-LIKE_OTHERS = ("yes", "no", "on", "true", "False", "NULL", "Null", "~", "0b1", "1:30", "12:30:00")
+LIKE_OTHERS = ("yes", "no", "on", "true", "False", "NULL", "Null", "~", "0b1", "1:30", "12:30:00", "größe", "a=b")
 
 
 def composed(command: str, override: str) -> dict:
@@ -91,9 +91,9 @@ def test_interpolations_and_quoted_texts_stay(monkeypatch):
 
 def test_a_script_for_slurm_has_what_was_typed(tmp_path):
     typed = ("results=2024_01_02", "d=6")
-    done = inside(tmp_path, "sbatch", "slurm.partition=1e3", "slurm.memory=1_000", *typed)
+    done = inside(tmp_path, "sbatch", "slurm.partition=1e3", "slurm.memory=007", *typed)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "#SBATCH --partition=1e3\n#SBATCH --cpus-per-task=2\n#SBATCH --mem=1_000\n" in done.stdout
+    assert "#SBATCH --partition=1e3\n#SBATCH --cpus-per-task=2\n#SBATCH --mem=007\n" in done.stdout
     assert "floss train -m results=2024_01_02 d=6 parts=4 &\n" in done.stdout
 
 

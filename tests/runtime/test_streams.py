@@ -48,6 +48,14 @@ def test_writing_never_fails(tmp_path, redirected, environment, out, err):
     assert (tmp_path / "status").read_text() == "well"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device on which there is no space")
+def test_output_that_a_full_disk_does_not_take_is_said_at_the_end(tmp_path):
+    done = shell(tmp_path, '"$FLOSS" --help > /dev/full')
+    assert (done.returncode, done.stderr) == (1, b"floss: standard output: No space left on device\n")
+    done = shell(tmp_path, '"$FLOSS" plan seeds=x 2> /dev/full')
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 def test_streams_of_another_program_stay(capsys):
     from floss.runtime.streams import settle_streams
 

@@ -8,7 +8,7 @@ import pytest
 from sweep.damage import append, empty, flip_a_byte, truncate
 from sweep.tiny_runs import assert_same, computed, copied, ensemble, parameters, result, watched
 
-from floss.jobs.train import TrainJob
+from floss.jobs.train import TrainJob, config_yaml
 from floss.sweep.networks import network_ids
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -139,6 +139,11 @@ def summary_without_a_network(path: Path) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
 
 
+def summary_cut_off(path: Path) -> None:
+    path = path.with_name("summary.csv")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
 def without_summary(path: Path) -> None:
     path.with_name("summary.csv").unlink()
 
@@ -193,7 +198,12 @@ def test_damaged_rows_are_computed_again_and_no_others(tmp_path, capsys, undistu
 
 @pytest.mark.parametrize(
     ("damage", "networks"),
-    [(summary_without_a_network, [1]), (edit_summary(0, network="0123456789ab"), [0]), (without_summary, [0, 1])],
+    [
+        (summary_without_a_network, [1]),
+        (summary_cut_off, [1]),
+        (edit_summary(0, network="0123456789ab"), [0]),
+        (without_summary, [0, 1]),
+    ],
 )
 def test_networks_that_no_summary_has_are_computed_again(tmp_path, capsys, undisturbed, damage, networks):
     one = damaged(tmp_path, undisturbed, damage)
@@ -225,3 +235,12 @@ def test_what_is_no_networks_row_does_no_harm(tmp_path, capsys, undisturbed, dam
     assert capsys.readouterr().err == ""
     assert result(one.folder) == result(undisturbed.folder)
     assert parameters(one.folder) == parameters(undisturbed.folder)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, empty, truncate, lambda path: path.write_bytes(b"- 1\n")])
+def test_a_damaged_configuration_of_a_run_is_written_again(tmp_path, undisturbed, damage):
+    one = copied(undisturbed, tmp_path)
+    path = one.folder / "config.yaml"
+    damage(path)
+    computed(one)
+    assert path.read_text() == config_yaml(one)

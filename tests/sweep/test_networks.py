@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floss.jobs.train import TrainJob
-from floss.sweep.columns import identity
+from floss.runtime.training_checkpoint import Trained
+from floss.sweep.assembly import training_of
+from floss.sweep.columns import differing, identity
 from floss.sweep.networks import merge, network_ids
 from floss.sweep.stacking import Stack, network_bytes, plan, work
+from floss.training.engines import find
 
 BASE = job(*TINY)
 
@@ -101,6 +104,38 @@ def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
         **reference,
         "at": (),
     }
+
+
+IDLE = {
+    ("flossing.penalty=spectral_radius",): ("k=3", "t_ons=2", "steps=30", "transient=7"),
+    ("arch=lru",): ("t_ons=2", "steps=30", "transient=7"),
+    ("arch=lru", "flossing.penalty=one_step"): ("t_ons=2", "steps=30", "transient=7"),
+    ("arch=linear_exp", "task=teacher"): ("t_ons=2", "steps=30", "transient=7"),
+}
+"""Keys of flossing that change nothing of some networks."""
+
+
+@pytest.mark.parametrize("of", IDLE, ids=" ".join)
+def test_a_key_that_changes_nothing_tells_no_networks_apart(of):
+    of = (*TINY, *of, "flossing=pre", "flossing.epochs=2", "train.epochs=1", "engine=torch")
+    one = job(*of)
+    others = [job(*of, f"flossing.{each}") for each in IDLE[of[len(TINY) : -4]]]
+    assert {(*network_ids(other), *identity(other).items()) for other in others} == {
+        (*network_ids(one), *identity(one).items())
+    }
+    assert differing([one, *others]) == []
+    assert len({trained(each) for each in (one, *others)}) == 1
+    assert network_ids(job(*of, "flossing.lr=0.1")) != network_ids(one)
+
+
+def trained(one: TrainJob) -> str:
+    """All numbers of a network after its training."""
+    stack = Stack(expand([one]))
+    training = training_of(stack, "cpu", find("torch", arch=one.arch.name, task=one.task.name, device="cpu"))
+    for _ in training.run():
+        pass
+    parameters = Trained.of(list(stack.networks), training.state()).parameters
+    return str({name: tensor.tolist() for name, tensor in parameters.items()})
 
 
 def test_keys_are_those_of_this_version():
@@ -225,9 +260,12 @@ import io, sys, torch
 from command import expand, job
 from floss.analysis.bench.memory import peak_kilobytes
 from floss.sweep.placement import place_of
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.assembly import training_of
 from floss.sweep.stacking import Stack
-from floss.sweep.columns import identity
+from floss.runtime.training_checkpoint import Trained
+from floss.sweep.assembly import training_of
+from floss.sweep.columns import differing, identity
 
 def run(*overrides):
     stack = Stack(expand([job(*overrides, "train.epochs=2", "flossing.epochs=2", "flossing=pre")]))

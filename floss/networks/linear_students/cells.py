@@ -53,6 +53,11 @@ class LinearStudent(Cell):
         """Whether the recurrence has blocks, and not complex numbers on a diagonal."""
         return "A" in self.student.dims
 
+    @property
+    def growth_needs_run(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether tangent vectors grow as the run has it: not along eigenvalues that are the weights."""
+        return self.is_dense
+
     def state_size(self, n: int) -> int:
         return n if self.is_dense else 2 * n
 

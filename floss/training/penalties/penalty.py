@@ -10,6 +10,9 @@ from floss.lyapunov.orthonormalisation import Orthonormaliser
 from floss.networks import Cell, Parameters
 from floss.training.objective import FlossingObjective
 
+RUN = ("t_ons", "steps", "transient")
+"""Keys of the run along which networks are flossed."""
+
 
 class Penalty(ABC):
     """A value of `flossing.penalty=`."""
@@ -31,6 +34,10 @@ class Penalty(ABC):
     def refusal(self, cell: Cell) -> str:  # noqa: ARG002
         """Why networks of an architecture have no such loss; empty where they have."""
         return ""
+
+    def idle(self, cell: Cell) -> tuple[str, ...]:
+        """Keys of flossing that change nothing of the loss of an architecture's networks."""
+        return () if cell.growth_needs_run else RUN
 
 
 def mean_square_distance(

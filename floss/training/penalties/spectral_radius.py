@@ -12,7 +12,7 @@ from floss.lyapunov.orthonormalisation import Orthonormaliser
 from floss.networks import Cell, Parameters
 from floss.networks.rate.network import RateNetwork
 from floss.training.objective import FlossingObjective
-from floss.training.penalties.penalty import Penalty
+from floss.training.penalties.penalty import RUN, Penalty
 
 
 class SpectralRadius(Penalty):
@@ -33,6 +33,9 @@ class SpectralRadius(Penalty):
 
     def refusal(self, cell: Cell) -> str:
         return "" if isinstance(cell, RateNetwork) else "needs one square matrix of recurrent weights"
+
+    def idle(self, cell: Cell) -> tuple[str, ...]:  # noqa: ARG002
+        return "k", *RUN
 
 
 def log_spectral_radius(W: Float[Tensor, "m N N"]) -> Float[Tensor, "m"]:
