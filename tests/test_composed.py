@@ -25,7 +25,7 @@ WRONG = [["sede=1"], ["arch=nothing", "sede=1"], ["arch=nothing"], ["d=[", "d=1"
 
 
 def composed(way: Any, command: str, overrides: list[str], mode: RunMode) -> Any:
-    with compose.Composer(command)._hydra() as loader:
+    with compose.Composer(command).hydra() as loader:
         return OmegaConf.to_container(way(loader, command, overrides, mode, True, True))
 
 

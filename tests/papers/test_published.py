@@ -1,5 +1,7 @@
 """What is committed of the reproduction is whole, and is what the code as it is now makes of it, on every processor.
 
+`make test` asks on the processor that it runs on, the slow test on a lesser one as well.
+
 All that needs every claim judged by the committed data is in this file: its intervals take a while.
 """
 
@@ -113,6 +115,7 @@ def test_tables_of_the_pages_are_those_of_the_data(fill_pages, page):
             fill_pages.filled(page, text.replace(f"<!-- end of {name} -->", ""))
 
 
+@pytest.mark.slow
 def test_claims_and_tables_are_the_same_on_a_lesser_processor(results, reproduction):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
