@@ -130,7 +130,7 @@ WRONG = {
     "numpy": (lambda h, x: torch.from_numpy(h.numpy()) + x, H, X, "the map has no forward-mode derivative: "),
     "mixed": (lambda h, x: h - h.mean(0) + x, H, X, "the map mixes trajectories: one state depends on another along"),
     "keeps": (Counting(), H, X, "the map gives another state when it is called again: it keeps something (off by "),
-    "writes": (captured, H, X, "the map has no forward-mode derivative: it writes into a tensor that is not its state"),
+    "writes": (captured, H, X, "the map has no forward-mode derivative: it writes into a tensor that it keeps"),
     "shape": (
         lambda h, x: (h + x)[..., :2],
         H,
