@@ -22,6 +22,8 @@ _WIDTH = 60
 
 def shown(value: Any) -> str:
     """A value in one line: tensors and arrays by dtype and shape, what is long by its beginning."""
+    if isinstance(value, Tensor) and value.is_nested:
+        return f"a nested tensor of {value.dtype}"
     if isinstance(value, Tensor):
         return f"{value.dtype} {list(value.shape)}{' on meta' if value.is_meta else ''}"
     if isinstance(value, np.ndarray):
@@ -67,9 +69,9 @@ def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
             return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
         except TypeError:  # a dtype that torch does not have
             pass
-    # A tensor of another layout (sparse, nested) is none of numbers on axes, and one of the device meta has no numbers;
-    # a packed sequence is no tensor.
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+    # Tensors that are sparse or nested are none of numbers on axes, and those of the device meta have no numbers; a
+    # packed sequence is no tensor.
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested or value.is_meta:
         raise ValueError(f"{caller}: {name}={shown(value)} must be a tensor or a NumPy array, {allowed}")
     return value
 

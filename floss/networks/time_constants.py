@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from floss.lyapunov import arguments
-from floss.lyapunov.recurrent_module import layers_of_wrapping
+from floss.lyapunov.recurrent_module import layers_of_wrapping, refuse_recurrent_module
 from floss.lyapunov.step import SizedStep, advance
 
 _CALLER = "time_constants"
@@ -147,6 +147,7 @@ def _real(parameter: Tensor) -> Tensor:
 def _of_linear_map(step: Callable[..., Tensor], n: Any) -> Tensor:
     """Eigenvalues of the Jacobian, which must be the same at two states."""
     n = arguments.whole_number(_CALLER, "the state size n", n, 1)
+    refuse_recurrent_module(_CALLER, step)
     D, error = None, None
     for dtype in (torch.float64, torch.float32):
         h = torch.stack((torch.zeros(n, dtype=dtype), torch.linspace(-1.0, 2.0, n, dtype=dtype)))

@@ -191,7 +191,7 @@ WRONG = {
         Own(),
         torch.tensor(1.0),
         None,
-        "h0 must be float32 or float64 of shape [..., n], got torch.float32 []",
+        "h0 must be float32 or float64 of shape [..., n], of one state or more, got torch.float32 []",
     ),
     "h0 list": (Own(), [0.0] * N, None, "h0=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, float32 or"),
     "x list": (Own(), H, [0.0] * N, "x=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, real numbers"),
