@@ -73,7 +73,8 @@ def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
     # packed sequence is no tensor.
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested or value.is_meta:
         raise ValueError(f"{caller}: {name}={shown(value)} must be a tensor or a NumPy array, {allowed}")
-    return value
+    # Those made in torch's inference mode cannot be part of a graph, of which a copy can.
+    return value.clone() if value.is_inference() and not torch.is_inference_mode_enabled() else value
 
 
 def check_finite_tensor(caller: str, name: str, tensor: Tensor) -> None:
@@ -111,6 +112,10 @@ def real_number(caller: str, name: str, value: Any, allowed: str, fits: Callable
     """A number for which `fits` holds; `allowed` says in words what that is."""
     numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if isinstance(value, Tensor) and value.ndim == 0 and value.dtype in _FLOATS and not value.is_meta:
+        if value.requires_grad:
+            raise ValueError(
+                f"{caller}: {name} must be a number without a gradient, since none goes through it: detach()"
+            )
         value, numeric = float(value), True
     try:
         number = float(value) if numeric else math.nan

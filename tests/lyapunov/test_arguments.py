@@ -79,6 +79,11 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: floss.condition_number(D, q0=[1.0]), "condition_number: q0=[1.0] must be a tensor or a NumPy array"),
     (lambda: floss.condition_number(D, dims=[1, 2.0]), "condition_number: dims=2.0 must be a whole number"),
     (lambda: floss.condition_number(D, horizons=False), "condition_number: horizons=False must be a whole number"),
+    (lambda: floss.condition_number(D, callback=3), "condition_number: callback=3 must be a function callback(done, t"),
+    (
+        lambda: floss.euler_map(step, torch.ones((), requires_grad=True)),
+        "euler_map: dt must be a number without a gradient, since",
+    ),
     (lambda: floss.condition_number(D, bits="all"), "condition_number: bits='all' must be a whole number, at least 2"),
     (lambda: floss.condition_from_exponents([1.0, 0.0], 5), "condition_from_exponents: exponents=[1.0, 0.0] must be"),
     (lambda: floss.condition_from_exponents(LAM, 5.0), "condition_from_exponents: steps=5.0 must be a whole number"),
