@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from floss.errors import CheckpointError, ConfigError
 from floss.jobs.train import TrainJob
+from floss.lyapunov.arguments import shown
 from floss.lyapunov.step import Step
 from floss.networks import CELLS
 from floss.networks.linear_students import LinearStudent
@@ -220,6 +222,8 @@ def load(path: str | Path) -> Runs:
     Raises:
         ConfigError: (a ValueError) no such folder, or none of results of `floss train`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"load: path={shown(path)} must be a text or a path, of a folder of results")
     folder = Path(path)
     folder = folder.parent if folder.is_file() else folder
     if (folder / "summary.csv").is_file():

@@ -148,6 +148,8 @@ def test_what_does_not_fit(tmp_path):
         with pytest.raises(ConfigError, match=message) as caught:
             floss.load(path)
         assert str(caught.value).startswith(f"load: path={str(path)!r} ")
+    with pytest.raises(ConfigError, match=r"^load: path=None must be a text or a path"):
+        floss.load(None)  # pyright: ignore[reportArgumentType]
     (tmp_path / "summary.csv").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^load: path='.*' has a table that cannot be read: No columns"):
         floss.load(tmp_path)

@@ -22,6 +22,8 @@ _WIDTH = 60
 
 def shown(value: Any) -> str:
     """A value in one line: tensors and arrays by dtype and shape, what is long by its beginning."""
+    if isinstance(value, Tensor) and value.is_nested:
+        return f"a nested tensor of {value.dtype}"
     if isinstance(value, Tensor):
         return f"{value.dtype} {list(value.shape)}{' on meta' if value.is_meta else ''}"
     if isinstance(value, np.ndarray):
@@ -67,11 +69,12 @@ def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
             return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
         except TypeError:  # a dtype that torch does not have
             pass
-    # A tensor of another layout (sparse, nested) is none of numbers on axes, and one of the device meta has no numbers;
-    # a packed sequence is no tensor.
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+    # Tensors that are sparse or nested are none of numbers on axes, and those of the device meta have no numbers; a
+    # packed sequence is no tensor.
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested or value.is_meta:
         raise ValueError(f"{caller}: {name}={shown(value)} must be a tensor or a NumPy array, {allowed}")
-    return value
+    # Those made in torch's inference mode cannot be part of a graph, of which a copy can.
+    return value.clone() if value.is_inference() and not torch.is_inference_mode_enabled() else value
 
 
 def check_finite_tensor(caller: str, name: str, tensor: Tensor) -> None:
@@ -109,6 +112,10 @@ def real_number(caller: str, name: str, value: Any, allowed: str, fits: Callable
     """A number for which `fits` holds; `allowed` says in words what that is."""
     numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if isinstance(value, Tensor) and value.ndim == 0 and value.dtype in _FLOATS and not value.is_meta:
+        if value.requires_grad:
+            raise ValueError(
+                f"{caller}: {name} must be a number without a gradient, since none goes through it: detach()"
+            )
         value, numeric = float(value), True
     try:
         number = float(value) if numeric else math.nan

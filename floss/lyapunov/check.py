@@ -6,6 +6,7 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import SizedStep, Step, advance, next_state, same_random_numbers
 
 _DIRECTIONS = 3
@@ -17,6 +18,7 @@ _REPEATED = {torch.float32: 1e-4, torch.float64: 1e-9}
 """What two ways to compute the same state may differ by, relative to its largest number."""
 
 
+@in_full_precision
 def check_step(step: Step, h0: Float[Tensor, "*batch n"], x: Float[Tensor, "*inputs"] | None = None) -> float:
     """Raise a ValueError that says what is wrong with a one-step map; its derivative is compared with differences.
 

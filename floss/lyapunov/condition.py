@@ -25,6 +25,7 @@ from floss.lyapunov import arguments
 from floss.lyapunov.chain import initial_tangent, random_tangent
 from floss.lyapunov.derivatives import numbers_of
 from floss.lyapunov.jacobian_sequence import JacobianSequence, of_step, of_tensor
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.qr import qr
 from floss.lyapunov.step import Step
 from floss.lyapunov.work_counter import WorkCounter
@@ -39,6 +40,7 @@ _BADLY_ORDERED = 1e8
 n = 80."""
 
 
+@in_full_precision
 @torch.no_grad()
 def condition_number(
     jacobians: Float[Tensor, "T *batch n n"] | Step,
@@ -106,6 +108,8 @@ def condition_number(
     times, one_time = _axis("condition_number", "horizons", horizons, D.steps)
     if bits is not None and not (isinstance(bits, str) and bits == "auto"):
         bits = arguments.whole_number("condition_number", "bits", bits, 2, allowed="at least 2, None or 'auto'")
+    if callback is not None:
+        arguments.function("condition_number", "callback", callback, "a function callback(done, total), or None")
 
     whole = dims is None and q0 is None
     if whole:

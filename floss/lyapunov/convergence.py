@@ -106,4 +106,4 @@ def warn(caller: str, converged: Bool[Tensor, "*batch"]) -> None:
     if bad:
         of = f" of {bad} of {converged.numel()} trajectories" if converged.numel() > 1 else ""
         message = f"{caller}: the exponents{of} have not converged: take a longer transient, or more steps"
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)

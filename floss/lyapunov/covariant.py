@@ -19,6 +19,7 @@ from floss.lyapunov.derivatives import refuse_transforms
 from floss.lyapunov.entry import checked_chain
 from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times, orthonormalise
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step, advance
 
 _NEAR = 0.99
@@ -47,6 +48,7 @@ class CovariantVectors:
         return torch.einsum("m,m...->...", lengths / lengths.sum(), self.local)
 
 
+@in_full_precision
 @torch.no_grad()
 def covariant_lyapunov_vectors(
     step: Step,
@@ -174,6 +176,7 @@ def _turn(q: Tensor, c: Tensor) -> Tensor:
     return (q.reshape(-1, *q.shape[-2:]) @ c).reshape(q.shape)
 
 
+@in_full_precision
 def angles(vectors: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k k"]:
     """Angles between the lines along each two of k vectors, in radians, from 0 to π/2.
 
@@ -204,6 +207,7 @@ def angles(vectors: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k k"]:
     return theta + theta.mT
 
 
+@in_full_precision
 def subspace_angle(vectors: Float[Tensor, "*batch n k"], split: int) -> Float[Tensor, "*batch"]:
     """The smallest angle between the span of the first `split` vectors and that of the others, in radians.
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.chain import Chain, random_tangent
+from floss.lyapunov.derivatives import numbers_of
 from floss.lyapunov.failures import Watch
 from floss.lyapunov.interval import condition_bound, longest_interval
 from floss.lyapunov.qr import qr
@@ -26,14 +27,18 @@ def checked_trajectory(
     """
     arguments.function(caller, "step", step, "a map step(h, x) -> h, or step(h) -> h")
     h0 = arguments.real_tensor(caller, "h0", h0, _STATE)
-    if h0.ndim < 1 or h0.shape[-1] < 1:
-        raise ValueError(f"{caller}: h0 must be float32 or float64 of shape {_STATE}, got {arguments.shown(h0)}")
+    if h0.ndim < 1 or not h0.numel():
+        allowed = f"float32 or float64 of shape {_STATE}, of one state or more"
+        raise ValueError(f"{caller}: h0 must be {allowed}, got {arguments.shown(h0)}")
     if inputs is not None:
         inputs = arguments.tensor_of_steps(caller, "inputs", inputs)
     if steps is not None:
         steps = arguments.whole_number(caller, "steps", steps, 1)
     total = count_steps(caller, inputs, steps)
     arguments.check_finite_tensor(caller, "h0", h0)
+    # A map may take NaN for a missing value; from an infinite state it may come back without a trace.
+    if inputs is not None and numbers_of(torch.isinf(inputs).any()).any():
+        raise ValueError(f"{caller}: inputs has a value that is infinite")
     q = one_direction(h0)
     tangent = check_sizes(caller, step, h0, inputs, q)
     if derivative:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.jacobian_sequence import of_step
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step
 
 _CALLER = "finite_time_exponents"
@@ -25,6 +26,7 @@ _NOISE = 16
 """Rounding errors in R_ii and in a row of X, in units of ε times what they come from."""
 
 
+@in_full_precision
 @torch.no_grad()
 def finite_time_exponents(
     step: Step,

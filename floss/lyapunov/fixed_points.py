@@ -11,6 +11,7 @@ from torch import Tensor
 from floss.lyapunov import arguments
 from floss.lyapunov.derivatives import refuse_transforms
 from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step, advance, next_state
 
 _CALLER = "fixed_points"
@@ -53,6 +54,7 @@ class FixedPoints:
         return FixedPoints(flat[kept], residual[kept], converged[kept], eigenvalues[kept])
 
 
+@in_full_precision
 @torch.no_grad()
 def fixed_points(
     step: Step,

@@ -15,6 +15,7 @@ from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.entry import checked_chain
 from floss.lyapunov.iteration import qr_chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step
 
 
@@ -138,6 +139,7 @@ class LyapunovHistory:
         return self._sorted(total[ends].diff(dim=0))
 
 
+@in_full_precision
 def lyapunov_history(
     step: Step,
     h0: Float[Tensor, "*batch n"],

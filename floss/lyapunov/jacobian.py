@@ -5,9 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step, advance, writes
 
 
+@in_full_precision
 def one_step_jacobians(
     step: Step,
     h0: Float[Tensor, "*batch n"],

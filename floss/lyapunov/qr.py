@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov import arguments
+from floss.lyapunov.precision import in_full_precision
 
 
 def rank_tolerance(r_diagonal: Float[Tensor, "*batch k"], n: int) -> Float[Tensor, "*batch"]:
@@ -87,6 +88,7 @@ class _QR(torch.autograd.Function):
         return _QR.apply(args[0].movedim(in_dims[0], 0)), (0, 0)  # pyright: ignore[reportReturnType]
 
 
+@in_full_precision
 def qr(a: Float[Tensor, "*batch n k"]) -> tuple[Float[Tensor, "*batch n k"], Float[Tensor, "*batch k k"]]:
     """QR decomposition a = q r with diag(r) > 0, which makes it unique, and its analytic derivatives.
 

@@ -9,9 +9,11 @@ from floss.lyapunov import arguments
 from floss.lyapunov.entry import checked_chain
 from floss.lyapunov.interval import condition_bound, longest_interval
 from floss.lyapunov.iteration import run_exponents
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step
 
 
+@in_full_precision
 def lyapunov_spectrum(
     step: Step,
     h0: Float[Tensor, "*batch n"],
@@ -66,6 +68,7 @@ def lyapunov_spectrum(
     return exponents.sort(dim=-1, descending=True).values
 
 
+@in_full_precision
 def adaptive_t_ons(
     step: Step,
     h0: Float[Tensor, "*batch n"],

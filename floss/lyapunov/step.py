@@ -221,7 +221,7 @@ def _hint(error: Exception) -> str:
 def _first_line(error: Exception) -> str:
     """What an error says, in one line."""
     if "mutate a captured Tensor" in str(error):
-        return "it writes into a tensor that is not its state, its input or one that it keeps"
+        return "it writes into a tensor that it keeps; it may write into its state and its input alone"
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from floss.lyapunov import arguments
 from floss.lyapunov.derivatives import refuse_transforms
 from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.precision import in_full_precision
 from floss.lyapunov.step import Step, advance, next_state, same_random_numbers
 from floss.memory.arguments import first_line, parameter_groups, refuse_inference_mode
 from floss.random import SEED_LIMIT, Stream, bits
@@ -51,6 +52,7 @@ class _Directions:
         return self.vectors[0].shape[0]
 
 
+@in_full_precision
 def sensitivity(
     step: Step,
     parameters: nn.Module | Mapping[str, Tensor | Sequence[Tensor]],

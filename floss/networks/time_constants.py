@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from floss.lyapunov import arguments
-from floss.lyapunov.recurrent_module import layers_of_wrapping
+from floss.lyapunov.precision import in_full_precision
+from floss.lyapunov.recurrent_module import layers_of_wrapping, refuse_recurrent_module
 from floss.lyapunov.step import SizedStep, advance
 
 _CALLER = "time_constants"
@@ -44,6 +45,7 @@ class TimeConstantWarning(RuntimeWarning):
     """Modes that last longer than the sequences: nothing in these can teach them what to keep."""
 
 
+@in_full_precision
 @torch.no_grad()
 def time_constants(
     module: nn.Module | tuple[Callable[..., Tensor], int] | Any, steps: int | None = None
@@ -100,7 +102,7 @@ def _warn(constants: dict[str, Tensor], steps: int) -> None:
             several.append(f"{count} of {len(tau)} modes{f' of {name}' if name else ''}")
     if several:
         message = f"{_CALLER}: {', '.join(several)} last longer than the sequences of {steps} steps"
-        warnings.warn(message, TimeConstantWarning, stacklevel=4)
+        warnings.warn(message, TimeConstantWarning, stacklevel=5)
 
 
 def _rates(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -147,6 +149,7 @@ def _real(parameter: Tensor) -> Tensor:
 def _of_linear_map(step: Callable[..., Tensor], n: Any) -> Tensor:
     """Eigenvalues of the Jacobian, which must be the same at two states."""
     n = arguments.whole_number(_CALLER, "the state size n", n, 1)
+    refuse_recurrent_module(_CALLER, step)
     D, error = None, None
     for dtype in (torch.float64, torch.float32):
         h = torch.stack((torch.zeros(n, dtype=dtype), torch.linspace(-1.0, 2.0, n, dtype=dtype)))

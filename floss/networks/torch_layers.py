@@ -13,7 +13,7 @@ from floss.networks.relu import Relu
 from floss.networks.stacked import align, apply
 from floss.networks.vanilla import Tanh
 
-_ACTIVATIONS: dict[str, type[Activation]] = {"tanh": Tanh, "relu": Relu}
+_ACTIVATIONS: dict[str, type[Activation]] = {"tanh": Tanh, "relu": Relu, "RNN_TANH": Tanh, "RNN_RELU": Relu}
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,13 @@ def layer_of(module: nn.Module, suffix: str = "") -> Layer:
         return getattr(module, name + suffix) if parameter is None else parameter
 
     V, W = of("weight_ih"), of("weight_hh")
-    b_ih, b_hh = (of("bias_ih"), of("bias_hh")) if module.bias else (W.new_zeros(W.shape[0]),) * 2
+    # As torch does: layers go by `bias` and `mode`, cells by the biases themselves and `nonlinearity`.
+    layers = isinstance(module, nn.RNNBase)
+    biases = [None if layers and not module.bias else of(name) for name in ("bias_ih", "bias_hh")]
+    b_ih, b_hh = (W.new_zeros(W.shape[0]) if b is None else b for b in biases)
     if isinstance(module, nn.LSTM | nn.LSTMCell):
         return LSTMStep(W, V, b_ih + b_hh, of("weight_hr") if getattr(module, "proj_size", 0) else None)
     if isinstance(module, nn.GRU | nn.GRUCell):
         n = W.shape[-1]
         return GRUStep(W, V, torch.cat((b_ih[: 2 * n] + b_hh[: 2 * n], b_ih[2 * n :])), b_hh[2 * n :])
-    return ElmanStep(W, V, b_ih + b_hh, _ACTIVATIONS[str(module.nonlinearity)]())
+    return ElmanStep(W, V, b_ih + b_hh, _ACTIVATIONS[str(module.mode if layers else module.nonlinearity)]())

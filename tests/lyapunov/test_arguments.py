@@ -3,6 +3,7 @@
 # Wrong arguments are what this is about.
 # pyright: reportArgumentType=false
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import floss
 
 H0, X = 0.3 * gaussian(1, 2, 3), 0.1 * gaussian(2, 12, 2, 3)
 D = gaussian(3, 4, 3, 3)
+with warnings.catch_warnings(action="ignore"):  # torch calls it a prototype
+    NESTED = torch.nested.nested_tensor(list(H0.flatten().split([2, 4])))
 PACKED = pack_padded_sequence(gaussian(4, 5, 2, 3), torch.tensor([5, 3]))
 LAM = torch.tensor([0.5, -0.1, -2.0], dtype=DOUBLE)
 
@@ -44,6 +47,10 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: spectrum(h0=np.array(["a", "b", "c"])), "lyapunov_spectrum: h0=numpy <U1 [3] must be a tensor"),
     (lambda: spectrum(h0=H0.to_sparse()), "lyapunov_spectrum: h0=torch.float64 [2, 3] must be a tensor or a NumPy"),
     (lambda: spectrum(h0=H0.to("meta")), "h0=torch.float64 [2, 3] on meta must be a tensor or a NumPy array"),
+    (lambda: spectrum(h0=H0[:0]), "of shape [..., n], of one state or more, got torch.float64 [0, 3]"),
+    (lambda: floss.fixed_points(step, H0[:0]), "fixed_points: h0 must be float32 or float64 of shape [..., n], of one"),
+    (lambda: spectrum(h0=NESTED), "lyapunov_spectrum: h0=a nested tensor of torch.float64 must be a tensor or a NumPy"),
+    (lambda: spectrum(inputs=1.0 / (X - X[7, 0, 0])), "lyapunov_spectrum: inputs has a value that is infinite"),
     (lambda: spectrum(inputs=torch.tensor(1.0)), "inputs must be real numbers of shape [T, ...], one row per step"),
     (lambda: spectrum(inputs=PACKED), "lyapunov_spectrum: inputs=PackedSequence("),
     (lambda: spectrum(inputs=X.tolist()), "lyapunov_spectrum: inputs=[[["),
@@ -72,6 +79,11 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: floss.condition_number(D, q0=[1.0]), "condition_number: q0=[1.0] must be a tensor or a NumPy array"),
     (lambda: floss.condition_number(D, dims=[1, 2.0]), "condition_number: dims=2.0 must be a whole number"),
     (lambda: floss.condition_number(D, horizons=False), "condition_number: horizons=False must be a whole number"),
+    (lambda: floss.condition_number(D, callback=3), "condition_number: callback=3 must be a function callback(done, t"),
+    (
+        lambda: floss.euler_map(step, torch.ones((), requires_grad=True)),
+        "euler_map: dt must be a number without a gradient, since",
+    ),
     (lambda: floss.condition_number(D, bits="all"), "condition_number: bits='all' must be a whole number, at least 2"),
     (lambda: floss.condition_from_exponents([1.0, 0.0], 5), "condition_from_exponents: exponents=[1.0, 0.0] must be"),
     (lambda: floss.condition_from_exponents(LAM, 5.0), "condition_from_exponents: steps=5.0 must be a whole number"),

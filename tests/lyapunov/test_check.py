@@ -130,7 +130,7 @@ WRONG = {
     "numpy": (lambda h, x: torch.from_numpy(h.numpy()) + x, H, X, "the map has no forward-mode derivative: "),
     "mixed": (lambda h, x: h - h.mean(0) + x, H, X, "the map mixes trajectories: one state depends on another along"),
     "keeps": (Counting(), H, X, "the map gives another state when it is called again: it keeps something (off by "),
-    "writes": (captured, H, X, "the map has no forward-mode derivative: it writes into a tensor that is not its state"),
+    "writes": (captured, H, X, "the map has no forward-mode derivative: it writes into a tensor that it keeps"),
     "shape": (
         lambda h, x: (h + x)[..., :2],
         H,
@@ -191,7 +191,7 @@ WRONG = {
         Own(),
         torch.tensor(1.0),
         None,
-        "h0 must be float32 or float64 of shape [..., n], got torch.float32 []",
+        "h0 must be float32 or float64 of shape [..., n], of one state or more, got torch.float32 []",
     ),
     "h0 list": (Own(), [0.0] * N, None, "h0=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, float32 or"),
     "x list": (Own(), H, [0.0] * N, "x=[0.0, 0.0, 0.0, 0.0] must be a tensor or a NumPy array, real numbers"),

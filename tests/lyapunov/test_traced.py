@@ -2,9 +2,13 @@
 
 # pyright: reportOptionalMemberAccess=false, reportFunctionMemberAccess=false, reportAttributeAccessIssue=false
 
+import collections
+import decimal
 import itertools
 import logging
+import types
 
+import numpy as np
 import pytest
 import torch
 from lyapunov.traced_steps import Case, N, T, cases, weight
@@ -362,7 +366,41 @@ def refused() -> dict[str, tuple]:
             r = torch.tanh(1.5 * h) * (1 + 0.001 * self.count)
             return r, (1.5 * (1 + 0.001 * self.count) * (1 - torch.tanh(1.5 * h) ** 2))[..., None] * q
 
+    def switching(count):
+        """Another map once a count of calls, wherever it is kept, is above half of the run."""
+
+        def step(h):
+            return torch.tanh(1.5 * h) * (1.0 if count() < T // 2 else 0.5) + 0.1
+
+        return step
+
+    def queue():
+        calls = collections.deque()
+        return switching(lambda: calls.append(0) or len(calls))
+
+    def buffer_of_bytes():
+        calls = bytearray()
+        return switching(lambda: calls.append(0) or len(calls))
+
+    def large_array():
+        calls = np.zeros(2**14)
+        return switching(lambda: np.add(calls, 1.0, out=calls)[0])
+
+    def attribute_of_a_module():
+        settings = types.ModuleType("settings")
+        settings.calls = 0
+
+        def count():
+            settings.calls += 1
+            return settings.calls
+
+        return switching(count)
+
     return {
+        "deque": (queue, "keeps a deque, into which nobody can look"),
+        "bytes": (buffer_of_bytes, "keeps a bytearray, into which nobody can look"),
+        "large array": (large_array, "keeps something that changes"),
+        "module": (attribute_of_a_module, "keeps something that changes"),
         "random": (lambda: lambda h: torch.tanh(1.5 * h) + 0.1 * torch.rand_like(h), "draws random numbers"),
         "counter": (Counting, "keeps something that changes"),
         "nonlocal": (nonlocal_counter, "keeps something that changes"),
@@ -398,21 +436,20 @@ def test_what_may_differ_from_step_to_step_is_not_replayed(name, monkeypatch, re
 
 def test_a_step_that_changes_during_the_run_is_caught(replays):
     """Though by numbers that nobody can see: states of the map itself are compared now and then."""
-    hidden = memoryview(bytearray([15]))
     steps = 0
 
     def step(h):
-        return torch.tanh(0.1 * hidden[0] * h) + 0.1
+        return torch.tanh(0.1 * decimal.getcontext().prec * h) + 0.1
 
     known = plain._Run._chunk
 
     def chunk(run, begin, *args, **kwargs):
-        hidden[0] = 15 if begin < 100 else 5
+        decimal.getcontext().prec = 15 if begin < 100 else 5
         nonlocal steps
         steps = begin
         return known(run, begin, *args, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, decimal.localcontext(prec=15):
         patch.setattr(plain._Run, "_chunk", chunk)
         floss.lyapunov_spectrum(step, gaussian(2, N), steps=500, k=2)
     assert steps >= 100

@@ -77,6 +77,7 @@ def cases() -> list[Case]:
     index = torch.tensor([3, 1, 4, 0, 5, 7, 2, 6])
     kernel = weight(13, 1, 1, 3)
     norm, leaky = _module(nn.LayerNorm(N)), _module(Leaky())
+    batch_norm = _module(nn.BatchNorm1d(N)).eval()  # whose operation has empty results besides
     gru, lstm = _module(nn.GRUCell(3, N)), _module(nn.LSTMCell(3, N))
     weights = {"gru": list(gru.parameters()), "lstm": list(lstm.parameters())}
     module_gru, module_lstm = _module(nn.GRU(3, N)), _module(nn.LSTM(3, N, num_layers=2))
@@ -101,6 +102,13 @@ def cases() -> list[Case]:
         Case("lstm stack", step_lstm, 0.3 * gaussian(19, n_lstm), x3, list(module_lstm.parameters())),
         Case("leaky module", leaky, h, x, list(leaky.parameters())),
         Case("layer norm", lambda h: torch.tanh(norm(h @ W.T) * 1.5), h, None, [W, *norm.parameters()]),
+        Case(
+            "batch norm",
+            lambda h: batch_norm(h @ W.T).tanh() + 0.5 * h,
+            gaussian(22, 3, N),
+            None,
+            [W, *batch_norm.parameters()],
+        ),
         Case("softmax", attention, h, None, [W, b]),
         # Not chaotic: other sums would part from these as exp(λ₁ t).
         Case("einsum", lambda h: torch.sin(torch.einsum("ij,...j->...i", W, h)) * 0.9, h, None, [W]),

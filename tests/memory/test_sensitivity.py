@@ -280,6 +280,8 @@ class OnceStep:
 
 
 ONCE = OnceStep()
+ROOT = torch.zeros((), dtype=DOUBLE, requires_grad=True)
+"""√p has no derivative at p = 0."""
 
 
 @pytest.mark.parametrize(
@@ -325,7 +327,11 @@ ONCE = OnceStep()
         (lambda: floss.sensitivity(linear, {"W": W3}, H0, X, seed=-1), "seed=-1 must be from 0 to"),
         (
             lambda: floss.sensitivity(linear, {"W": W3}, H0, X * torch.tensor([1.0, torch.inf, 1.0], dtype=DOUBLE)),
-            "∂h/∂θ of parameters['W'] is not finite after step 2 of 4",
+            "inputs has a value that is infinite",
+        ),
+        (
+            lambda: floss.sensitivity(lambda h, x: ROOT.sqrt() * h + x, {"p": ROOT}, H0, X),
+            "∂h/∂θ of parameters['p'] is not finite after step 1 of 4",
         ),
     ],
 )

@@ -102,6 +102,7 @@ def test_what_has_no_time_constants():
         (3, "time_constants: module=3 must be a module with linear recurrences in it"),
         ((torch.tanh, 2), "time_constants: the map is not linear: its Jacobian differs between two states"),
         ((lambda h, x: h, 2), "time_constants: the map cannot take h [2, 2]: "),
+        ((nn.RNNCell(2, 2), 2), "time_constants: step is a RNNCell, which takes the input before the state;"),
         ((torch.tanh, 0), "time_constants: the state size n=0 must be at least 1"),
     ):
         with pytest.raises(ValueError, match=r".") as caught:

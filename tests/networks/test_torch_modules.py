@@ -205,6 +205,27 @@ def test_step_follows_the_module():
     torch.testing.assert_close(step(h, x), forward(module, h, x), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("kind", "attribute", "value"),
+    [
+        ("RNN tanh", "nonlinearity", "relu"),  # a name that the forward does not read
+        ("RNN tanh", "mode", "RNN_RELU"),
+        ("RNNCell tanh", "nonlinearity", "relu"),
+        ("GRUCell", "bias", False),  # nor this one of a cell
+        *((kind, name, None) for kind in ("RNNCell tanh", "LSTMCell", "GRUCell") for name in ("bias_ih", "bias_hh")),
+    ],
+)
+def test_attributes_count_as_in_the_forward(kind, attribute, value):
+    """Those that are set when the step is there already, and before it is made."""
+    module = module_of(kind)
+    step, n = floss.step_from_module(module)
+    setattr(module, attribute, value)
+    h, x = gaussian(1, n), gaussian(2, S)
+    wanted = forward(module, h, x)
+    torch.testing.assert_close(step(h, x), wanted, rtol=0, atol=1e-14)
+    torch.testing.assert_close(floss.step_from_module(module)[0](h, x), wanted, rtol=0, atol=1e-14)
+
+
 def test_adaptive_interval_and_jacobians_of_a_module():
     step, n = floss.step_from_module(module_of("GRU"))
     h0, x = gaussian(3, n), gaussian(4, 40, S)

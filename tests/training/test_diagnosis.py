@@ -212,5 +212,9 @@ def test_what_a_monitor_refuses():
         floss.Monitor(rnn(), 0)
     with pytest.raises(ValueError, match=r"^Monitor: every=0 must be at least 1$"):
         floss.Monitor(rnn(), 1, every=0)
+    with pytest.raises(ValueError, match=r"^Monitor: prefix=None must be a text$"):
+        floss.Monitor(rnn(), 1, prefix=None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"^Monitor: inputs must have shape \[T, ..., 2\] for"):
+        floss.Monitor(rnn(), 1, inputs=lambda: torch.randn(T, 4, S + 1)).log()
     with pytest.raises(ValueError, match=r"^Monitor: a map has no batch of its own: inputs= must be a function$"):
         floss.Monitor((lambda h: h, 2), 1)

@@ -315,6 +315,46 @@ def test_maps_of_any_kind():
     assert len(floss.Flosser(joint, K, epochs=1, inputs=lambda: gaussian(3, 20, 4, S)).episode()) == 1
 
 
+def test_batches_of_a_cell_alone():
+    """They end where the flosser is asked, or where another number of trajectories begins; empty ones say nothing."""
+    cell = nn.GRUCell(S, N, dtype=DOUBLE)
+    flosser = floss.Flosser(cell, K, epochs=1)
+    last = flosser._last_inputs
+    for number, (steps, B) in enumerate(((20, 4), (15, 4), (10, 3), (3, 0))):
+        for u in gaussian(number, steps, B, S):
+            cell(u)
+        assert last is not None
+        assert len(last.seen) == (20, 15, 10, 10)[number]
+        flosser.maybe(number)
+    assert flosser.episode().exponents.shape == (1, K)
+
+
+@pytest.mark.parametrize("recurrent", [lstm, Stepwise])
+def test_a_batch_that_was_seen_in_inference_mode(recurrent):
+    """As of a validation; so does an episode itself."""
+    module, twin = recurrent(), recurrent()
+    twin.load_state_dict(module.state_dict())
+    flossers = [floss.Flosser(one, K, epochs=2) for one in (module, twin)]
+    with torch.inference_mode():
+        module(gaussian(5, 20, 2, S))
+        flossers[0].episode()
+    twin(gaussian(5, 20, 2, S))
+    flossers[1].episode()
+    assert_same(module, twin)
+
+
+def test_a_criterion_of_several_truth_values():
+    flosser = floss.Flosser(lstm(), K, epochs=1, inputs=inputs, until=lambda lam: lam > 0)
+    with pytest.raises(ValueError, match=r"^Flosser: until must return one truth value, got torch.bool \[3\]$"):
+        flosser.episode()
+
+
+def test_a_batch_without_sequences():
+    flosser = floss.Flosser(lstm(), K, epochs=1, inputs=lambda: gaussian(1, 20, 0, S))
+    with pytest.raises(ValueError, match=r"^Flosser: the batch has no sequence, got torch.float64 \[20, 0, 2\]$"):
+        flosser.episode()
+
+
 def test_float32_stays_float32():
     module = nn.GRU(S, N)
     flosser = floss.Flosser(module, 2, epochs=2)
@@ -342,6 +382,8 @@ def test_lost_directions_are_left_out():
         ({"every": 0}, "Flosser: every=0 must be at least 1"),
         ({"at": [-1]}, "Flosser: at=-1 must be at least 0"),
         ({"at": [0.5]}, "Flosser: at=0.5 must be a whole number, at least 0"),
+        ({"at": torch.tensor(0.5)}, "Flosser: at=torch.float32 [] must be a whole number, at least 0"),
+        ({"parameters": 3}, "Flosser: parameters must be leaf tensors of real numbers that require gradients, got 3"),
         ({"epochs": 0}, "Flosser: epochs=0 must be at least 1"),
         ({"lr": 0.0}, "Flosser: lr=0.0 must be positive and finite"),
         ({"steps": 10, "transient": 10}, "Flosser: transient=10 must be from 0 to 9"),

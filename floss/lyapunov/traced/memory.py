@@ -1,13 +1,15 @@
 """What Python objects a map keeps, so that one that changes them at each call is not taken for a function.
 
 Looked at are the numbers, texts, containers, arrays and tensors that can be reached from a function's closure, globals
-and defaults and from an object's attributes.
+and defaults, from an object's attributes, and from those of a module that a function names. What has no attributes and
+may hold something all the same (a deque, a buffer of bytes, an object of another language) is refused.
 """
 
 import functools
 import random
 import types
 import weakref
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +24,12 @@ _MOST = 5_000
 """Objects that are looked at, at most."""
 _FOREIGN = {"torch", "numpy", "builtins", "functools", "jaxtyping", "beartype", "abc", "collections", "math", "typing"}
 _LARGE = 2**16
-"""Bytes of an array up to which its numbers are looked at."""
+"""Bytes of an array up to which its numbers are kept; of larger ones a checksum is."""
+_CONSTANT = (
+    *(np.generic, np.dtype, range, slice, type(...), types.CodeType, types.BuiltinFunctionType, weakref.ReferenceType),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
+)
+"""Without attributes, and without anything that changes."""
 
 
 def memory_of(step: Any) -> list[Any]:
@@ -68,7 +75,8 @@ def _summary(thing: Any) -> Any:
     if isinstance(thing, Tensor):
         return id(thing), None if thing.is_inference() else thing._version
     if isinstance(thing, np.ndarray):
-        return id(thing), thing.tobytes() if thing.nbytes <= _LARGE else None
+        numbers = thing.tobytes()
+        return id(thing), numbers if len(numbers) <= _LARGE else zlib.crc32(numbers)
     if isinstance(thing, random.Random):
         return thing.getstate()
     if isinstance(thing, np.random.Generator):
@@ -79,7 +87,15 @@ def _summary(thing: Any) -> Any:
         return id(thing), len(thing)
     if isinstance(thing, dict):
         return id(thing), tuple(map(str, thing))
+    if _is_opaque(thing):
+        raise RefusedError(f"keeps a {type(thing).__name__}, into which nobody can look")
     return id(thing)
+
+
+def _is_opaque(thing: Any) -> bool:
+    """Whether an object has no attributes that could be looked at, and is not known to be constant."""
+    slots = any("__slots__" in vars(cls) and not _foreign(cls.__module__) for cls in type(thing).__mro__)
+    return not (hasattr(thing, "__dict__") or slots or isinstance(thing, _CONSTANT))
 
 
 def _likeness(thing: Any) -> Any:
@@ -149,7 +165,9 @@ def _of_function(function: types.FunctionType) -> list[Any]:
     if _foreign(function.__module__):
         return inside
     names = _names(function.__code__)
-    return inside + [value for name, value in function.__globals__.items() if name in names]
+    inside += [value for name, value in function.__globals__.items() if name in names]
+    modules = [m for m in inside if isinstance(m, types.ModuleType) and not _foreign(m.__name__)]
+    return inside + [value for m in modules for name, value in vars(m).items() if name in names]
 
 
 def _names(code: types.CodeType) -> set[str]:

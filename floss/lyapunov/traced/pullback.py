@@ -117,7 +117,7 @@ def saved_stacks(reverse: Pullback, pieces: list[Tensor]) -> dict[int, Tensor]:
         numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
         parts = piece.split([math.prod(kinds[number].shape) for number in numbers], 1)
         found |= {n: part.unflatten(1, kinds[n].shape or (1,)) for n, part in zip(numbers, parts, strict=True)}
-    return {number: found[number].reshape(-1, *kinds[number].shape) for number in kinds}
+    return {number: stack.reshape(len(stack), *kinds[number].shape) for number, stack in found.items()}
 
 
 def pullback(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from floss.lyapunov import arguments
+from floss.lyapunov.precision import in_full_precision
 from floss.training.user_network.measurement import Measurement, Units, in_double, measure, stacked
 from floss.training.user_network.watched import DirectedMap, WatchedNetwork, in_evaluation_mode, watched
 from floss.training.user_network.words import advice_of, horizon, lines_of
@@ -71,6 +72,7 @@ class Diagnosis:
     __repr__ = __str__
 
 
+@in_full_precision
 def diagnose(module: nn.Module | tuple[Any, int] | Any, batch: Any, *, k: int | None = None) -> Diagnosis:
     """What is wrong with a recurrent network's memory, and what helps: its exponents along a batch, in words.
 
@@ -108,7 +110,7 @@ def diagnose(module: nn.Module | tuple[Any, int] | Any, batch: Any, *, k: int | 
     network = watched(caller, module)
     n = min(one.n for one in network.maps)
     k = min(n, _DIRECTIONS) if k is None else arguments.whole_number(caller, "k", k, 1, n, allowed=f"from 1 to {n}")
-    with in_evaluation_mode(network.whole):
+    with torch.inference_mode(False), in_evaluation_mode(network.whole):
         sequences = network.sequences(caller, batch)
         precise = in_double(network)
         like = precise.like() if precise.tensors else _like(sequences[0])

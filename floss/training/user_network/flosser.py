@@ -164,6 +164,8 @@ class Flosser:
             ValueError: as `episode`.
         """
         number = arguments.whole_number(_CALLER, "step_number", step_number, 0)
+        if self._last_inputs is not None:
+            self._last_inputs.ended = True  # what a cell is given from here on is the next batch
         if number != self._last and (number in self.at or (self.every is not None and number % self.every == 0)):
             self._last, self._pending = number, True
         if not (self._pending or self.unfinished) or not self._has_inputs():
@@ -181,8 +183,15 @@ class Flosser:
             raise ValueError(f"{_CALLER}: no batch has gone through {self._network.name} yet; give inputs=")
         reached = False
         self._pending = True
+        if self._last_inputs is not None:
+            self._last_inputs.ended = True
         device = self.parameters[0].device.type
-        with in_evaluation_mode(self._network.whole), torch.enable_grad(), torch.autocast(device, enabled=False):
+        with (
+            in_evaluation_mode(self._network.whole),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(device, enabled=False),
+        ):
             while self._epoch < self.epochs and not reached:
                 loss, exponents = self._flossing_epoch()
                 self._records.append((loss, exponents))
@@ -257,7 +266,13 @@ class Flosser:
     def _is_reached(self, loss: float, exponents: Tensor) -> bool:
         if self.until is None:
             return False
-        return bool(self.until(exponents)) if callable(self.until) else loss < self.until
+        if not callable(self.until):
+            return loss < self.until
+        reached = self.until(exponents)
+        if isinstance(reached, Tensor) and reached.numel() != 1:
+            what = f"until must return one truth value, got {arguments.shown(reached)}"
+            raise ValueError(f"{_CALLER}: {what}")
+        return bool(reached)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to resume, in tensors, numbers, lists and dictionaries: `torch.load` reads it back.

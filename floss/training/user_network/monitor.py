@@ -52,7 +52,9 @@ class Monitor:
         most = min(one.n for one in self._network.maps)
         self.k = arguments.whole_number(_CALLER, "k", k, 1, most, allowed=f"from 1 to the state size {most}")
         self.every = arguments.whole_number(_CALLER, "every", every, 1)
-        self.prefix, self.inputs, self.calls = str(prefix), inputs, 0
+        if not isinstance(prefix, str):
+            raise ValueError(f"{_CALLER}: prefix={arguments.shown(prefix)} must be a text")
+        self.prefix, self.inputs, self.calls = prefix, inputs, 0
         self._last_inputs = None
         if inputs is not None:
             arguments.function(_CALLER, "inputs", inputs, "a function that gives a batch, or None")
@@ -74,13 +76,19 @@ class Monitor:
             ValueError: a batch that does not fit, or a state that is not finite.
         """
         number, self.calls = self.calls, self.calls + 1
+        if self._last_inputs is not None:
+            self._last_inputs.ended = True
         if number % self.every:
             return {}
         if self._last_inputs is not None and not self._last_inputs:
             self.calls -= 1  # the first batch is still to come
             return {}
         with in_evaluation_mode(self._network.whole), torch.no_grad():
-            return self._measured(number)
+            try:
+                return self._measured(number)
+            except ValueError as error:
+                message = str(error).removeprefix("lyapunov_history: ").removeprefix(f"{_CALLER}: ")
+                raise ValueError(f"{_CALLER}: {message}") from error
 
     def _measured(self, number: int) -> dict[str, float]:
         sequences = self._sequences(number)

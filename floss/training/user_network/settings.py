@@ -20,8 +20,9 @@ Until = float | Callable[..., object]
 
 def step_numbers(caller: str, at: int | Iterable[int]) -> frozenset[int]:
     """The training steps before which an episode runs."""
-    empty = hasattr(at, "__len__") and len(at) == 0  # pyright: ignore[reportArgumentType]
-    return frozenset() if empty else frozenset(arguments.whole_numbers(caller, "at", at, 0)[0])
+    several = hasattr(at, "__iter__") and not isinstance(at, str) and getattr(at, "ndim", 1)
+    at = list(at) if several else at  # pyright: ignore[reportArgumentType]
+    return frozenset() if at == [] else frozenset(arguments.whole_numbers(caller, "at", at, 0)[0])
 
 
 def criterion(caller: str, until: Any) -> Until | None:
@@ -49,7 +50,8 @@ def parameters_of(caller: str, network: WatchedNetwork, parameters: Iterable[Ten
         if not several:
             raise ValueError(f"{caller}: parameters=None finds none that require gradients in {network.name}")
     else:
-        several = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        one = isinstance(parameters, Tensor) or not isinstance(parameters, Iterable)
+        several: list[Any] = [parameters] if one else list(parameters)
     for p in several:
         if not isinstance(p, Tensor) or not p.is_leaf or not p.requires_grad or not p.is_floating_point():
             allowed = "leaf tensors of real numbers that require gradients"

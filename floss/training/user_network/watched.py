@@ -42,6 +42,8 @@ class LastInputs(Watching):
         self.seen: list[Any] = []
         self.restored: list[Tensor] = []
         """Sequences from a state that was saved, until others are seen."""
+        self.ended = False
+        """Whether the next step of a cell begins another sequence."""
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -52,11 +54,16 @@ class LastInputs(Watching):
         x = args[0] if args else kwargs.get("input")
         if (self.asleep and not self.always) or x is None:
             return
-        self.restored = []
-        if isinstance(module, nn.RNNBase):
-            self.seen = [x if isinstance(x, PackedSequence) else x.detach()]
-        else:
-            self.seen.append(x.detach())
+        if isinstance(x, PackedSequence):
+            self.restored, self.seen = [], [x]
+            return
+        if not (x.numel() or self.always):  # an empty batch says nothing
+            return
+        if isinstance(module, nn.RNNBase) or self.ended or (self.seen and self.seen[-1].shape != x.shape):
+            self.seen = []
+        self.restored, self.ended = [], False
+        with torch.inference_mode(False):
+            self.seen.append(x.clone() if x.is_inference() else x.detach())
 
 
 class _NewSequence(Watching):
@@ -116,11 +123,17 @@ class WatchedNetwork:
         return last.restored or (sequences_of(self.part, last.seen) if last.seen else [])
 
     def sequences(self, caller: str, batch: Any) -> list[Tensor]:
-        """The inputs of the maps [T, S] for each sequence of a batch that the whole network takes.
+        """The inputs of the maps [T, S] for each sequence of a batch that the whole network takes, at least one.
 
         Those of a map that has no module are [T, S] or [T, B, S]. A module's own input is what the module takes
         itself, also packed sequences; where the recurrent part lies inside a module, the module is called.
         """
+        found = self._sequences(caller, batch)
+        if not found:
+            raise ValueError(f"{caller}: the batch has no sequence, got {arguments.shown(batch)}")
+        return found
+
+    def _sequences(self, caller: str, batch: Any) -> list[Tensor]:
         if self.part is None or self.layer:
             return _unbound(arguments.tensor_of_steps(caller, "inputs", batch))
         if layers_of_wrapping(self.whole)[-1] is self.part:

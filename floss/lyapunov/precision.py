@@ -1,0 +1,23 @@
+"""Full precision where mixed precision surrounds a call: `torch.autocast` would round every matrix product of it."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def in_full_precision(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with `torch.autocast` switched off; a map that is to be rounded does it itself."""
+
+    @functools.wraps(function)
+    def precise(*args: P.args, **kwargs: P.kwargs) -> T:
+        devices = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
+        if not devices:
+            return function(*args, **kwargs)
+        with torch.autocast(devices[0], enabled=False):
+            return precise(*args, **kwargs)
+
+    return precise
