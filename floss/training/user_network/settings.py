@@ -20,9 +20,9 @@ Until = float | Callable[..., object]
 
 def step_numbers(caller: str, at: int | Iterable[int]) -> frozenset[int]:
     """The training steps before which an episode runs."""
-    several = hasattr(at, "__iter__") and not isinstance(at, str) and getattr(at, "ndim", 1)
-    at = list(at) if several else at  # pyright: ignore[reportArgumentType]
-    return frozenset() if at == [] else frozenset(arguments.whole_numbers(caller, "at", at, 0)[0])
+    several = isinstance(at, Iterable) and not isinstance(at, str) and getattr(at, "ndim", 1)
+    steps: Any = list(at) if several else at  # pyright: ignore[reportArgumentType]
+    return frozenset() if steps == [] else frozenset(arguments.whole_numbers(caller, "at", steps, 0)[0])
 
 
 def criterion(caller: str, until: Any) -> Until | None:
