@@ -83,12 +83,17 @@ def answers(site, tmp_path_factory) -> dict[str, list[Any]]:
         line = f"floss train {words}"
         lines[words] = (["-sc", "query=bash"], {"COMP_LINE": line, "COMP_POINT": str(len(line))})
     lines["arch=leakyy"] = (["train", "arch=leakyy"], {})
+    return answered(lines, site, tmp_path_factory.mktemp("answers"))
+
+
+def answered(lines: dict[str, tuple[list[str], dict[str, str]]], site: Path, folder: Path) -> dict[str, list[Any]]:
+    """What one process that finds the packages of `site` answers in a folder to lines with their variables."""
     tests = str(Path(__file__).resolve().parents[1])
     done = subprocess.run(
         [sys.executable, "-c", ANSWERED],
         input=json.dumps([*lines.values()]),
         env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(site), tests])},
-        cwd=tmp_path_factory.mktemp("answers"),
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -139,10 +144,12 @@ def test_the_shell_completes_it(line, words, answers):
 def test_nothing_is_imported_that_is_not_asked_for(site, tmp_path):
     """Not for the help, and not for training something else."""
     shutil.copytree(site, tmp_path / "site")
-    (tmp_path / "site" / "floss_example.py").write_text("raise SystemExit('imported')")
-    for arguments in (("--help",), ("train", "--help"), ("train", *TINY, "flossing=none")):
-        done = floss(tmp_path, *arguments, PYTHONPATH=str(tmp_path / "site"))
-        assert (done.returncode, done.stderr) == (0, ""), arguments
+    (tmp_path / "site" / "floss_example.py").write_text("raise RuntimeError('imported')")
+    lines = (["--help"], ["train", "--help"], ["train", *TINY, "flossing=none"], ["train", *TINY, *BOTH])
+    *others, asked = answered({" ".join(line): (line, {}) for line in lines}, tmp_path / "site", tmp_path).values()
+    assert [(status, err) for status, _, err in others] == [(0, "")] * 3
+    assert asked[0] == 2
+    assert "imported" in asked[2]
 
 
 @pytest.mark.usefixtures("installed")

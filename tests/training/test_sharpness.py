@@ -45,7 +45,7 @@ def full_hessian(arch: str, own: Parameters, x: Tensor, d: int) -> tuple[Tensor,
         return loss_twin(arch, {**parts, "h0": own["h0"]}, x, d)
 
     flat = torch.cat([p.flatten() for p in free.values()])
-    hessian = torch.autograd.functional.hessian(loss, flat)
+    hessian = torch.autograd.functional.hessian(loss, flat, vectorize=True)
     assert isinstance(hessian, Tensor)
     gradient = torch.autograd.functional.jacobian(loss, flat)
     assert isinstance(gradient, Tensor)
@@ -56,7 +56,7 @@ def full_hessian(arch: str, own: Parameters, x: Tensor, d: int) -> tuple[Tensor,
 def test_it_is_the_eigenvalue_of_largest_magnitude_and_the_curvature_along_the_gradient(arch):
     ensemble, x = ensemble_of(arch, 3)
     parameters = ensemble.parameters
-    found, along = sharpness(ensemble.cell, ensemble.task, parameters, x, ensemble.d, iterations=400)
+    found, along = sharpness(ensemble.cell, ensemble.task, parameters, x, ensemble.d, iterations=150)
     for r, d in enumerate(DELAYS):
         hessian, g = full_hessian(arch, {name: p[r : r + 1] for name, p in parameters.items()}, x[r], d)
         eigenvalues = torch.linalg.eigvalsh(hessian)
@@ -97,7 +97,7 @@ def test_the_sensitivity_is_that_of_the_last_state(arch):
                     h = step_twin(arch, parameters, h, now)
                 return h
 
-            jacobians = torch.autograd.functional.jacobian(last, theta)
+            jacobians = torch.autograd.functional.jacobian(last, theta, vectorize=True)
             squared.append(sum(j.square().sum().item() for j in jacobians))
         assert found[r].item() == pytest.approx(sum(squared) / len(squared), rel=1e-9)
 
