@@ -11,13 +11,13 @@ from floss.jobs.folders import check_folder
 from floss.jobs.keys import Check, build, key, list_of, one_of, optional, real, text
 
 
-def whole(least: int) -> Check:
-    """A whole number that can be an axis of what is measured."""
+def count(least: int) -> Check:
+    """A whole number, of which a million is more than can be measured."""
     return keys.whole(least, 10**6)
 
 
 def _size(value: Any) -> tuple[int, int]:
-    n, k = (whole(1).convert(number) for number in value)
+    n, k = (count(1).convert(number) for number in value)
     if k > n:
         raise ValueError
     return n, k
@@ -27,30 +27,31 @@ def _size(value: Any) -> tuple[int, int]:
 class BenchJob:
     """All keys of `floss bench`."""
 
-    networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R to measure")
-    repeats: int = key(whole(3), "timed rounds, every contender once in each")
+    networks: tuple[int, ...] = key(list_of(count(1), least=1), "ensemble sizes R to measure")
+    repeats: int = key(count(3), "timed rounds, every contender once in each")
     seconds: float = key(real(0.0, above=True), "least time of one contender in one round")
     epochs: int | None = key(
-        optional(whole(1)), "epochs of training or flossing of one contender in one round; null: as `seconds` has it"
+        optional(count(1)),
+        "epochs of training or flossing of one contender in one round; null: as `seconds` has it",
     )
-    n: int = key(whole(1), "number of units N")
-    k: int = key(whole(1), "number of flossed Lyapunov exponents")
-    steps: int = key(whole(2), "time steps T of one training sequence")
-    flossing_steps: int = key(whole(13), "length T_f of one flossing run")
-    batch: int = key(whole(1), "sequences per training epoch B")
+    n: int = key(count(1), "number of units N")
+    k: int = key(count(1), "number of flossed Lyapunov exponents")
+    steps: int = key(count(2), "time steps T of one training sequence")
+    flossing_steps: int = key(count(13), "length T_f of one flossing run")
+    batch: int = key(count(1), "sequences per training epoch B")
     spectrum_sizes: tuple[tuple[int, int], ...] = key(
         list_of(Check(_size, "[N,k] with whole numbers N >= k >= 1"), least=1), "sizes N, k of the spectra to measure"
     )
-    spectrum_steps: int = key(whole(1), "steps of one spectrum")
-    spectrum_networks: tuple[int, ...] = key(list_of(whole(1), least=1), "ensemble sizes R of the spectra")
+    spectrum_steps: int = key(count(1), "steps of one spectrum")
+    spectrum_networks: tuple[int, ...] = key(list_of(count(1), least=1), "ensemble sizes R of the spectra")
     scaling_n: tuple[int, ...] = key(
-        list_of(whole(1)), "scan over units N, with the same k for all of them; [] switches a scan off"
+        list_of(count(1)), "scan over units N, with the same k for all of them; [] switches a scan off"
     )
-    scaling_k: tuple[int, ...] = key(list_of(whole(1)), "scan over flossed exponents k, without those above n")
-    scaling_steps: tuple[int, ...] = key(list_of(whole(2)), "scan over steps T of a training sequence")
-    scaling_flossing_steps: tuple[int, ...] = key(list_of(whole(13)), "scan over lengths T_f of a flossing run")
-    scaling_batch: tuple[int, ...] = key(list_of(whole(1)), "scan over sequences per training epoch B")
-    scaling_networks: int = key(whole(1), "ensemble size R of the scans, which are of our own engines")
+    scaling_k: tuple[int, ...] = key(list_of(count(1)), "scan over flossed exponents k, without those above n")
+    scaling_steps: tuple[int, ...] = key(list_of(count(2)), "scan over steps T of a training sequence")
+    scaling_flossing_steps: tuple[int, ...] = key(list_of(count(13)), "scan over lengths T_f of a flossing run")
+    scaling_batch: tuple[int, ...] = key(list_of(count(1)), "scan over sequences per training epoch B")
+    scaling_networks: int = key(count(1), "ensemble size R of the scans, which are of our own engines")
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     results: str = key(text(), "folder of bench.csv, environment.json and the picture")
 

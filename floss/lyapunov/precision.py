@@ -1,5 +1,6 @@
 """Full precision where mixed precision surrounds a call: `torch.autocast` would round every matrix product of it."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -15,10 +16,10 @@ def in_full_precision(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def precise(*args: P.args, **kwargs: P.kwargs) -> T:
-        devices = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
-        if not devices:
+        with contextlib.ExitStack() as within:
+            for device in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device):
+                    within.enter_context(torch.autocast(device, enabled=False))
             return function(*args, **kwargs)
-        with torch.autocast(devices[0], enabled=False):
-            return precise(*args, **kwargs)
 
     return precise

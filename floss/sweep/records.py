@@ -50,9 +50,7 @@ def read_records(folder: Path) -> list[Record]:
     """The records of an ensemble's folder, in the order of its rows; none where summary.csv cannot be read."""
     try:
         with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
-            table = [
-                row for row in csv.DictReader(file) if None not in row.values()
-            ]  # one that was cut off says nothing
+            table = [row for row in csv.DictReader(file) if None not in row.values()]  # others were cut off
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
     spans: dict[str, list[tuple[int, int]]] = {}
