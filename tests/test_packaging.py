@@ -14,6 +14,19 @@ import pytest
 from command import ENVIRONMENT, TINY, files
 
 ROOT = Path(__file__).resolve().parent.parent
+END = "=" * 9
+IN_TURN = f"""
+import runpy, sys
+program, *lines = sys.argv[1:]
+for line in lines:
+    sys.argv = [program, *line.split()]
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except SystemExit as stop:
+        assert not stop.code, stop.code
+    print("{END}", end="", flush=True)
+"""
+"""Runs the installed program with some lines, one after the other: each process would import for two seconds."""
 
 
 def run(*command: object, folder: Path) -> str:
@@ -68,15 +81,13 @@ def test_the_installed_wheel_trains(wheel, tmp_path):
     code = f"import {', '.join(packages)}; print({', '.join(f'{name}.__file__' for name in packages)})"
     place = run(python, "-c", code, folder=work)
     assert [Path(name).is_relative_to(own) for name in place.split()] == [True, True, True]
-    said = run(home / "bin" / "floss", "train", *TINY, "flossing=pre", folder=work)
-    assert said.startswith("finished xor d=4 flossing=pre: final_accuracy 0.")
+    program = home / "bin" / "floss"
+    train, sweep = [f"train {' '.join(TINY)} flossing=pre", f"train -m {' '.join(TINY)} flossing=none,pre"]
+    trained, swept = run(python, "-c", IN_TURN, program, train, sweep, folder=work).split(END)[:2]
+    assert trained.startswith("finished xor d=4 flossing=pre: final_accuracy 0.")
     assert [path.name for path in work.iterdir()] == ["results"]
-    folder, ensembles = sorted((work / "results").iterdir(), reverse=True)
-    assert ensembles.name == "ensembles"
+    (folder,) = (work / "results").glob("xor-d4-*-pre-*")
     assert "learning_curves.png" in files(folder)
-    said = run(home / "bin" / "floss", "train", "-m", *TINY, "flossing=none,pre", folder=work)  # Hydra has our plugins
-    assert re.findall(r"^(finished|known) +xor", said, re.MULTILINE) == ["finished", "known"]
-    assert said.endswith("networks 2 done\n")
-    assert "flossing: during, early, none, pre, throughout" in run(
-        home / "bin" / "floss", "train", "--help", folder=work
-    )
+    assert re.findall(r"^(finished|known) +xor", swept, re.MULTILINE) == ["finished", "known"]  # Hydra has our plugins
+    assert swept.endswith("networks 2 done\n")
+    assert "flossing: during, early, none, pre, throughout" in run(program, "train", "--help", folder=work)

@@ -2,7 +2,7 @@
 
 `make test` asks on the processor that it runs on, the slow test on a lesser one as well.
 
-All that needs every claim judged by the committed data is in this file: its intervals take a while.
+All that needs the committed data of every claim is in this file: reading them, and their intervals, take a while.
 """
 
 import importlib
@@ -14,9 +14,12 @@ from types import ModuleType
 
 import pytest
 from docs.pages import read
+from papers.claim_twins import CLAIMS, Committed, measured, twin
+from papers.curse_of_memory import committed as curse
 from papers.lesser_processor import lesser
 
 from floss.papers.claim import Result, claims_csv
+from floss.papers.curse_of_memory import PAPER as CURSE
 from floss.papers.findings import Reproduction
 from floss.papers.gradient_flossing import PAPER
 from floss.papers.judge import judged
@@ -29,6 +32,7 @@ GENERATED = ("README.md", "results/README.md", "docs/curse_of_memory.md", "docs/
 """Pages with tables that are made from the data."""
 PROGRAM = """
 from floss.papers.claim import claims_csv
+from floss.papers.curse_of_memory import PAPER as CURSE
 from floss.papers.findings import Reproduction
 from floss.papers.judge import judged
 from floss.papers.report.tables import claims_markdown, figures_markdown
@@ -57,11 +61,10 @@ def fill_pages(results, reproduction) -> ModuleType:
         module = importlib.import_module("fill_pages")
     finally:
         sys.path.pop(0)
-    assert module.reproduction().results == FOLDER
-    of_another, data_of_another = module.results, module.reproduction
+    assert [module.reproduction(paper).results for paper in (PAPER, CURSE)] == [FOLDER, curse.FOLDER]
     module.__dict__.update(
-        results=lambda paper=PAPER: tuple(results) if paper is PAPER else of_another(paper),
-        reproduction=lambda paper=PAPER: reproduction if paper is PAPER else data_of_another(paper),
+        results=lambda paper=PAPER: {PAPER.name: tuple(results), CURSE.name: curse.results()}[paper.name],
+        reproduction=lambda paper=PAPER: {PAPER.name: reproduction, CURSE.name: curse.REPRODUCTION}[paper.name],
     )
     return module
 
@@ -98,11 +101,47 @@ def test_claims_are_those_of_the_data(results):
     assert (ROOT / "results/claims.csv").read_text() == claims_csv(results)
 
 
+@pytest.mark.parametrize("figure", PAPER.figures())
+def test_committed_numbers_equal_those_of_plain_python(figure, reproduction):
+    """From the CSV files: what stands in claims.csv has no mistake that its statistic alone could make."""
+    further = tuple(dict.fromkeys(name for one in CLAIMS.values() if one.figure == figure for name in one.further))
+    if any(reproduction.findings(name) is None for name in (figure, *further)):
+        pytest.skip("not computed yet")
+    runs = reproduction.findings_for(figure, further)
+    twins = twin(figure, Committed(runs))
+    assert measured(figure, runs) == pytest.approx(twins, rel=1e-6, nan_ok=True)
+
+
 def test_controls_miss_their_criteria(results):
     """Where they do not, the criterion says nothing about the claim."""
     controls = [result.control for result in results if result.control is not None and result.control.units]
     assert len(controls) > 20
     assert [c.claim.name for c in controls if not c.misses] == []
+
+
+TRAINED = {"fig03", "fig10", "fig11", "m1", "m2", "m3", "m4"}
+"""Figures with networks that are trained: paper scale takes hours, and some of their data are at small scale."""
+MEETS = {"fig11.the_jump.control"}
+"""Controls that meet the criterion, as the claim says: it tells nothing apart there."""
+
+
+def test_what_is_committed_of_the_second_paper_is_whole():
+    assert all(map(sealed, (curse.FOLDER / "analyses").iterdir()))
+    assert (curse.FOLDER / "claims.csv").read_text(encoding="utf-8") == claims_csv(curse.results())
+    assert sum(path.stat().st_size for path in curse.FOLDER.rglob("*") if path.name != "report.html") < 2e7
+    for figure in CURSE.figures():
+        found = curse.committed(figure)
+        scales = {finding.scale for finding in found.values()}
+        assert scales <= {"paper", "small"}
+        assert scales == {"paper"} or figure in TRAINED
+        assert all(environment["commit"] for finding in found.values() for environment in finding.environments)
+        assert all((curse.FOLDER / "figures" / f"{figure}.{kind}").stat().st_size > 10_000 for kind in ("png", "svg"))
+
+
+def test_controls_of_the_second_paper_miss_their_criteria():
+    controls = [result.control for result in curse.results() if result.control is not None]
+    assert len(controls) > 15
+    assert {control.claim.name for control in controls if not control.misses} == MEETS
 
 
 @pytest.mark.parametrize("page", GENERATED)

@@ -159,11 +159,12 @@ def _no_smaller(findings: Findings, column: str) -> Sample:
 
 
 def _at_equal_delay(d: np.ndarray, exponents: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    differences = [
-        middle_of(exponents[first & (d == own)]) - middle_of(exponents[second & (d == own)])
-        for own in np.unique(d[~np.isnan(d)])
-        if (first & (d == own)).any() and (second & (d == own)).any()
-    ]
+    differences = []
+    for own in np.unique(d[~np.isnan(d)]):
+        there = d == own
+        pair = exponents[first & there], exponents[second & there]
+        if all(map(len, pair)):
+            differences.append(middle_of(pair[0]) - middle_of(pair[1]))
     return median(np.array(differences))
 
 

@@ -1,18 +1,27 @@
 """The committed data of the second paper, and data that are changed in one column."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from floss.papers.claim import Result
 from floss.papers.curse_of_memory import PAPER
 from floss.papers.finding import Finding, Findings
 from floss.papers.findings import Reproduction
+from floss.papers.judge import judged
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / PAPER.results_folder
 REPRODUCTION = Reproduction(FOLDER, PAPER)
 CLAIMS = {claim.name: claim for claim in PAPER.claims()}
+
+
+@functools.cache
+def results() -> tuple[Result, ...]:
+    """Every claim beside them."""
+    return tuple(judged(REPRODUCTION))
 
 
 def committed(figure: str) -> Findings:
