@@ -110,6 +110,7 @@ IDLE = {
     ("flossing.penalty=spectral_radius",): ("k=3", "t_ons=2", "steps=30", "transient=7"),
     ("arch=lru",): ("t_ons=2", "steps=30", "transient=7"),
     ("arch=lru", "flossing.penalty=one_step"): ("t_ons=2", "steps=30", "transient=7"),
+    ("arch=linear", "flossing.penalty=one_step"): ("t_ons=2", "steps=30", "transient=7"),
     ("arch=linear_exp", "task=teacher"): ("t_ons=2", "steps=30", "transient=7"),
 }
 """Keys of flossing that change nothing of some networks."""
