@@ -15,7 +15,7 @@ from floss.jobs.compose import sweep_jobs
 from floss.jobs.train import DERIVED, TrainJob, train_job
 from floss.papers.finding import Finding
 from floss.papers.kind import Kind, Missing, Run
-from floss.papers.mend import check_environment, read_config, write_config
+from floss.papers.mend import check_environment, mend_config, read_config
 from floss.papers.words import plural
 from floss.runtime.environment import read_environment
 from floss.runtime.files import AS_TEXT, csv_text
@@ -95,7 +95,7 @@ class TrainedNetworks(Kind):
                 # An ensemble of one figure may have networks of others.
                 several = networks if ids <= networks.keys() else Request(of_all_figures(), store).networks
                 if ids <= several.keys():
-                    yield write_config(folder, config_text({network_id: several[network_id] for network_id in ids}))
+                    yield mend_config(folder, config_text({network_id: several[network_id] for network_id in ids}))
                 else:
                     path = folder / "config.yaml"
                     yield f"{path} is damaged or missing, and has networks of no figure: take it from a copy"

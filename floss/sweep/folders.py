@@ -35,8 +35,10 @@ def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) ->
     networks, folder = request.networks_of(job), job.folder
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, networks, request.store, records)
-    if not is_described(folder):  # where it is, another one may differ in what changes no number
-        _write(folder / "config.yaml", config_yaml(job))
+    if not is_described(folder, job):  # where it is, another one may differ in what changes no number
+        if (path := folder / "config.yaml").exists():
+            LOGGER.warning("%s was changed or damaged: written again", path)
+        _write(path, config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
         _write_trained(folder, list(networks), records)
     return folder
@@ -89,6 +91,9 @@ def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store:
         return 0
     described = described_networks(dict.fromkeys(record.folder for record in chosen))
     networks = {record.network_id: described.get(record.network_id) for record in chosen}
+    if unknown := sorted({str(record.folder) for record in chosen if networks[record.network_id] is None}):
+        what = "no config.yaml describes its networks, whose further keys are not known (changed, damaged or missing)"
+        LOGGER.warning("%s: %s", ", ".join(unknown), what)
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder, {record.network_id: record.row for record in chosen}, chosen, networks, store)
     return len(chosen)

@@ -315,6 +315,16 @@ def test_a_file_of_another_kind_is_no_damaged_checkpoint(trained, tmp_path, name
     )
 
 
+def test_a_config_that_is_not_of_the_networks_is_noticed(trained, tmp_path, no_pictures):
+    edit("name: xor", "name: copy")(trained)
+    said = inside(tmp_path, "spectrum", *(each for each in TINY["spectrum"] if "arch." not in each), "checkpoint=run")
+    assert said.returncode == 0
+    assert said.stderr == (
+        "floss: checkpoint=run: the config.yaml beside it is not that of its networks: it was changed, or is of an "
+        "earlier version\n"
+    )
+
+
 def test_networks_may_have_another_name(trained, tmp_path, no_pictures):
     wanted, place = spectra(tmp_path, "checkpoint=run")
     (trained / NETWORKS).rename(trained / "mine.safetensors")

@@ -10,10 +10,10 @@ import yaml
 from command import TINY, files, floss, installed, job, rows
 from commands.run_folders import METRICS, RUN_FILES, SUMMARY, TABLES, held, names, only
 
+from floss.jobs.networks import network_ids
 from floss.jobs.train import config_values, config_yaml
 from floss.runtime.files import NETWORKS
 from floss.runtime.training_checkpoint import Trained
-from floss.sweep.networks import network_ids
 
 JOB = (*TINY, "flossing.at=[0,10]", "seeds=2")
 

@@ -317,7 +317,7 @@ def test_config_files_are_written_again_as_they_were(copy, computed, monkeypatch
     assert {path.parent.parent.name for path in damaged} == {"ensembles", "analyses"}
     said = said_by_mending(copy, computed, monkeypatch)
     where = [path.relative_to(copy) for path in damaged]
-    assert said == sorted(f"{path} was damaged or missing: written again" for path in where)
+    assert said == sorted(f"{path} was damaged, changed or missing: written again" for path in where)
     assert {path: path.read_bytes() for path in before} == before
     assert said_by_mending(copy, computed, monkeypatch) == []
 
@@ -337,7 +337,7 @@ def test_an_ensemble_of_several_figures_is_described_for_any_of_them(copy):
     before = shared.read_bytes()
     for path in (shared, foreign):
         path.write_bytes(b"")
-    assert said_by_fig04(copy) == [f"floss: {shared.relative_to(copy)} was damaged or missing: written again"]
+    assert said_by_fig04(copy) == [f"floss: {shared.relative_to(copy)} was damaged, changed or missing: written again"]
     assert (shared.read_bytes(), foreign.read_bytes()) == (before, b"")
 
 

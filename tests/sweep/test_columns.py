@@ -90,13 +90,14 @@ def test_a_sweep_over_what_is_no_identity_column_has_it_in_every_table(tmp_path,
         assert tuple(rows(folder / "summary.csv")[0]) == SUMMARY
 
 
-def test_a_damaged_configuration_costs_the_further_columns_of_its_networks_alone(tmp_path, monkeypatch):
+def test_a_damaged_configuration_costs_the_further_columns_of_its_networks_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run_jobs(jobs(*TINY, *QUICK, "flossing=none", "arch.n=8,12,16"))
     damaged = next(Path("r/ensembles").glob("xor-*"))
     (damaged / "config.yaml").write_text("runs: [")
     assert write_selection(Path("c"), {}, Store("r")) == 3
     assert sum(row["arch.n"] == "" for row in rows(Path("c/summary.csv"))) == 1
+    assert f"floss: {damaged}: no config.yaml describes its networks, whose further keys" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", [("d=6",), ("task=copy", "seed=3"), ("flossing=pre",)])

@@ -13,11 +13,12 @@ from command import TINY, expand, job, jobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from floss.jobs.networks import network_ids
 from floss.jobs.train import TrainJob
 from floss.runtime.training_checkpoint import Trained
 from floss.sweep.assembly import training_of
 from floss.sweep.columns import differing, identity
-from floss.sweep.networks import merge, network_ids
+from floss.sweep.networks import merge
 from floss.sweep.stacking import Stack, network_bytes, plan, work
 from floss.training.engines import find
 
