@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Run:
     @property
     def parameters(self) -> dict[str, Tensor]:
         """Its trained parameters by the paper's letters (W, V, b, U, c, h0 [B, n], …).
+
+        Warns (UserWarning) where a file has this network as another processor has computed it, and not as its row says.
 
         Raises:
             ConfigError: there is no file with them.
@@ -165,16 +168,43 @@ class Runs(Sequence[Run]):
         raise ConfigError(f"load: {self.folder}: no config.yaml describes the network {network}")
 
     def parameters_of(self, network: str) -> dict[str, Tensor]:
-        """The trained parameters of a network, by its id; a ConfigError where there is no file with them."""
+        """The trained parameters of a network, by its id; a ConfigError where there is no file with them.
+
+        Warns where they were computed elsewhere than its row.
+        """
+        others = []
         for folder in self._folders(network):
             trained = self._trained(folder)
-            if trained is not None and network in trained.networks:
-                row = trained.networks.index(network)
-                return {name: p[row] for name, p in trained.parameters.items()}
+            if trained is None or network not in trained.networks:
+                continue
+            if self._belongs(trained, folder, network):
+                return _parameters(trained, network)
+            others.append((trained, trained_file(folder)))
+        if others:
+            trained, file = others[0]
+            message = f"load: {file}: its network {network} was computed elsewhere than its row in {self.folder}"
+            warnings.warn(f"{message}: last digits may differ from those of the tables", UserWarning, stacklevel=3)
+            return _parameters(trained, network)
         raise ConfigError(
             f"load: {self.folder}: has no networks.safetensors with the network {network}: committed results are "
             "tables alone; start the run again (floss train, with the keys of its config.yaml) to have it"
         )
+
+    def _belongs(self, trained: Trained, folder: Path, network: str) -> bool:
+        """Whether the weights that a folder has of a network are those of its row here.
+
+        The id is the same wherever the network is computed, and the last digits are not. The file says which row its
+        weights belong to; one of an earlier version does not, and then the numbers in the folder's own table do.
+        """
+        row = self.summary[self.summary["network"] == network].iloc[0]
+        digest = trained.rows.get(network)
+        if digest is not None and digest == row.get("sha256"):
+            return True
+        if folder == self.folder:
+            return digest is None
+        records = (store.records().get(network) for store in self._stores)
+        theirs = next((record.row for record in records if record is not None and record.folder == folder), {})
+        return all(_number(row.get(name)) == _number(theirs.get(name)) for name in _RESULTS)
 
     def _folders(self, network: str) -> list[Path]:
         """Where the configuration and the parameters of a network may lie."""
@@ -201,6 +231,23 @@ class Runs(Sequence[Run]):
             except (CheckpointError, OSError) as error:
                 raise ConfigError(f"load: {error}") from None
         return self._files[file]
+
+
+_RESULTS = ("final_loss", "final_accuracy", "diverged_at")
+"""Columns of a row that follow from the weights."""
+
+
+def _number(value: Any) -> Any:
+    """A field of a table as a number; None for one that is empty, and a damaged one as it is."""
+    try:
+        return None if value is None or value == "" or value != value else float(value)
+    except ValueError:
+        return value
+
+
+def _parameters(trained: Trained, network: str) -> dict[str, Tensor]:
+    place = trained.networks.index(network)
+    return {name: p[place] for name, p in trained.parameters.items()}
 
 
 def load(path: str | Path) -> Runs:

@@ -19,6 +19,7 @@ from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.environment import read_environment
 from floss.runtime.files import NETWORKS, csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
+from floss.runtime.trained_networks import rows_of
 from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
 from floss.sweep.described import described_networks, is_described
@@ -169,9 +170,14 @@ def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
 
 
 def _write_trained(folder: Path, ids: list[str], records: Mapping[str, Record]) -> None:
-    """The trained networks of several ensembles in one file, if those still have them."""
+    """The trained networks of several ensembles in one file, if those still have them.
+
+    Those that are there stay, unless a network was computed again, perhaps by another processor, after it was damaged.
+    """
     if (folder / NETWORKS).exists():
-        return
+        held = rows_of(folder / NETWORKS)
+        if all(held.get(network_id, digest) == digest for network_id, digest in _digests(ids, records)):
+            return
     by_folder: dict[Path, list[str]] = {}
     for network_id in ids:
         by_folder.setdefault(records[network_id].folder, []).append(network_id)
@@ -185,6 +191,10 @@ def _write_trained(folder: Path, ids: list[str], records: Mapping[str, Record]) 
             LOGGER.warning("%s", error)
             return
     Trained.join(parts).select(ids).save(folder)
+
+
+def _digests(ids: list[str], records: Mapping[str, Record]) -> list[tuple[str, str | None]]:
+    return [(network_id, records[network_id].row.get("sha256")) for network_id in ids]
 
 
 def _write(path: Path, text: str) -> None:
