@@ -25,7 +25,7 @@ from floss.runtime.files import AS_TEXT
 from floss.runtime.network_ids import current
 from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.assembly import network_of
-from floss.sweep.columns import IDENTITY, METRICS, differing, values_of
+from floss.sweep.columns import IDENTITY, METRICS, Columns
 from floss.sweep.described import described_networks
 from floss.sweep.packing import metrics_of
 from floss.sweep.records import DONE, Record
@@ -303,7 +303,7 @@ def _of_store(folder: Path, path: Any, records: Mapping[str, Record]) -> Runs:
     """Every network of a results folder, each from its best ensemble, with a column for every key that differs."""
     ensembles = sorted({record.folder for record in records.values()})
     described = described_networks(ensembles)
-    keys = differing(network for network in described.values())
+    further = Columns({network: described.get(network) for network in records})
 
     def of_ensembles(read: Callable[[Path], bytes], wanted: Collection[str]) -> pd.DataFrame:
         tables = []
@@ -315,10 +315,12 @@ def _of_store(folder: Path, path: Any, records: Mapping[str, Record]) -> Runs:
         if not tables:
             return pd.DataFrame(columns=pd.Index([*METRICS, "network"]))
         table = pd.concat(tables, ignore_index=True)
-        values = {network: values_of(described.get(network), keys) for network in wanted}
-        for i, key in enumerate(keys):
-            column = [values[network][i] for network in table["network"]]
+        for i, key in enumerate(further.keys):
+            column = [further.numbers[network][i] for network in table["network"]]
             table.insert(len(IDENTITY) + i, key, column)
+        if further.gains:
+            own = dict(zip(table["network"], table["g"], strict=True)) | further.gains
+            table["g"] = [float(own[network]) for network in table["network"]]
         return table
 
     summary = of_ensembles(lambda ensemble: (ensemble / "summary.csv").read_bytes(), records)

@@ -19,6 +19,7 @@ from floss.networks import CELLS, Cell, Parameters
 from floss.networks.linear_students import LinearStudent
 from floss.networks.linear_students.cells import InitialSpectrum
 from floss.random import Stream
+from floss.runtime.files import texts_apart
 from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained
 from floss.tasks import TASKS
@@ -51,9 +52,9 @@ class StackedNetworks:
     @property
     def identity(self) -> list[list[Any]]:
         """The identity columns of each network."""
-        a = self.arch
+        a, targets = self.arch, texts_apart(self.target, 9)
         flossed: list[tuple[Any, ...]] = [
-            ("after", k, target) for k, target in zip(self.k, self.target, strict=True)
+            ("after", k, targets[target]) for k, target in zip(self.k, self.target, strict=True)
         ] or [("before", None, None)] * len(self)
         return [
             [a.name, a.n, a.init, g, seed, *variant]

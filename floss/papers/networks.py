@@ -21,7 +21,7 @@ from floss.runtime.environment import read_environment
 from floss.runtime.files import AS_TEXT, csv_text
 from floss.runtime.interrupt import interruptible
 from floss.runtime.progress import OneBar
-from floss.sweep.columns import SUMMARY, differing, values_of
+from floss.sweep.columns import SUMMARY, Columns
 from floss.sweep.records import DONE, config_text
 from floss.sweep.request import Request
 from floss.sweep.store import Store
@@ -68,12 +68,12 @@ class TrainedNetworks(Kind):
         if len(whole) < len(records):
             return None
         columns, texts = store.rows(whole)
-        keys = differing(networks.values())
+        further = Columns(networks)
         rows = [
-            [record.row.get(column) for column in SUMMARY] + values_of(network, keys)
-            for record, network in zip(whole, networks.values(), strict=True)
+            [record.row.get(column) for column in SUMMARY] + values
+            for record, values in zip(whole, further.values.values(), strict=True)
         ]
-        text = csv_text((*SUMMARY, *keys), rows)
+        text = csv_text((*SUMMARY, *further.keys), rows)
         folders = tuple(dict.fromkeys(record.folder for record in whole))
         return Finding(
             name=run.name,

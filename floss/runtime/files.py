@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,21 @@ def format_value(value: Any) -> str:
     if value is None or value != value:
         return ""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def texts_apart(values: Iterable[Any], *digits: int) -> dict[Any, str]:
+    """The text of each number, in as few digits as tell all of them apart.
+
+    Args:
+        values: numbers, of which those that are floats have a text.
+        digits: how many may be enough, in ascending order; where none is, each has as many as it needs.
+    """
+    floats = {value for value in values if isinstance(value, float) and value == value}
+    for count in digits:
+        texts = {value: f"{value:.{count}g}" for value in floats}
+        if len(set(texts.values())) == len(floats):
+            return texts
+    return {value: repr(value).removesuffix(".0") for value in floats}
 
 
 _AS_THEY_ARE = {str, int, type(None)}

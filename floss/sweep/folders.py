@@ -21,7 +21,7 @@ from floss.runtime.files import NETWORKS, csv_text, format_value, remove_leftove
 from floss.runtime.messages import LOGGER
 from floss.runtime.trained_networks import rows_of
 from floss.runtime.training_checkpoint import Trained, trained_file
-from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
+from floss.sweep.columns import IDENTITY, LATER, SUMMARY, Columns, identity
 from floss.sweep.described import described_networks, is_described
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
@@ -92,12 +92,25 @@ def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store:
         return 0
     described = described_networks(dict.fromkeys(record.folder for record in chosen))
     networks = {record.network_id: described.get(record.network_id) for record in chosen}
+    chosen = _of_gains(chosen, networks, columns.get("g", ()))
+    networks = {record.network_id: networks[record.network_id] for record in chosen}
     if unknown := sorted({str(record.folder) for record in chosen if networks[record.network_id] is None}):
         what = "no config.yaml describes its networks, whose further keys are not known (changed, damaged or missing)"
         LOGGER.warning("%s: %s", ", ".join(unknown), what)
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder, {record.network_id: record.row for record in chosen}, chosen, networks, store)
     return len(chosen)
+
+
+def _of_gains(
+    records: list[Record], networks: Mapping[str, TrainJob | None], wanted: Collection[float]
+) -> list[Record]:
+    """Of records whose nine digits fit, those of a wanted gain itself, where there is a network that has it."""
+    gains = {record.network_id: n.arch.g for record in records if (n := networks[record.network_id]) is not None}
+    loose = {format_value(gain) for gain in wanted if gain not in gains.values()}
+    if not wanted:
+        return records
+    return [r for r in records if gains.get(r.network_id) in (None, *wanted) or r.row.get("g") in loose]
 
 
 def _place(column: str, text: str) -> tuple[bool, Any]:
@@ -148,19 +161,17 @@ def _write_csv(
         networks: the jobs of the networks, None where one is not known.
         store: whose records they are.
     """
-    keys = differing(network for network in networks.values() if network is not None)
-    values = {network_id: values_of(network, keys) for network_id, network in networks.items()}
+    further = Columns(networks)
     own = [column for column in SUMMARY if column not in IDENTITY and column not in _unknown(rows.values())]
     lines = [
-        [row.get(c) for c in IDENTITY] + values[network_id] + [row.get(c) for c in own]
+        further.in_row(network_id, [row.get(c) for c in IDENTITY]) + [row.get(c) for c in own]
         for network_id, row in rows.items()
     ]
-    _write(folder / "summary.csv", csv_text((*IDENTITY, *keys, *own), lines))
+    _write(folder / "summary.csv", csv_text(further.header([*IDENTITY, *own]), lines))
     header, texts = store.rows(done)
-    if keys:
-        several = zip(done, texts, strict=True)
-        texts = [csv_text((), with_columns(t, header, values[r.network_id]), header=False) for r, t in several]
-    _write(folder / "metrics.csv", csv_text(with_columns(",".join(header), header, keys)[0], []) + "".join(texts))
+    several = zip(done, texts, strict=True)
+    text = "".join(further.in_metrics(record.network_id, rows_of_one) for record, rows_of_one in several)
+    _write(folder / "metrics.csv", csv_text(further.header(header), []) + text)
 
 
 def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
