@@ -13,7 +13,7 @@ from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.checkpoints import checkpoint_of
 from floss.jobs.keys import build
-from floss.jobs.networks import network_ids
+from floss.jobs.networks import former_ids, network_ids
 from floss.jobs.train import DERIVED, ArchConfig, TrainJob
 from floss.networks import CELLS, Cell, Parameters
 from floss.networks.linear_students import LinearStudent
@@ -151,10 +151,11 @@ def _check_config(job: AnalysisJob, run: Mapping[str, Any], held: Collection[str
     be others as well, so that this is no error.
     """
     try:
-        wanted = network_ids(build(TrainJob, {key: value for key, value in run.items() if key not in DERIVED}))
+        described = build(TrainJob, {key: value for key, value in run.items() if key not in DERIVED})
+        wanted = [network_ids(described), former_ids(described)]
     except ConfigError:
         wanted = []
-    if not wanted or not set(wanted) <= set(held):
+    if not any(set(ids) <= set(held) for ids in wanted):
         LOGGER.warning(
             "checkpoint=%s: the config.yaml beside it is not that of its networks: it was changed, or is of an earlier"
             " version",

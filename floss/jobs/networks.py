@@ -5,7 +5,7 @@ import hashlib
 import json
 
 from floss.jobs.hashing import hashed_values
-from floss.jobs.train import TrainJob
+from floss.jobs.train import FlossingConfig, TrainJob
 from floss.runtime.network_ids import network_id
 
 
@@ -14,13 +14,23 @@ def network_ids(job: TrainJob) -> list[str]:
 
     That is the resolved configuration with everything that changes a number or says which numbers are written down,
     and nothing else: not the device, the engine, the paths, or the networks beside it. What a network without flossing
-    would be flossed with does not tell it apart; k and t_ons are there as the reference has them, as in its rows.
+    would be flossed with does not tell it apart; k and t_ons are there as the reference has them, as in its rows. Nor
+    does how its episodes are given.
     """
-    job = dataclasses.replace(job, flossing=job.flossing_in_effect)
+    return _ids(job, job.flossing_in_effect)
+
+
+def former_ids(job: TrainJob) -> list[str]:
+    """The ids that its networks had in earlier versions, which took episodes beyond the end of training for others."""
+    return _ids(job, dataclasses.replace(job.flossing_in_effect, at=job.flossing.at, every=job.flossing.every))
+
+
+def _ids(job: TrainJob, in_effect: FlossingConfig) -> list[str]:
+    job = dataclasses.replace(job, flossing=in_effect)
     values = hashed_values(job)
     del values["seeds"]
     flossing = values["flossing"]
-    if not job.flossing.at and job.flossing.every is None:
+    if not in_effect.at and in_effect.every is None:
         for name in ("epochs", "steps", "transient", "target", "lr"):
             del flossing[name]
     else:

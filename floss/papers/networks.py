@@ -3,8 +3,10 @@
 Torch is imported where something is computed, since drawing and reporting need none of it.
 """
 
+import csv
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from floss.runtime.environment import read_environment
 from floss.runtime.files import AS_TEXT, csv_text
 from floss.runtime.interrupt import interruptible
 from floss.runtime.progress import OneBar
-from floss.sweep.columns import SUMMARY, Columns
-from floss.sweep.records import DONE, config_text
+from floss.sweep.columns import IDENTITY, SUMMARY, Columns
+from floss.sweep.records import DONE, Record, config_text
 from floss.sweep.request import Request
 from floss.sweep.store import Store
 
@@ -62,17 +64,17 @@ class TrainedNetworks(Kind):
         )
 
     def find(self, run: Run, jobs: list[TrainJob], store: Store) -> Finding | None:
-        every, networks = store.records(), Request(jobs, store).networks
-        records = [every.get(network_id) for network_id in networks]
-        whole = [record for record in records if record is not None and record.status in DONE]
+        request, every = Request(jobs, store), store.records()
+        asked = {(i, job.flossing.label): None for job, ids in request.ids.items() for i in ids}
+        records = [(every.get(network_id), label) for network_id, label in asked]
+        whole = [_as_asked(record, label) for record, label in records if record is not None and record.status in DONE]
         if len(whole) < len(records):
             return None
+        networks = request.networks
         columns, texts = store.rows(whole)
+        texts = [_with_schedule(text, record.row["flossing"]) for text, record in zip(texts, whole, strict=True)]
         further = Columns(networks)
-        rows = [
-            [record.row.get(column) for column in SUMMARY] + values
-            for record, values in zip(whole, further.values.values(), strict=True)
-        ]
+        rows = [[record.row.get(column) for column in SUMMARY] + further.values[record.network_id] for record in whole]
         text = csv_text((*SUMMARY, *further.keys), rows)
         folders = tuple(dict.fromkeys(record.folder for record in whole))
         return Finding(
@@ -133,6 +135,23 @@ def _train(request: Request, stacks: list[tuple[Any, float]], bar: OneBar) -> No
                 raise SystemExit(interrupt.status)
     with request.store.locked():
         request.store.pack()  # thousands of networks are to fit into a repository
+
+
+def _as_asked(record: Record, label: str) -> Record:
+    """A network's record with the schedule that a figure asks for by name.
+
+    In a training that is too short (scale=smoke) the network is that of another schedule with the same episodes.
+    """
+    return record if record.row.get("flossing") == label else replace(record, row={**record.row, "flossing": label})
+
+
+def _with_schedule(text: str, label: str) -> str:
+    """Rows of one network's metrics.csv with a schedule."""
+    place = IDENTITY.index("flossing")
+    rows = [*csv.reader(text.splitlines())]
+    if not rows or rows[0][place] == label:
+        return text
+    return csv_text((), [[*row[:place], label, *row[place + 1 :]] for row in rows], header=False)
 
 
 def _described(folder: Path) -> set[str]:

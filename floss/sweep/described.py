@@ -9,7 +9,7 @@ import yaml
 from floss.errors import ConfigError
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build
-from floss.jobs.networks import network_ids, single_networks
+from floss.jobs.networks import former_ids, network_ids, single_networks
 from floss.jobs.train import DERIVED, TrainJob, config_values
 
 
@@ -34,7 +34,8 @@ def is_described(folder: Path, job: TrainJob) -> bool:
 def _described(folder: Path) -> dict[str, TrainJob]:
     try:
         jobs = _jobs(yaml.load((folder / "config.yaml").read_bytes(), _LOADER))
-        return {i: n for job in jobs for i, n in zip(network_ids(job), single_networks(job), strict=True)}
+        ids = (zip((*former_ids(job), *network_ids(job)), single_networks(job) * 2, strict=True) for job in jobs)
+        return {network_id: network for several in ids for network_id, network in several}
     except _DAMAGES:
         return {}
 
