@@ -44,5 +44,14 @@ def _ids(job: TrainJob, in_effect: FlossingConfig) -> list[str]:
 
 
 def single_networks(job: TrainJob) -> list[TrainJob]:
-    """A job of one network for each of a job's seeds."""
+    """A job of one network for each of a job's seeds, with the episodes that there are, however they were given."""
+    job = _with_schedule_in_effect(job)
     return [dataclasses.replace(job, seed=seed, seeds=1) for seed in range(job.seed, job.seed + job.seeds)]
+
+
+def _with_schedule_in_effect(job: TrainJob) -> TrainJob:
+    at, every = job.flossing.schedule_in_effect(job.train.epochs)
+    if (at, every) == (job.flossing.at, job.flossing.every):
+        return job
+    flossing = dataclasses.replace(job.flossing, at=at, every=every)
+    return dataclasses.replace(job, flossing=dataclasses.replace(flossing, name=flossing.label))
