@@ -72,7 +72,7 @@ class TrainedNetworks(Kind):
             return None
         networks = request.networks
         columns, texts = store.rows(whole)
-        texts = [_with_schedule(text, record.row["flossing"]) for text, record in zip(texts, whole, strict=True)]
+        texts = [_rows_of(record, text) for record, text in zip(whole, texts, strict=True)]
         further = Columns(networks)
         rows = [[record.row.get(column) for column in SUMMARY] + further.values[record.network_id] for record in whole]
         text = csv_text((*SUMMARY, *further.keys), rows)
@@ -140,18 +140,22 @@ def _train(request: Request, stacks: list[tuple[Any, float]], bar: OneBar) -> No
 def _as_asked(record: Record, label: str) -> Record:
     """A network's record with the schedule that a figure asks for by name.
 
-    In a training that is too short (scale=smoke) the network is that of another schedule with the same episodes.
+    In a training that is too short (scale=smoke) the network is that of another schedule with the same episodes. Then
+    its rows stand beside those of that one, which is another network for a figure.
     """
-    return record if record.row.get("flossing") == label else replace(record, row={**record.row, "flossing": label})
+    if record.row.get("flossing") == label:
+        return record
+    return replace(record, row={**record.row, "flossing": label, "network": f"{record.network_id}-{label}"})
 
 
-def _with_schedule(text: str, label: str) -> str:
-    """Rows of one network's metrics.csv with a schedule."""
-    place = IDENTITY.index("flossing")
-    rows = [*csv.reader(text.splitlines())]
-    if not rows or rows[0][place] == label:
+def _rows_of(record: Record, text: str) -> str:
+    """A network's rows of metrics.csv, by the schedule and the name that its record has."""
+    if record.row["network"] == record.network_id:
         return text
-    return csv_text((), [[*row[:place], label, *row[place + 1 :]] for row in rows], header=False)
+    place = IDENTITY.index("flossing")
+    rows = csv.reader(text.splitlines())
+    named = [[*r[:place], record.row["flossing"], *r[place + 1 : -1], record.row["network"]] for r in rows]
+    return csv_text((), named, header=False)
 
 
 def _described(folder: Path) -> set[str]:
