@@ -96,6 +96,8 @@ class Run:
         Args:
             module: readouts [T, B] for inputs [T, B, S]; default `to_torch()`.
         """
+        if module is not None and not callable(module):
+            raise ConfigError(f"load: module={shown(module)} must be a module of torch, or None for to_torch()")
         job, module = self.job, self.to_torch() if module is None else module
         network, seeds = network_of(job), torch.tensor([job.seed])
         task, dtype = TASKS[job.task.name], getattr(torch, job.dtype)
@@ -151,6 +153,10 @@ class Runs(Sequence[Run]):
         """The network of one row of `summary`, counted from 0."""
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(f"load: a network is chosen by a whole number or a slice, not by {shown(index)}")
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"load: index={index} must be from {-len(self)} to {len(self) - 1}, of {self!r}")
         row = self.summary.iloc[index]
         return Run(str(row["network"]), row, self)
 

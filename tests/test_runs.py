@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -214,6 +215,16 @@ def test_networks_of_a_run_follow_the_rows_that_were_computed_again(tmp_path, no
     stamp = (one.folder / NETWORKS).stat().st_mtime_ns
     run_jobs([one])
     assert (one.folder / NETWORKS).stat().st_mtime_ns == stamp
+
+
+def test_a_network_that_is_not_there(results):
+    runs: Any = floss.load(results[1][0].folder)
+    with pytest.raises(IndexError, match=r"^load: index=2 must be from -2 to 1, of Runs\(.*\): 2 networks$"):
+        _ = runs[2]
+    with pytest.raises(TypeError, match=r"^load: a network is chosen by a whole number or a slice, not by 'a'$"):
+        _ = runs["a"]
+    with pytest.raises(ConfigError, match=r"^load: module='x' must be a module of torch, or None for to_torch\(\)$"):
+        runs[0].evaluate("x")
 
 
 def test_damaged_networks(results, tmp_path):
