@@ -85,6 +85,12 @@ def test_the_seal_of_an_earlier_version_is_of_tables_alone(tmp_path, no_pictures
     assert seal.read_text() == older
 
 
+def test_targets_that_differ_beyond_nine_digits_differ_in_every_table(tmp_path, no_pictures):
+    folder = done(tmp_path, "spectrum", "flossing.target=[0.1,0.1000000000001]")
+    for name in TABLES["spectrum"]:
+        assert {row["target"] for row in rows(folder / f"{name}.csv")} - {""} == {"0.1", "0.1000000000001"}, name
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_rows_name_their_network(many, command):
     variants = [("before", "", "")] + [("after", k, target) for k, target in itertools.product("12", ("-0.5", "0"))]
