@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from floss.runtime.files import AS_TEXT
 from floss.runtime.network_ids import current
 from floss.runtime.training_checkpoint import Trained, trained_file
 from floss.sweep.assembly import network_of
-from floss.sweep.columns import IDENTITY, METRICS, differing, values_of
+from floss.sweep.columns import IDENTITY, METRICS, Columns
 from floss.sweep.described import described_networks
 from floss.sweep.packing import metrics_of
 from floss.sweep.records import DONE, Record
@@ -61,6 +62,8 @@ class Run:
     def parameters(self) -> dict[str, Tensor]:
         """Its trained parameters by the paper's letters (W, V, b, U, c, h0 [B, n], …).
 
+        Warns (UserWarning) where a file has this network as another processor has computed it, and not as its row says.
+
         Raises:
             ConfigError: there is no file with them.
         """
@@ -93,6 +96,8 @@ class Run:
         Args:
             module: readouts [T, B] for inputs [T, B, S]; default `to_torch()`.
         """
+        if module is not None and not callable(module):
+            raise ConfigError(f"load: module={shown(module)} must be a module of torch, or None for to_torch()")
         job, module = self.job, self.to_torch() if module is None else module
         network, seeds = network_of(job), torch.tensor([job.seed])
         task, dtype = TASKS[job.task.name], getattr(torch, job.dtype)
@@ -148,6 +153,10 @@ class Runs(Sequence[Run]):
         """The network of one row of `summary`, counted from 0."""
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(f"load: a network is chosen by a whole number or a slice, not by {shown(index)}")
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"load: index={index} must be from {-len(self)} to {len(self) - 1}, of {self!r}")
         row = self.summary.iloc[index]
         return Run(str(row["network"]), row, self)
 
@@ -165,16 +174,43 @@ class Runs(Sequence[Run]):
         raise ConfigError(f"load: {self.folder}: no config.yaml describes the network {network}")
 
     def parameters_of(self, network: str) -> dict[str, Tensor]:
-        """The trained parameters of a network, by its id; a ConfigError where there is no file with them."""
+        """The trained parameters of a network, by its id; a ConfigError where there is no file with them.
+
+        Warns where they were computed elsewhere than its row.
+        """
+        others = []
         for folder in self._folders(network):
             trained = self._trained(folder)
-            if trained is not None and network in trained.networks:
-                row = trained.networks.index(network)
-                return {name: p[row] for name, p in trained.parameters.items()}
+            if trained is None or network not in trained.networks:
+                continue
+            if self._belongs(trained, folder, network):
+                return _parameters(trained, network)
+            others.append((trained, trained_file(folder)))
+        if others:
+            trained, file = others[0]
+            message = f"load: {file}: its network {network} was computed elsewhere than its row in {self.folder}"
+            warnings.warn(f"{message}: last digits may differ from those of the tables", UserWarning, stacklevel=3)
+            return _parameters(trained, network)
         raise ConfigError(
             f"load: {self.folder}: has no networks.safetensors with the network {network}: committed results are "
             "tables alone; start the run again (floss train, with the keys of its config.yaml) to have it"
         )
+
+    def _belongs(self, trained: Trained, folder: Path, network: str) -> bool:
+        """Whether the weights that a folder has of a network are those of its row here.
+
+        The id is the same wherever the network is computed, and the last digits are not. The file says which row its
+        weights belong to; one of an earlier version does not, and then the numbers in the folder's own table do.
+        """
+        row = self.summary[self.summary["network"] == network].iloc[0]
+        digest = trained.rows.get(network)
+        if digest is not None and digest == row.get("sha256"):
+            return True
+        if folder == self.folder:
+            return digest is None
+        records = (store.records().get(network) for store in self._stores)
+        theirs = next((record.row for record in records if record is not None and record.folder == folder), {})
+        return all(_number(row.get(name)) == _number(theirs.get(name)) for name in _RESULTS)
 
     def _folders(self, network: str) -> list[Path]:
         """Where the configuration and the parameters of a network may lie."""
@@ -201,6 +237,23 @@ class Runs(Sequence[Run]):
             except (CheckpointError, OSError) as error:
                 raise ConfigError(f"load: {error}") from None
         return self._files[file]
+
+
+_RESULTS = ("final_loss", "final_accuracy", "diverged_at")
+"""Columns of a row that follow from the weights."""
+
+
+def _number(value: Any) -> Any:
+    """A field of a table as a number; None for one that is empty, and a damaged one as it is."""
+    try:
+        return None if value is None or value == "" or value != value else float(value)
+    except ValueError:
+        return value
+
+
+def _parameters(trained: Trained, network: str) -> dict[str, Tensor]:
+    place = trained.networks.index(network)
+    return {name: p[place] for name, p in trained.parameters.items()}
 
 
 def load(path: str | Path) -> Runs:
@@ -256,7 +309,7 @@ def _of_store(folder: Path, path: Any, records: Mapping[str, Record]) -> Runs:
     """Every network of a results folder, each from its best ensemble, with a column for every key that differs."""
     ensembles = sorted({record.folder for record in records.values()})
     described = described_networks(ensembles)
-    keys = differing(network for network in described.values())
+    further = Columns({network: described.get(network) for network in records})
 
     def of_ensembles(read: Callable[[Path], bytes], wanted: Collection[str]) -> pd.DataFrame:
         tables = []
@@ -268,10 +321,12 @@ def _of_store(folder: Path, path: Any, records: Mapping[str, Record]) -> Runs:
         if not tables:
             return pd.DataFrame(columns=pd.Index([*METRICS, "network"]))
         table = pd.concat(tables, ignore_index=True)
-        values = {network: values_of(described.get(network), keys) for network in wanted}
-        for i, key in enumerate(keys):
-            column = [values[network][i] for network in table["network"]]
+        for i, key in enumerate(further.keys):
+            column = [further.numbers[network][i] for network in table["network"]]
             table.insert(len(IDENTITY) + i, key, column)
+        if further.gains:
+            own = dict(zip(table["network"], table["g"], strict=True)) | further.gains
+            table["g"] = [float(own[network]) for network in table["network"]]
         return table
 
     summary = of_ensembles(lambda ensemble: (ensemble / "summary.csv").read_bytes(), records)

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +15,8 @@ from torch import nn
 import floss
 from floss.errors import ConfigError
 from floss.jobs.train import TrainJob
-from floss.runtime.files import NETWORKS
+from floss.runtime.files import AS_TEXT, NETWORKS
+from floss.runtime.training_checkpoint import Trained
 from floss.sweep.folders import sweep_folder, write_selection, write_sweep
 from floss.sweep.request import Request
 from floss.sweep.store import Store
@@ -155,6 +157,74 @@ def test_what_does_not_fit(tmp_path):
     (tmp_path / "summary.csv").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^load: path='.*' has a table that cannot be read: No columns"):
         floss.load(tmp_path)
+
+
+def computed_elsewhere(folder: Path) -> None:
+    """Change the numbers of all rows of a folder by their last digits, as another processor has them."""
+    table = pd.read_csv(folder / "summary.csv", dtype=AS_TEXT)
+    table["final_loss"] *= 1.000001
+    table["sha256"] = "0123456789abcdef"
+    table.to_csv(folder / "summary.csv", index=False)
+
+
+@pytest.mark.parametrize("version", ["current", "earlier"])
+def test_weights_that_do_not_belong_to_a_row_say_so(results, tmp_path, version):
+    """Those of the store beside a folder, whose network has the same id."""
+    folder, several = results
+    shutil.copytree(folder, tmp_path / "copied")
+    run = tmp_path / "copied" / several[0].folder.name
+    if version == "earlier":  # whose files do not say which row they belong to
+        for file in (tmp_path / "copied").glob("ensembles/*/networks.safetensors"):
+            dataclasses.replace(Trained.load(file), rows={}).save(file.parent)
+    (run / NETWORKS).unlink()
+    wanted = floss.load(run)[0].parameters
+    computed_elsewhere(run)
+    (one, _) = floss.load(run)
+    message = (
+        rf"^load: \S+{NETWORKS}: its network {one.network} was computed elsewhere than its row in \S+: last digits"
+    )
+    with pytest.warns(UserWarning, match=message):
+        found = one.parameters
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    with pytest.warns(UserWarning, match=message):
+        one.to_torch()
+
+
+def test_a_row_of_an_earlier_version_has_the_weights_of_the_same_numbers(results, tmp_path):
+    """It has no column `floss_epochs`, so that its SHA-256 is another."""
+    folder, several = results
+    shutil.copytree(folder, tmp_path / "copied")
+    run = tmp_path / "copied" / several[0].folder.name
+    (run / NETWORKS).unlink()
+    table = (
+        pd.read_csv(run / "summary.csv", dtype=AS_TEXT).drop(columns="floss_epochs").assign(sha256="0123456789abcdef")
+    )
+    table.to_csv(run / "summary.csv", index=False)
+    assert floss.load(run)[0].parameters.keys() >= {"W", "h0"}
+
+
+def test_networks_of_a_run_follow_the_rows_that_were_computed_again(tmp_path, no_pictures):
+    (one,) = jobs(*QUICK, "seeds=1", f"results={tmp_path}")
+    run_jobs([one])
+    before = Trained.load(one.folder / NETWORKS)
+    (network,) = before.networks
+    assert before.rows == {network: floss.load(one.folder).summary["sha256"][0]}
+    dataclasses.replace(before, rows={network: "0123456789abcdef"}).save(one.folder)  # as of another processor
+    run_jobs([one])
+    assert Trained.load(one.folder / NETWORKS).rows == before.rows
+    stamp = (one.folder / NETWORKS).stat().st_mtime_ns
+    run_jobs([one])
+    assert (one.folder / NETWORKS).stat().st_mtime_ns == stamp
+
+
+def test_a_network_that_is_not_there(results):
+    runs: Any = floss.load(results[1][0].folder)
+    with pytest.raises(IndexError, match=r"^load: index=2 must be from -2 to 1, of Runs\(.*\): 2 networks$"):
+        _ = runs[2]
+    with pytest.raises(TypeError, match=r"^load: a network is chosen by a whole number or a slice, not by 'a'$"):
+        _ = runs["a"]
+    with pytest.raises(ConfigError, match=r"^load: module='x' must be a module of torch, or None for to_torch\(\)$"):
+        runs[0].evaluate("x")
 
 
 def test_damaged_networks(results, tmp_path):

@@ -1,7 +1,7 @@
 """The networks of an analysis: fresh ones or those of a checkpoint, and their inputs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,15 @@ from floss import random
 from floss.errors import CheckpointError, ConfigError
 from floss.jobs.analysis import AnalysisJob
 from floss.jobs.checkpoints import checkpoint_of
-from floss.jobs.train import ArchConfig
+from floss.jobs.keys import build
+from floss.jobs.networks import former_ids, network_ids
+from floss.jobs.train import DERIVED, ArchConfig, TrainJob
 from floss.networks import CELLS, Cell, Parameters
 from floss.networks.linear_students import LinearStudent
 from floss.networks.linear_students.cells import InitialSpectrum
 from floss.random import Stream
+from floss.runtime.files import texts_apart
+from floss.runtime.messages import LOGGER
 from floss.runtime.training_checkpoint import Trained
 from floss.tasks import TASKS
 
@@ -48,9 +52,9 @@ class StackedNetworks:
     @property
     def identity(self) -> list[list[Any]]:
         """The identity columns of each network."""
-        a = self.arch
+        a, targets = self.arch, texts_apart(self.target, 9)
         flossed: list[tuple[Any, ...]] = [
-            ("after", k, target) for k, target in zip(self.k, self.target, strict=True)
+            ("after", k, targets[target]) for k, target in zip(self.k, self.target, strict=True)
         ] or [("before", None, None)] * len(self)
         return [
             [a.name, a.n, a.init, g, seed, *variant]
@@ -110,6 +114,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
         trained = Trained.load(checkpoint.file)
     except CheckpointError as error:
         raise ConfigError(f"checkpoint={job.checkpoint}: {error}") from None
+    held = trained.networks
     if checkpoint.number is not None:
         trained = trained.select(trained.networks[checkpoint.first : checkpoint.first + run["seeds"]])
     parameters, alive = trained.parameters, trained.diverged_at < 0
@@ -127,6 +132,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
         raise ConfigError(f"states={states}: must be at most {available}, the initial states of the checkpoint")
     if not alive.any():
         raise ConfigError(f"checkpoint={job.checkpoint}: all of its networks have diverged")
+    _check_config(job, run, held)
     parameters["h0"] = parameters["h0"][:, :states]
     parameters = {name: p[alive].to(dtype).to(device) for name, p in parameters.items()}
 
@@ -136,6 +142,25 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     drive = of_task if job.input == "auto" else _drive(job.input, task.inputs, dtype)
     gains_of = tuple(gains[alive].tolist())
     return StackedNetworks(CELLS[job.arch.name], job.arch, parameters, seeds[alive].to(device), gains_of, drive)
+
+
+def _check_config(job: AnalysisJob, run: Mapping[str, Any], held: Collection[str]) -> None:
+    """Warn where the networks of a checkpoint are others than those of the config.yaml beside it.
+
+    Their ids are hashes of what it says, so that one value that was changed is noticed. Ids of an earlier version may
+    be others as well, so that this is no error.
+    """
+    try:
+        described = build(TrainJob, {key: value for key, value in run.items() if key not in DERIVED})
+        wanted = [network_ids(described), former_ids(described)]
+    except ConfigError:
+        wanted = []
+    if not any(set(ids) <= set(held) for ids in wanted):
+        LOGGER.warning(
+            "checkpoint=%s: the config.yaml beside it is not that of its networks: it was changed, or is of an earlier"
+            " version",
+            job.checkpoint,
+        )
 
 
 def _drive(kind: str, inputs: int, dtype: torch.dtype) -> Drive:

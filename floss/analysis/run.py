@@ -16,7 +16,18 @@ from floss.jobs.train import config_yaml
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.device import device_of
 from floss.runtime.environment import environment
-from floss.runtime.files import CHECKPOINT, CHECKSUMS, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
+from floss.runtime.files import (
+    CHECKPOINT,
+    CHECKSUMS,
+    config_is_whole,
+    csv_text,
+    remove_leftovers,
+    seal,
+    sealed,
+    write_config,
+    write_json,
+    write_whole,
+)
 from floss.runtime.free_memory import fits_in_memory
 from floss.runtime.interrupt import Interrupt, interruptible
 from floss.runtime.locks import exclusive
@@ -50,6 +61,7 @@ def analyse(
     """
     folder = job.folder
     if sealed(folder):
+        _mend_config(job, folder)
         return folder, True
     if (folder / CHECKSUMS).exists():
         LOGGER.warning("%s: a table is damaged or missing; computing all of them again", folder)
@@ -85,6 +97,13 @@ def analyse(
         if interrupt.signal:
             raise SystemExit(interrupt.status)
     return folder, False
+
+
+def _mend_config(job: AnalysisJob, folder: Path) -> None:
+    """Write the config.yaml of finished tables again, where it is another one: no number of theirs follows from it."""
+    if not config_is_whole(folder):
+        write_config(folder, config_yaml(job).encode())
+        LOGGER.warning("%s was changed, damaged or missing: written again", folder / "config.yaml")
 
 
 def _floss(

@@ -24,6 +24,12 @@ from floss.runtime.messages import show_messages
 
 _running = "train"
 
+_SETTINGS = (
+    *("hydra/hydra_logging=none", "hydra/job_logging=none", "hydra.output_subdir=null", "hydra.job.chdir=false"),
+    *("hydra.run.dir=.", "hydra.sweep.dir=${oc.env:FLOSS_SWEEP_DIR,.}", "hydra.sweep.subdir=."),
+)
+"""What conf/command.yaml says, with which Hydra writes nothing."""
+
 
 def running_command() -> str:
     """The command whose jobs Hydra runs now, whatever file it composes them from."""
@@ -76,7 +82,8 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     stopped: Stop | None = None
     with as_config_errors(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
-        sys.argv = [program, *options.arguments]
+        own = _SETTINGS if options.config_name else ()  # a file of one's own may lack them
+        sys.argv = [program, *options.arguments, *own]
         if options.help or options.hydra_help:  # which say the same whatever else was typed, right or wrong
             sys.argv = [program, *(word for word in arguments if word not in options.typed)]
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from floss.figures.style import COLOURS, DASHES, MARKERS
+from floss.runtime.files import texts_apart
 
 
 def with_variant(table: pd.DataFrame) -> pd.DataFrame:
@@ -19,8 +20,10 @@ def with_variant(table: pd.DataFrame) -> pd.DataFrame:
     varying = [(name, word) for name, word in (("k", "k = "), ("target", "target ")) if after[name].nunique() > 1]
     varying = varying or [("k", "k = ")]
 
+    texts = texts_apart(after["target"].astype(float), 6, 9)
+
     def label(k: float, target: float) -> str:
-        values = {"k": f"{k:g}", "target": f"{target:g}"}
+        values = {"k": f"{k:g}", "target": texts[float(target)]}
         return "flossed, " + ", ".join(word + values[name] for name, word in varying)
 
     labels = [

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from floss.figures.schedules import in_words
-from floss.runtime.files import AS_TEXT
+from floss.runtime.files import AS_TEXT, texts_apart
 from floss.training.schedule import episode_starts
 
 # How a legend names what differs between the runs of a sweep: identity columns first, then keys of the configuration.
@@ -82,8 +82,7 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
         flat |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
     columns = {"task": "task.name", "arch": "arch.name", "init": "arch.init", "g": "arch.g", "flossing": "label"}
     columns |= {"k": "flossing.k", "t_ons": "flossing.t_ons"}
-    # g as the CSV holds it, which has nine digits.
-    return flat | {column: flat[key] for column, key in columns.items()} | {"g": float(f"{flat['arch.g']:.9g}")}
+    return flat | {column: flat[key] for column, key in columns.items()}
 
 
 def _labels(configs: list[dict[str, Any]]) -> list[str]:
@@ -92,13 +91,17 @@ def _labels(configs: list[dict[str, Any]]) -> list[str]:
     several = {name: {str(c.get(name)) for c in configs if _applies(c, name)} for name in names}
     varying = [name for name in names if len(several[name]) > 1] or ["flossing"]
 
-    def shown(value: Any) -> str:
-        return "default" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
+    texts = {name: texts_apart([c.get(name) for c in configs if _applies(c, name)], 6, 9) for name in varying}
+
+    def shown(name: str, value: Any) -> str:
+        if isinstance(value, float):
+            return texts[name][value]
+        return "default" if value is None else f"{value:g}" if isinstance(value, int) else str(value)
 
     def label(config: dict[str, Any]) -> str:
         own = [name for name in varying if _applies(config, name)]
-        texts = [_NAMES.get(name, name + " = {}").format(shown(config.get(name))) for name in own]
-        return ", ".join(in_words(text) if name == "flossing" else text for name, text in zip(own, texts, strict=True))
+        words = [_NAMES.get(name, name + " = {}").format(shown(name, config.get(name))) for name in own]
+        return ", ".join(in_words(word) if name == "flossing" else word for name, word in zip(own, words, strict=True))
 
     return [label(config) or in_words(str(config["flossing"])) for config in configs]
 

@@ -138,6 +138,8 @@ def analysis_job(config: type[Analysis], values: Mapping[str, Any], explicit: Co
     bounded: dict[str, tuple[int, ...]] = {"flossing.k": job.flossing.k} if job.flossing.epochs else {}
     if isinstance(job, SpectrumJob):
         bounded["k"] = (job.k,) if job.k else ()
+        if isinstance(job.t_ons, int) and job.t_ons > job.steps:  # a run under another name: that of t_ons=steps
+            raise ConfigError(f"t_ons={job.t_ons}: must be at most steps={job.steps}, the counted steps of the run")
     if isinstance(job, ConditionJob):
         bounded["dims"] = job.dims or ()
         if job.at > job.steps:

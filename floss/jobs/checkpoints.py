@@ -1,5 +1,6 @@
 """The networks that `checkpoint=` names: those of a run, of one run of a sweep, or of one run of an ensemble."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,14 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
         number: which run of a sweep or an ensemble, counted from 1.
 
     Raises:
-        ConfigError: there is no such file or configuration, or there are several runs and none is chosen.
+        ConfigError: there is no such file or configuration, it is of another kind, or there are several runs and none
+            is chosen.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     file = Path(path)
     if folder == file or (file.name == CHECKPOINT and not file.exists()):
         file = _file_in(folder)
+    _check_kind(path, file)
     try:
         content: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
         runs = list(content["runs"]) if "runs" in content else [content]
@@ -60,6 +63,26 @@ def checkpoint_of(path: str, number: int | None) -> Checkpoint:
     except (OSError, LookupError, TypeError, ValueError, YAMLError):
         digest_of(path, file)  # says so where there is no checkpoint either
         raise ConfigError(f"checkpoint={path}: needs the config.yaml of its run beside it") from None
+
+
+_BEGINNINGS = re.compile(rb"PK\x03\x04|[0-9a-f]{64}\n|.{8}\{", re.DOTALL)
+"""How a checkpoint begins, one of an earlier version, and a networks.safetensors."""
+
+
+def _check_kind(path: str, file: Path) -> None:
+    """Raise a ConfigError for a file that is of another kind, whose name does not say that it is a damaged one."""
+    if file.suffix in (Path(CHECKPOINT).suffix, Path(NETWORKS).suffix) or not file.exists():
+        return
+    try:
+        with file.open("rb") as opened:
+            beginning = opened.read(80)
+    except OSError as error:
+        raise ConfigError(f"checkpoint={path}: cannot be read: {error.strerror}") from None
+    if not _BEGINNINGS.match(beginning):
+        raise ConfigError(
+            f"checkpoint={path}: is no {NETWORKS} and no {CHECKPOINT} of floss train; it takes one of these, or the "
+            "folder of a run, a sweep or an ensemble"
+        )
 
 
 def _file_in(folder: Path) -> Path:

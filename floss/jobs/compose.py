@@ -255,6 +255,8 @@ def as_config_errors(command: str) -> Iterator[None]:
             names = known_keys(COMMANDS[command].job)
             if any(name.startswith(f"{match[1]}.") for name in names):
                 raise ConfigError(f"{match[1]}: this is a group of keys, not a value") from None
+            if match[1] in names:
+                raise ConfigError(f"{match[1]}: the file of --config-name does not have this key") from None
             raise unknown_key(match[1], names) from None
         if match := re.search(r"Ambiguous value for argument '(.+)'", text):
             typed = match[1].replace("'", "")  # without the marks of a text

@@ -1,6 +1,7 @@
 """Hydra's own options and the overrides of a command line, apart, before anything is composed."""
 
 import argparse
+import os
 import re
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ GROUPS = ("task", "arch", "flossing", "scale")
 _FOLDER = "results are in one folder of their own, and nothing is written beside it"
 _OF_FLOSS = {
     "hydra.mode": "-m makes a sweep",
-    **dict.fromkeys(("hydra.run", "hydra.output_subdir", "hydra.job.chdir"), _FOLDER),
+    **dict.fromkeys(("hydra.run", "hydra.sweep", "hydra.output_subdir", "hydra.job.chdir"), _FOLDER),
     **dict.fromkeys(("hydra/job_logging", "hydra.job_logging"), _FOLDER),
     **dict.fromkeys(("hydra/hydra_logging", "hydra.hydra_logging"), _FOLDER),
 }
@@ -34,10 +35,10 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) 
     Args:
         command: whose arguments they are.
         arguments: what follows the command.
-        groups: keys that take the name of a file.
+        groups: keys that take the name of a file; none for a command that is not composed of files.
 
     Raises:
-        ConfigError: an option that Hydra does not have.
+        ConfigError: an option that Hydra does not have, or a file that cannot stand for the command's.
     """
     parser = get_args_parser()
 
@@ -71,8 +72,27 @@ def parse(command: str, arguments: list[str], groups: tuple[str, ...] = GROUPS) 
             )
         if key := next((key for key in _OF_FLOSS if re.match(rf"[+~]*{key}\b", name)), ""):
             raise ConfigError(f"{key}: cannot be set; {_OF_FLOSS[key]}")
+    if groups:
+        _check_config_name(command, options)
     store_extensions(options.overrides)
     return options
+
+
+def _check_config_name(command: str, options: argparse.Namespace) -> None:
+    """Raise a ConfigError where the file that is to stand for the command's own is not there, or is another command's.
+
+    Another command's own file has other keys, so that each key of this one would be refused, and for a wrong reason.
+    """
+    if not options.config_name or any("hydra.searchpath" in override for override in options.overrides):
+        return
+    name, folder = options.config_name.removesuffix(".yaml"), options.config_dir
+    if folder and (not os.path.isdir(folder) or os.path.isfile(os.path.join(folder, f"{name}.yaml"))):
+        return
+    if name in COMMANDS and COMMANDS[name].job is COMMANDS[command].job:
+        return
+    what = f"is the file of floss {name}" if name in COMMANDS else "there is no such file"
+    where = f"in --config-dir {folder}" if folder else "in a folder that --config-dir names"
+    raise ConfigError(f"--config-name {name}: {what}; it takes {command}, or a file of one's own {where}")
 
 
 def refuse_files(options: argparse.Namespace) -> None:

@@ -116,6 +116,10 @@ class FlossingConfig:
 
         return episode_starts(self.at, self.every, epochs)
 
+    def schedule_in_effect(self, epochs: int) -> tuple[tuple[int, ...], int | None]:
+        """`at` and `every` of these episodes, however they were given: those of the first schedule that has them."""
+        return _schedule_in_effect(self.episodes(epochs), epochs)
+
 
 _REFERENCE = FlossingConfig(
     name="",
@@ -143,6 +147,18 @@ def _schedules() -> dict[tuple[tuple[int, ...], int | None], str]:
             schedule: Any = OmegaConf.create(file.read_text(encoding="utf-8"))
             names[tuple(schedule.get("at", ())), schedule.get("every")] = schedule.name
     return names
+
+
+@functools.lru_cache(maxsize=10_000)
+def _schedule_in_effect(starts: tuple[int, ...], epochs: int) -> tuple[tuple[int, ...], int | None]:
+    from floss.training.schedule import episode_starts, said_shortly
+
+    # Those of a list first, and the shorter ones; the end of a training may leave a part of one, which is another.
+    for at, every in sorted(_schedules(), key=lambda keys: (keys[1] is not None, len(keys[0]))):
+        whole = all(epoch < epochs for epoch in (*at, every or 0))
+        if whole and episode_starts(at, every, epochs) == starts:
+            return at, every
+    return said_shortly(starts, epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +244,13 @@ class TrainJob:
 
     @property
     def flossing_in_effect(self) -> FlossingConfig:
-        """The keys of flossing, the idle ones with the values of the reference, whatever they are set to."""
-        return dataclasses.replace(self.flossing, **{name: getattr(_REFERENCE, name) for name in self.idle})
+        """The keys of flossing: the idle ones with the values of the reference, and the episodes that there are.
+
+        Two schedules with the same episodes in a training are one, `during` and `pre` where it ends before the second.
+        """
+        at, every = self.flossing.schedule_in_effect(self.train.epochs)
+        idle: dict[str, Any] = {name: getattr(_REFERENCE, name) for name in self.idle}
+        return dataclasses.replace(self.flossing, **{**idle, "at": at, "every": every})
 
     @property
     def teacher_spectrum(self) -> tuple[float, float]:
@@ -426,4 +447,4 @@ def config_yaml(job: Any) -> str:
 def config_values(job: Any) -> dict[str, Any]:
     """The resolved configuration as plain nested values; a training run's has the `label` of its rows as well."""
     values = {**json.loads(json.dumps(dataclasses.asdict(job))), **packages(job)}
-    return {**values, "label": job.flossing.label} if isinstance(job, TrainJob) else values
+    return {**values, "label": job.flossing_in_effect.label} if isinstance(job, TrainJob) else values

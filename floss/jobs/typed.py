@@ -12,7 +12,7 @@ from floss.jobs.keys import Check, known_keys
 
 _HYDRA = dict.fromkeys(
     (
-        *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name"),
+        "hydra.job.name",
         *(
             f"hydra.launcher.{name}"
             for name in ("partition", "qos", "account", "comment", "constraint", "exclude", "gres", "name", "nodelist")

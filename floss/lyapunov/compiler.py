@@ -201,16 +201,24 @@ def built_text(text: str, name: str, instructions: str, *, build: bool = True) -
         return built(source, instructions) if build else found(source, instructions)
 
 
-def load(path: Path) -> ctypes.CDLL:
+def load(path: Path, *functions: str) -> ctypes.CDLL:
     """A library that was built for this machine.
 
+    Args:
+        path: of the library.
+        functions: which it must have.
+
     Raises:
-        BuildError: it cannot be loaded.
+        BuildError: it cannot be loaded, or is another one.
     """
     try:
-        return ctypes.CDLL(str(path))
+        library = ctypes.CDLL(str(path))
     except OSError as error:
         raise BuildError(f"{path} cannot be loaded: {error}") from None
+    for name in functions:
+        if not hasattr(library, name):
+            raise BuildError(f"{path} has no function {name}: the compiler made something else of the source")
+    return library
 
 
 def _add(key: "hashlib._Hash", *parts: bytes) -> None:
@@ -240,6 +248,8 @@ def _compile(command: tuple[str, ...], source: Path, instructions: str, target: 
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
             raise BuildError(f"{' '.join(command)} fails: {lines[0].strip() if lines else f'status {done.returncode}'}")
+        if not out.is_file() or not out.stat().st_size:  # as `true` does, which is no compiler
+            raise BuildError(f"{' '.join(command)} writes no library, and says that it has")
         digest = Path(scratch) / "digest"
         digest.write_text(hashlib.sha256(out.read_bytes()).hexdigest() + "\n", encoding="ascii")
         digest.replace(_digest_of(target))

@@ -43,8 +43,9 @@ def lyapunov_spectrum(
         steps: number of steps; needed without inputs, and otherwise equal to T.
         k: number of exponents, 1 ≤ k ≤ n; default all.
         t_ons: orthonormalisation interval in steps. Within one interval the condition number of the tangent vectors
-            must stay below the inverse of the precision. `adaptive`: as chosen by `floss.adaptive_t_ons`. Our own rate
-            networks without gradients take it as the shortest interval, and lengthen it as far as is safe.
+            must stay below the inverse of the precision. An interval longer than the counted steps is these steps.
+            `adaptive`: as chosen by `floss.adaptive_t_ons`. Our own rate networks without gradients take it as the
+            shortest interval, and lengthen it as far as is safe.
         transient: steps at the start that are not counted: the state reaches the attractor and Q the Oseledets basis.
         q0: initial tangent vectors [..., n, k], of full rank; default one fixed random orthonormal set for all.
         singular: what becomes of directions that a singular Jacobian annihilates. `raise`: an error. `-inf`: their

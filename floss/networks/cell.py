@@ -45,6 +45,8 @@ class Cell(ABC):
     """Whether the task trains h0 as well."""
     growth_needs_run: ClassVar[bool] = True
     """Whether tangent vectors grow as the run has it; those of a diagonal linear recurrence grow as its weights say."""
+    is_linear: ClassVar[bool] = False
+    """Whether the recurrence is linear, so that the one-step Jacobian is the same at every step of every run."""
     defaults: ClassVar[Mapping[str, float | str]] = {}
     """Values of keys `arch.*`, for a cell of another package; those of floss have a file of them in `conf/arch`."""
 

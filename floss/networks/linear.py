@@ -10,6 +10,8 @@ from floss.networks.rate.network import RateNetwork
 class Identity(Activation):
     """φ = identity, φ' = 1, φ'' = 0."""
 
+    is_linear = True
+
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return h.clone() if out is None else out.copy_(h)
 

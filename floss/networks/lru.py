@@ -26,6 +26,7 @@ class LRU(Cell):
     name = "lru"
     flossed = ("nu",)
     growth_needs_run = False
+    is_linear = True
 
     def state_size(self, n: int) -> int:
         return 2 * n

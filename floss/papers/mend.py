@@ -13,11 +13,11 @@ import yaml
 
 from floss.jobs.hashing import hashed_values
 from floss.runtime.environment import read_environment
-from floss.runtime.files import write_whole
+from floss.runtime.files import config_is_whole, write_config
 
 
 def mended_config(folder: Path, job: Any, text: str) -> Iterator[str]:
-    """Write a job's config.yaml again where it is damaged or missing.
+    """Write a job's config.yaml again where it is damaged, changed or missing.
 
     Args:
         folder: of the file.
@@ -27,8 +27,8 @@ def mended_config(folder: Path, job: Any, text: str) -> Iterator[str]:
     Yields:
         A line that says so.
     """
-    if not _holds(read_config(folder), _plain(hashed_values(job))):
-        yield write_config(folder, text)
+    if not config_is_whole(folder) or not _holds(read_config(folder), _plain(hashed_values(job))):
+        yield mend_config(folder, text)
 
 
 def read_config(folder: Path) -> Any:
@@ -39,11 +39,10 @@ def read_config(folder: Path) -> Any:
         return None
 
 
-def write_config(folder: Path, text: str) -> str:
+def mend_config(folder: Path, text: str) -> str:
     """Write config.yaml again; a line that says so."""
-    path = folder / "config.yaml"
-    write_whole(path, text.encode())
-    return f"{path} was damaged or missing: written again"
+    write_config(folder, text.encode())
+    return f"{folder / 'config.yaml'} was damaged, changed or missing: written again"
 
 
 def check_environment(folder: Path) -> Iterator[str]:

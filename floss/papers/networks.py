@@ -3,8 +3,10 @@
 Torch is imported where something is computed, since drawing and reporting need none of it.
 """
 
+import csv
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,14 @@ from floss.jobs.compose import sweep_jobs
 from floss.jobs.train import DERIVED, TrainJob, train_job
 from floss.papers.finding import Finding
 from floss.papers.kind import Kind, Missing, Run
-from floss.papers.mend import check_environment, read_config, write_config
+from floss.papers.mend import check_environment, mend_config, read_config
 from floss.papers.words import plural
 from floss.runtime.environment import read_environment
 from floss.runtime.files import AS_TEXT, csv_text
 from floss.runtime.interrupt import interruptible
 from floss.runtime.progress import OneBar
-from floss.sweep.columns import SUMMARY, differing, values_of
-from floss.sweep.records import DONE, config_text
+from floss.sweep.columns import IDENTITY, SUMMARY, Columns
+from floss.sweep.records import DONE, Record, config_text
 from floss.sweep.request import Request
 from floss.sweep.store import Store
 
@@ -62,18 +64,18 @@ class TrainedNetworks(Kind):
         )
 
     def find(self, run: Run, jobs: list[TrainJob], store: Store) -> Finding | None:
-        every, networks = store.records(), Request(jobs, store).networks
-        records = [every.get(network_id) for network_id in networks]
-        whole = [record for record in records if record is not None and record.status in DONE]
+        request, every = Request(jobs, store), store.records()
+        asked = {(i, job.flossing.label): None for job, ids in request.ids.items() for i in ids}
+        records = [(every.get(network_id), label) for network_id, label in asked]
+        whole = [_as_asked(record, label) for record, label in records if record is not None and record.status in DONE]
         if len(whole) < len(records):
             return None
+        networks = request.networks
         columns, texts = store.rows(whole)
-        keys = differing(networks.values())
-        rows = [
-            [record.row.get(column) for column in SUMMARY] + values_of(network, keys)
-            for record, network in zip(whole, networks.values(), strict=True)
-        ]
-        text = csv_text((*SUMMARY, *keys), rows)
+        texts = [_rows_of(record, text) for record, text in zip(whole, texts, strict=True)]
+        further = Columns(networks)
+        rows = [[record.row.get(column) for column in SUMMARY] + further.values[record.network_id] for record in whole]
+        text = csv_text((*SUMMARY, *further.keys), rows)
         folders = tuple(dict.fromkeys(record.folder for record in whole))
         return Finding(
             name=run.name,
@@ -95,7 +97,7 @@ class TrainedNetworks(Kind):
                 # An ensemble of one figure may have networks of others.
                 several = networks if ids <= networks.keys() else Request(of_all_figures(), store).networks
                 if ids <= several.keys():
-                    yield write_config(folder, config_text({network_id: several[network_id] for network_id in ids}))
+                    yield mend_config(folder, config_text({network_id: several[network_id] for network_id in ids}))
                 else:
                     path = folder / "config.yaml"
                     yield f"{path} is damaged or missing, and has networks of no figure: take it from a copy"
@@ -133,6 +135,27 @@ def _train(request: Request, stacks: list[tuple[Any, float]], bar: OneBar) -> No
                 raise SystemExit(interrupt.status)
     with request.store.locked():
         request.store.pack()  # thousands of networks are to fit into a repository
+
+
+def _as_asked(record: Record, label: str) -> Record:
+    """A network's record with the schedule that a figure asks for by name.
+
+    In a training that is too short (scale=smoke) the network is that of another schedule with the same episodes. Then
+    its rows stand beside those of that one, which is another network for a figure.
+    """
+    if record.row.get("flossing") == label:
+        return record
+    return replace(record, row={**record.row, "flossing": label, "network": f"{record.network_id}-{label}"})
+
+
+def _rows_of(record: Record, text: str) -> str:
+    """A network's rows of metrics.csv, by the schedule and the name that its record has."""
+    if record.row["network"] == record.network_id:
+        return text
+    place = IDENTITY.index("flossing")
+    rows = csv.reader(text.splitlines())
+    named = [[*r[:place], record.row["flossing"], *r[place + 1 : -1], record.row["network"]] for r in rows]
+    return csv_text((), named, header=False)
 
 
 def _described(folder: Path) -> set[str]:

@@ -1,14 +1,17 @@
 """networks.safetensors: trained networks for any program that reads the format, without floss and without torch.
 
 Tensors by the paper's letters (W, V, b, ...) with one leading axis R, and `diverged_at`, the training epoch at which a
-network stopped being finite, or -1, [R]. The metadata has two entries: `networks`, a JSON list of the networks' ids in
-the order of that axis, and `sha256`, the SHA-256 of the file with this entry's 64 digits replaced by zeros.
+network stopped being finite, or -1, [R]. The metadata has up to three entries: `networks`, a JSON list of the networks'
+ids in the order of that axis; `rows`, one of the `sha256` of each network's row of summary.csv, with which it was
+computed, or "" where that is not known; and `sha256`, the SHA-256 of the file with this entry's 64 digits replaced by
+zeros. The id says what was computed, the row where: another processor's last digits are others.
 https://huggingface.co/docs/safetensors
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +29,28 @@ _DIGEST = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
 
 
 def save_networks(
-    path: Path, networks: list[str], parameters: dict[str, torch.Tensor], diverged_at: torch.Tensor
+    path: Path,
+    networks: list[str],
+    parameters: dict[str, torch.Tensor],
+    diverged_at: torch.Tensor,
+    rows: Mapping[str, str],
 ) -> None:
-    """Write trained networks whole or not at all; the same networks give the same bytes."""
+    """Write trained networks whole or not at all; the same networks give the same bytes.
+
+    Args:
+        path: of the file.
+        networks: their ids, in the order of the first axis.
+        parameters: by the paper's letters.
+        diverged_at: when they stopped being finite.
+        rows: SHA-256 of the networks' rows, by id, of those of which it is known.
+    """
     tensors = {name: tensor.contiguous() for name, tensor in {**parameters, "diverged_at": diverged_at}.items()}
     content = save(tensors)
     # The library gives several entries of the metadata in any order, so they are put in here.
     end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
     metadata = {"networks": json.dumps(networks), "sha256": _NO_DIGEST}
+    if rows:
+        metadata["rows"] = json.dumps([rows.get(network_id, "") for network_id in networks])
     header = json.dumps({"__metadata__": metadata, **json.loads(content[_LENGTH:end])}).encode()
     header += b" " * (-len(header) % _LENGTH)
     content = len(header).to_bytes(_LENGTH, "little") + header + content[end:]
@@ -41,8 +58,8 @@ def save_networks(
     write_whole(path, content.replace(_NO_DIGEST.encode(), digest.encode(), 1))
 
 
-def load_networks(path: Path) -> tuple[list[str], dict[str, torch.Tensor], torch.Tensor]:
-    """The networks' ids, their parameters, and when they diverged.
+def load_networks(path: Path) -> tuple[list[str], dict[str, torch.Tensor], torch.Tensor, dict[str, str]]:
+    """The networks' ids, their parameters, when they diverged, and the SHA-256 of the rows of those that have one.
 
     Raises:
         CheckpointError: the file is damaged, or of something else.
@@ -55,7 +72,7 @@ def load_networks(path: Path) -> tuple[list[str], dict[str, torch.Tensor], torch
         metadata = described.pop("__metadata__")
         if metadata.keys() != {"networks"}:  # which is all that those of an earlier version have
             _check_digest(path, content, header)
-        networks = [str(network_id) for network_id in json.loads(metadata["networks"])]
+        networks, rows = _described(metadata)
         several = load(content)
         tensors = {name: several[name] for name in described}
         diverged_at = tensors.pop("diverged_at")
@@ -65,7 +82,24 @@ def load_networks(path: Path) -> tuple[list[str], dict[str, torch.Tensor], torch
         raise
     except (SafetensorError, LookupError, TypeError, ValueError, AttributeError):
         raise CheckpointError(f"{path}: is damaged, or holds no networks of floss train") from None
-    return networks, tensors, diverged_at
+    return networks, tensors, diverged_at, rows
+
+
+def rows_of(path: Path) -> dict[str, str]:
+    """The SHA-256 of the rows of a file's networks, by id, without reading their parameters; none of a damaged file."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(int.from_bytes(file.read(_LENGTH), "little"))
+        return _described(json.loads(header)["__metadata__"])[1]
+    except (OSError, OverflowError, LookupError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _described(metadata: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The networks' ids, and the SHA-256 of the rows of those of which it is known."""
+    networks = [str(network_id) for network_id in json.loads(metadata["networks"])]
+    rows = zip(networks, map(str, json.loads(metadata["rows"])), strict=True) if "rows" in metadata else ()
+    return networks, {network_id: digest for network_id, digest in rows if digest}
 
 
 def _check_digest(path: Path, content: bytes, header: bytes) -> None:

@@ -4,7 +4,7 @@ Earlier versions kept the trained networks in a checkpoint as well.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Unfinished:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint whole or not at all."""
-        save_checkpoint(path, {field.name: getattr(self, field.name) for field in fields(self)})  # asdict would copy
+        save_checkpoint(path, {each.name: getattr(self, each.name) for each in fields(self)})  # asdict would copy
 
     @classmethod
     def load(cls, path: Path, networks: list[str]) -> "Unfinished":
@@ -74,10 +74,17 @@ class Trained:
     """By the paper's letters."""
     diverged_at: torch.Tensor
     """Training epoch at which a network stopped being finite; -1 where it never did, [R]."""
+    rows: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the networks' rows of summary.csv by id, where it is known: of files of earlier versions it is not."""
 
     @classmethod
-    def of(cls, networks: list[str], training: Mapping[str, Any]) -> "Trained":
+    def of(cls, networks: list[str], training: Mapping[str, Any], rows: Mapping[str, str] | None = None) -> "Trained":
         """The trained networks in the state of a training.
+
+        Args:
+            networks: their ids.
+            training: the state.
+            rows: SHA-256 of their rows, by id.
 
         Raises:
             LookupError, TypeError, AttributeError: it is not the state of a training.
@@ -86,7 +93,7 @@ class Trained:
         diverged_at = training["diverged_at"]
         if not all(isinstance(tensor, torch.Tensor) for tensor in (*parameters.values(), diverged_at)):
             raise TypeError
-        return cls(networks, parameters, diverged_at)
+        return cls(networks, parameters, diverged_at, rows or {})
 
     @classmethod
     def load(cls, path: Path, networks: list[str] | None = None) -> "Trained":
@@ -123,17 +130,19 @@ class Trained:
             [network_id for part in several for network_id in part.networks],
             {name: torch.cat([part.parameters[name] for part in several]) for name in names},
             torch.cat([part.diverged_at for part in several]),
+            {network_id: digest for part in several for network_id, digest in part.rows.items()},
         )
 
     def select(self, networks: list[str]) -> "Trained":
         """Some of the networks, in the order of `networks`; ValueError where one of them is not here."""
-        rows = [self.networks.index(network_id) for network_id in networks]
-        parameters = {name: tensor[rows] for name, tensor in self.parameters.items()}
-        return Trained(networks, parameters, self.diverged_at[rows])
+        places = [self.networks.index(network_id) for network_id in networks]
+        parameters = {name: tensor[places] for name, tensor in self.parameters.items()}
+        rows = {network_id: self.rows[network_id] for network_id in networks if network_id in self.rows}
+        return Trained(networks, parameters, self.diverged_at[places], rows)
 
     def save(self, folder: Path) -> None:
         """Write networks.safetensors of a folder whole or not at all."""
-        save_networks(folder / NETWORKS, self.networks, self.parameters, self.diverged_at)
+        save_networks(folder / NETWORKS, self.networks, self.parameters, self.diverged_at, self.rows)
 
 
 def trained_file(folder: Path) -> Path:

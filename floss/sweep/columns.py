@@ -5,11 +5,12 @@ key that differs between its networks as well, under the key's name on the comma
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from floss.jobs.keys import known_keys
 from floss.jobs.train import TrainJob
+from floss.runtime.files import csv_text, format_value, texts_apart
 
 IDENTITY = ("task", "d", "arch", "init", "g", "flossing", "k", "t_ons", "seed")
 """The columns that say which network a row is about."""
@@ -54,7 +55,50 @@ def differing(networks: Iterable[TrainJob]) -> list[str]:
     return [name for name in FURTHER if len({_value(n, name) for n in several if _applies(n, name)}) > 1]
 
 
-def values_of(network: TrainJob | None, keys: Sequence[str]) -> list[Any]:
+class Columns:
+    """What further columns hold of some networks, and what that of the gain does.
+
+    A float has nine digits, or where these do not tell the values of its column apart, as many as they need.
+    """
+
+    def __init__(self, networks: Mapping[str, TrainJob | None]) -> None:
+        """Of networks by their ids; None for one of which only its rows are known, whose columns are empty."""
+        known = [network for network in networks.values() if network is not None]
+        self.keys = differing(known)
+        """The keys of further columns."""
+        self.numbers = {network_id: _values_of(network, self.keys) for network_id, network in networks.items()}
+        """What each network has in them."""
+        texts = [texts_apart((values[i] for values in self.numbers.values()), 9) for i in range(len(self.keys))]
+        self.values = {
+            network_id: [text.get(value, value) for text, value in zip(texts, values, strict=True)]
+            for network_id, values in self.numbers.items()
+        }
+        """The same as a table has it."""
+        gains = texts_apart((network.arch.g for network in known), 9)
+        nine = all(text == format_value(gain) for gain, text in gains.items())
+        self.gains = {} if nine else {i: gains[n.arch.g] for i, n in networks.items() if n is not None}
+        """What each network has in the column `g`, where its own rows have too few digits."""
+
+    def in_row(self, network_id: str, identity: Sequence[Any]) -> list[Any]:
+        """The identity of a network as its row has it, and its further columns."""
+        if gain := self.gains.get(network_id):
+            identity = [gain if column == "g" else value for column, value in zip(IDENTITY, identity, strict=True)]
+        return [*identity, *self.values[network_id]]
+
+    def in_metrics(self, network_id: str, text: str) -> str:
+        """A network's rows of metrics.csv with its further columns after those of the identity."""
+        if not self.keys and not self.gains:
+            return text
+        rows = csv.reader(text.splitlines())
+        own, end = self.in_row, len(IDENTITY)
+        return csv_text((), [[*own(network_id, row[:end]), *row[end:]] for row in rows], header=False)
+
+    def header(self, header: Sequence[str]) -> list[str]:
+        """The columns of a table with the further ones, of one that begins with the identity."""
+        return [*IDENTITY, *self.keys, *header[len(IDENTITY) :]]
+
+
+def _values_of(network: TrainJob | None, keys: Sequence[str]) -> list[Any]:
     """What a network has in the columns of some keys; None for what does not apply to it, or is not known."""
     return [None if network is None or not _applies(network, name) else _shown(network, name) for name in keys]
 
@@ -64,22 +108,17 @@ def in_words(network: TrainJob, among: Sequence[TrainJob]) -> str:
     further = differing(among)
     words = [network.task.name]
     for column, key in _KEYS_OF_COLUMNS.items():
-        several = {str(identity(each)[column]) for each in among if _applies(each, key)}
+        several = {identity(each)[column] for each in among if _applies(each, key)}
         if column in ("d", "flossing") or (len(several) > 1 and _applies(network, key)):
-            words.append(f"{key}={_short(identity(network)[column])}")
-    for key, value in zip(further, values_of(network, further), strict=True):
-        words += [] if value is None else [f"{key}={_short(value)}"]
+            words.append(f"{key}={_short(identity(network)[column], several)}")
+    others = [_values_of(each, further) for each in among]
+    for i, (key, value) in enumerate(zip(further, _values_of(network, further), strict=True)):
+        words += [] if value is None else [f"{key}={_short(value, [values[i] for values in others])}"]
     return " ".join(words)
 
 
-def with_columns(text: str, header: Sequence[str], values: Sequence[Any]) -> list[list[Any]]:
-    """Rows of one network's metrics.csv with the values of further columns after those of the identity."""
-    at = header.index(IDENTITY[-1]) + 1
-    return [[*row[:at], *values, *row[at:]] for row in csv.reader(text.splitlines())]
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _short(value: Any, among: Iterable[Any]) -> str:
+    return texts_apart(among, 6, 9).get(value, str(value)) if isinstance(value, float) else str(value)
 
 
 def _applies(network: TrainJob, name: str) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from floss.errors import ConfigError
+from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build
-from floss.jobs.train import DERIVED, TrainJob
-from floss.sweep.networks import network_ids, single_networks
+from floss.jobs.networks import former_ids, network_ids, single_networks
+from floss.jobs.train import DERIVED, TrainJob, config_values
 
 
 def described_networks(folders: Iterable[Path]) -> dict[str, TrainJob]:
@@ -20,23 +21,31 @@ def described_networks(folders: Iterable[Path]) -> dict[str, TrainJob]:
     return {network_id: network for folder in folders for network_id, network in _described(folder).items()}
 
 
-def is_described(folder: Path) -> bool:
-    """Whether the config.yaml of a run's folder is there to its end, which is the label."""
+def is_described(folder: Path, job: TrainJob) -> bool:
+    """Whether the config.yaml of a run's folder is there to its end, which is the label, and computes the same."""
     try:
-        return "label" in yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
-    except (OSError, TypeError, yaml.YAMLError):
+        content: Any = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
+        (described,) = _jobs(content)
+        return content["label"] == config_values(job)["label"] and config_hash(described) == config_hash(job)
+    except _DAMAGES:
         return False
 
 
 def _described(folder: Path) -> dict[str, TrainJob]:
     try:
-        content: Any = yaml.load((folder / "config.yaml").read_bytes(), _LOADER)
-        several = content.get("runs", [content])
-        runs = [{key: run[key] for key in run if key not in DERIVED} for run in several]
-        jobs = [build(TrainJob, run) for run in runs]
-        return {i: n for job in jobs for i, n in zip(network_ids(job), single_networks(job), strict=True)}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, ConfigError):
+        jobs = _jobs(yaml.load((folder / "config.yaml").read_bytes(), _LOADER))
+        ids = (zip((*former_ids(job), *network_ids(job)), single_networks(job) * 2, strict=True) for job in jobs)
+        return {network_id: network for several in ids for network_id, network in several}
+    except _DAMAGES:
         return {}
+
+
+def _jobs(content: Any) -> list[TrainJob]:
+    several = content.get("runs", [content])
+    return [build(TrainJob, {key: run[key] for key in run if key not in DERIVED}) for run in several]
+
+
+_DAMAGES = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, ConfigError)
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

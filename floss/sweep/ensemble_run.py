@@ -15,7 +15,7 @@ from floss.runtime.training_checkpoint import Trained, Unfinished
 from floss.sweep.assembly import training_of
 from floss.sweep.loggers.log import LiveCurves
 from floss.sweep.placement import place_of
-from floss.sweep.records import config_text
+from floss.sweep.records import config_text, summary_rows
 from floss.sweep.rows import Rows, is_logged
 from floss.sweep.stacking import flossing_work
 from floss.sweep.store import Lease
@@ -158,8 +158,11 @@ class _EnsembleRun:
             }
             for i, (network_id, at) in enumerate(zip(ids, self.training.ensemble.diverged_at.tolist(), strict=True))
         }
-        Trained.of(ids, self.training.state()).save(self.folder)
-        self.lease.write_summary(results, self.rows.by_network())
+        rows = self.rows.by_network()
+        summary = summary_rows(self.lease.stack.networks, results, rows)
+        digests = {network_id: columns["sha256"] for network_id, columns in summary.items()}
+        Trained.of(ids, self.training.state(), digests).save(self.folder)
+        self.lease.write_summary(results, rows)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def floss_seconds_of(self, spent: list[int]) -> list[float]:

@@ -19,8 +19,9 @@ from floss.jobs.train import TrainJob, config_values, config_yaml
 from floss.runtime.environment import read_environment
 from floss.runtime.files import NETWORKS, csv_text, format_value, remove_leftovers, write_whole
 from floss.runtime.messages import LOGGER
+from floss.runtime.trained_networks import rows_of
 from floss.runtime.training_checkpoint import Trained, trained_file
-from floss.sweep.columns import IDENTITY, LATER, SUMMARY, differing, identity, values_of, with_columns
+from floss.sweep.columns import IDENTITY, LATER, SUMMARY, Columns, identity
 from floss.sweep.described import described_networks, is_described
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, Record, statuses
@@ -35,8 +36,10 @@ def write_job(job: TrainJob, request: Request, records: Mapping[str, Record]) ->
     networks, folder = request.networks_of(job), job.folder
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, networks, request.store, records)
-    if not is_described(folder):  # where it is, another one may differ in what changes no number
-        _write(folder / "config.yaml", config_yaml(job))
+    if not is_described(folder, job):  # where it is, another one may differ in what changes no number
+        if (path := folder / "config.yaml").exists():
+            LOGGER.warning("%s was changed or damaged: written again", path)
+        _write(path, config_yaml(job))
     if all(status in DONE for status in statuses(networks, records).values()):
         _write_trained(folder, list(networks), records)
     return folder
@@ -89,9 +92,25 @@ def write_selection(folder: Path, columns: Mapping[str, tuple[Any, ...]], store:
         return 0
     described = described_networks(dict.fromkeys(record.folder for record in chosen))
     networks = {record.network_id: described.get(record.network_id) for record in chosen}
+    chosen = _of_gains(chosen, networks, columns.get("g", ()))
+    networks = {record.network_id: networks[record.network_id] for record in chosen}
+    if unknown := sorted({str(record.folder) for record in chosen if networks[record.network_id] is None}):
+        what = "no config.yaml describes its networks, whose further keys are not known (changed, damaged or missing)"
+        LOGGER.warning("%s: %s", ", ".join(unknown), what)
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder, {record.network_id: record.row for record in chosen}, chosen, networks, store)
     return len(chosen)
+
+
+def _of_gains(
+    records: list[Record], networks: Mapping[str, TrainJob | None], wanted: Collection[float]
+) -> list[Record]:
+    """Of records whose nine digits fit, those of a wanted gain itself, where there is a network that has it."""
+    gains = {record.network_id: n.arch.g for record in records if (n := networks[record.network_id]) is not None}
+    loose = {format_value(gain) for gain in wanted if gain not in gains.values()}
+    if not wanted:
+        return records
+    return [r for r in records if gains.get(r.network_id) in (None, *wanted) or r.row.get("g") in loose]
 
 
 def _place(column: str, text: str) -> tuple[bool, Any]:
@@ -142,19 +161,17 @@ def _write_csv(
         networks: the jobs of the networks, None where one is not known.
         store: whose records they are.
     """
-    keys = differing(network for network in networks.values() if network is not None)
-    values = {network_id: values_of(network, keys) for network_id, network in networks.items()}
+    further = Columns(networks)
     own = [column for column in SUMMARY if column not in IDENTITY and column not in _unknown(rows.values())]
     lines = [
-        [row.get(c) for c in IDENTITY] + values[network_id] + [row.get(c) for c in own]
+        further.in_row(network_id, [row.get(c) for c in IDENTITY]) + [row.get(c) for c in own]
         for network_id, row in rows.items()
     ]
-    _write(folder / "summary.csv", csv_text((*IDENTITY, *keys, *own), lines))
+    _write(folder / "summary.csv", csv_text(further.header([*IDENTITY, *own]), lines))
     header, texts = store.rows(done)
-    if keys:
-        several = zip(done, texts, strict=True)
-        texts = [csv_text((), with_columns(t, header, values[r.network_id]), header=False) for r, t in several]
-    _write(folder / "metrics.csv", csv_text(with_columns(",".join(header), header, keys)[0], []) + "".join(texts))
+    several = zip(done, texts, strict=True)
+    text = "".join(further.in_metrics(record.network_id, rows_of_one) for record, rows_of_one in several)
+    _write(folder / "metrics.csv", csv_text(further.header(header), []) + text)
 
 
 def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
@@ -164,9 +181,14 @@ def _unknown(rows: Collection[Mapping[str, Any]]) -> set[str]:
 
 
 def _write_trained(folder: Path, ids: list[str], records: Mapping[str, Record]) -> None:
-    """The trained networks of several ensembles in one file, if those still have them."""
+    """The trained networks of several ensembles in one file, if those still have them.
+
+    Those that are there stay, unless a network was computed again, perhaps by another processor, after it was damaged.
+    """
     if (folder / NETWORKS).exists():
-        return
+        held = rows_of(folder / NETWORKS)
+        if all(held.get(network_id, digest) == digest for network_id, digest in _digests(ids, records)):
+            return
     by_folder: dict[Path, list[str]] = {}
     for network_id in ids:
         by_folder.setdefault(records[network_id].folder, []).append(network_id)
@@ -180,6 +202,10 @@ def _write_trained(folder: Path, ids: list[str], records: Mapping[str, Record]) 
             LOGGER.warning("%s", error)
             return
     Trained.join(parts).select(ids).save(folder)
+
+
+def _digests(ids: list[str], records: Mapping[str, Record]) -> list[tuple[str, str | None]]:
+    return [(network_id, records[network_id].row.get("sha256")) for network_id in ids]
 
 
 def _write(path: Path, text: str) -> None:

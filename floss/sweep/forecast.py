@@ -139,7 +139,7 @@ def _describe(networks: NetworkJobs) -> str:
     words = [jobs[0].task.name, jobs[0].arch.name]
     for name, values in (
         ("d", [str(job.d) for job in jobs]),
-        ("flossing", [job.flossing.label for job in jobs]),
+        ("flossing", [job.flossing_in_effect.label for job in jobs]),
         ("seeds", [str(job.seed) for job in jobs]),
     ):
         different = list(dict.fromkeys(values))

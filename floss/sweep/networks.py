@@ -1,48 +1,15 @@
-"""The networks that jobs ask for, each known by its id: the hash of what it computes.
+"""Jobs of one network each, by the network's id, and the jobs that they make together.
 
 Nothing is computed here, and no file is read.
 """
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable
 
-from floss.jobs.hashing import hashed_values
 from floss.jobs.train import TrainJob
-from floss.runtime.network_ids import network_id
 
 NetworkJobs = dict[str, TrainJob]
 """Jobs of one network each, by the network's id."""
-
-
-def network_ids(job: TrainJob) -> list[str]:
-    """The id of each network of a job, in the order of its seeds: the hash of what it computes.
-
-    That is the resolved configuration with everything that changes a number or says which numbers are written down,
-    and nothing else: not the device, the engine, the paths, or the networks beside it. What a network without flossing
-    would be flossed with does not tell it apart; k and t_ons are there as the reference has them, as in its rows.
-    """
-    job = dataclasses.replace(job, flossing=job.flossing_in_effect)
-    values = hashed_values(job)
-    del values["seeds"]
-    flossing = values["flossing"]
-    if not job.flossing.at and job.flossing.every is None:
-        for name in ("epochs", "steps", "transient", "target", "lr"):
-            del flossing[name]
-    else:
-        run = job.flossing_run
-        flossing["steps"], flossing["transient"] = run.length, run.transient
-    ids = []
-    for seed in range(job.seed, job.seed + job.seeds):
-        text = json.dumps({**values, "seed": seed}, sort_keys=True)
-        ids.append(network_id(hashlib.sha256(text.encode()).hexdigest()[:12]))
-    return ids
-
-
-def single_networks(job: TrainJob) -> list[TrainJob]:
-    """A job of one network for each of a job's seeds."""
-    return [dataclasses.replace(job, seed=seed, seeds=1) for seed in range(job.seed, job.seed + job.seeds)]
 
 
 def merge(networks: Iterable[TrainJob]) -> list[TrainJob]:

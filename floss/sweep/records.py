@@ -91,20 +91,28 @@ def config_text(networks: NetworkJobs) -> str:
     return OmegaConf.to_yaml(OmegaConf.create({"runs": [config_values(job) for job in merge(networks.values())]}))
 
 
-def summary_text(networks: NetworkJobs, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, str]) -> str:
-    """summary.csv of some networks.
+def summary_rows(
+    networks: NetworkJobs, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The columns of summary.csv of some networks, by network id, with the SHA-256 of those that are done.
 
     Args:
-        networks: in the order of the rows.
+        networks: whose rows they are.
         results: the columns that are not of the identity, by network id.
-        rows: header and rows of metrics.csv of each network, for the SHA-256 of those that are done.
+        rows: header and rows of metrics.csv of each network.
     """
-    lines = []
+    several = {}
     for network_id, network in networks.items():
         columns = {**identity(network), **results[network_id], "network": network_id}
         text = csv_text(SUMMARY, [[columns.get(column) for column in SUMMARY]])
         written = next(csv.DictReader(text.splitlines()))
         if written["status"] in DONE:
             columns["sha256"] = network_digest(written, rows.get(network_id, "").encode())
-        lines.append([columns.get(column) for column in SUMMARY])
-    return csv_text(SUMMARY, lines)
+        several[network_id] = columns
+    return several
+
+
+def summary_text(networks: NetworkJobs, results: Mapping[str, Mapping[str, Any]], rows: Mapping[str, str]) -> str:
+    """summary.csv of some networks, in their order; the arguments are those of `summary_rows`."""
+    several = summary_rows(networks, results, rows).values()
+    return csv_text(SUMMARY, [[columns.get(column) for column in SUMMARY] for columns in several])

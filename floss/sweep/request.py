@@ -3,8 +3,9 @@
 import functools
 from collections.abc import Sequence
 
+from floss.jobs.networks import network_ids, single_networks
 from floss.jobs.train import TrainJob
-from floss.sweep.networks import NetworkJobs, network_ids, single_networks
+from floss.sweep.networks import NetworkJobs
 from floss.sweep.records import DONE, statuses
 from floss.sweep.store import Store
 

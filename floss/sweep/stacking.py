@@ -89,7 +89,9 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
     if engine != "native":
         flossing = floss * width * network.flossing_run.length * size * k
     if network.flossing_epochs and network.flossing.penalty == "one_step":
-        jacobians = math.ceil(network.flossing_run.counted / network.flossing.t_ons)
+        # Of a linear recurrence, which the run does not matter to, there is one.
+        counted = 1 if "steps" in network.idle else network.flossing_run.counted
+        jacobians = math.ceil(counted / network.flossing.t_ons)
         flossing += 56.0 * jacobians * size**2
     return itself + (training + flossing if engine == "graph" else max(training, flossing))
 

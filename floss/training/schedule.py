@@ -1,5 +1,6 @@
 """When flossing happens, and for how long: the arithmetic of schedules."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,26 @@ def episode_starts(at: Sequence[int], every: int | None, epochs: int) -> tuple[i
     """Training epochs before which a flossing episode runs: those of `at`, and every `every`-th; below `epochs`."""
     starts = set(at) | set(range(0, epochs, every) if every else ())
     return tuple(sorted(e for e in starts if e < epochs))
+
+
+@functools.lru_cache(maxsize=10_000)
+def said_shortly(starts: tuple[int, ...], epochs: int) -> tuple[tuple[int, ...], int | None]:
+    """Keys `at` and `every` that give these episodes, the same however they were given: none beyond the training.
+
+    Args:
+        starts: as of `episode_starts`.
+        epochs: of the training.
+
+    Returns:
+        The epochs themselves, or where there are at least three multiples of one of them, all that there are, these as
+        `every` and the rest as `at`.
+    """
+    several = set(starts)
+    for every in starts:
+        multiples = range(0, epochs, every) if every else ()
+        if len(multiples) > 2 and all(start in several for start in multiples):
+            return tuple(start for start in starts if start % every), every
+    return starts, None
 
 
 def transient_steps(steps: int) -> int:

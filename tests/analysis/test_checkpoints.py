@@ -305,6 +305,32 @@ def test_a_checkpoint_that_cannot_be_used_is_answered_in_one_line(trained, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "config.yaml", "environment.json"])
+def test_a_file_of_another_kind_is_no_damaged_checkpoint(trained, tmp_path, name):
+    said = inside(tmp_path, "spectrum", f"checkpoint=run/{name}")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == (
+        f"floss spectrum: checkpoint=run/{name}: is no networks.safetensors and no checkpoint.pt of floss train; it "
+        "takes one of these, or the folder of a run, a sweep or an ensemble\n"
+    )
+
+
+def test_a_config_that_is_not_of_the_networks_is_noticed(trained, tmp_path, no_pictures):
+    edit("name: xor", "name: copy")(trained)
+    said = inside(tmp_path, "spectrum", *(each for each in TINY["spectrum"] if "arch." not in each), "checkpoint=run")
+    assert said.returncode == 0
+    assert said.stderr == (
+        "floss: checkpoint=run: the config.yaml beside it is not that of its networks: it was changed, or is of an "
+        "earlier version\n"
+    )
+
+
+def test_networks_may_have_another_name(trained, tmp_path, no_pictures):
+    wanted, place = spectra(tmp_path, "checkpoint=run")
+    (trained / NETWORKS).rename(trained / "mine.safetensors")
+    assert spectra(tmp_path, "checkpoint=run/mine.safetensors") == (wanted, place)
+
+
 AGAINST_CHECKPOINT = {
     "arch=lstm": "arch=lstm: the networks of the checkpoint have arch=vanilla; leave it out",
     "arch.n=7": "arch.n=7: the networks of the checkpoint have arch.n=6; leave it out",

@@ -56,6 +56,41 @@ def test_a_damaged_table_is_computed_again(tmp_path, command, spoil, monkeypatch
     assert (path.read_bytes(), seal.read_text()) == (content, sums)
 
 
+@pytest.mark.parametrize("spoil", ["changed", "gone"])
+def test_another_config_is_noticed_and_written_again(tmp_path, spoil, no_pictures):
+    folder = done(tmp_path, "spectrum")
+    path, seal = folder / "config.yaml", folder / CHECKSUMS
+    content, sums = path.read_bytes(), seal.read_text()
+    assert sums.endswith(f"\n{hashlib.sha256(content).hexdigest()}  config.yaml\n")
+    if spoil == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content.replace(b"steps: ", b"steps: 1"))
+    said = inside(tmp_path, "spectrum", *TINY["spectrum"])
+    assert (said.returncode, said.stdout[:7]) == (0, "known  ")
+    assert said.stderr == f"floss: {path.relative_to(tmp_path)} was changed, damaged or missing: written again\n"
+    assert (path.read_bytes(), seal.read_text()) == (content, sums)
+    again = inside(tmp_path, "spectrum", *TINY["spectrum"])
+    assert (again.stdout, again.stderr) == (said.stdout, "")
+
+
+def test_the_seal_of_an_earlier_version_is_of_tables_alone(tmp_path, no_pictures):
+    folder = done(tmp_path, "spectrum")
+    path, seal = folder / "config.yaml", folder / CHECKSUMS
+    older = "".join(line for line in seal.read_text().splitlines(keepends=True) if ".csv" in line)
+    seal.write_text(older)
+    path.write_text(path.read_text() + "# a note\n")
+    said = inside(tmp_path, "spectrum", *TINY["spectrum"])
+    assert (said.stdout[:7], said.stderr) == ("known  ", "")
+    assert seal.read_text() == older
+
+
+def test_targets_that_differ_beyond_nine_digits_differ_in_every_table(tmp_path, no_pictures):
+    folder = done(tmp_path, "spectrum", "flossing.target=[0.1,0.1000000000001]")
+    for name in TABLES["spectrum"]:
+        assert {row["target"] for row in rows(folder / f"{name}.csv")} - {""} == {"0.1", "0.1000000000001"}, name
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_rows_name_their_network(many, command):
     variants = [("before", "", "")] + [("after", k, target) for k, target in itertools.product("12", ("-0.5", "0"))]

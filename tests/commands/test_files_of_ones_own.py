@@ -50,6 +50,32 @@ def test_a_file_of_ones_own_may_stand_for_the_command(own, no_pictures):
     assert inside(own, "plan", *line[1:]).stdout.startswith("2 networks, 2 done, 0 to compute")
 
 
+def test_a_file_of_ones_own_says_nothing_of_where_hydra_writes(own, no_pictures):
+    """It may lack everything that floss's own files say of Hydra, by itself or in a sweep."""
+    (own / "own/whole.yaml").write_text(inside(own, "train", *LINE, "--config-dir", "own", "--cfg", "job").stdout)
+    name = ("--config-dir", "own", "--config-name", "whole", "train.epochs=2")
+    for line in (name, ("-m", "seed=0,1", *name)):
+        assert inside(own, "train", *line).returncode == 0
+    assert {path.name for path in own.iterdir()} == {"own", "results"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("poor", "seeds: the file of --config-name does not have this key"),
+        (
+            "poorer",
+            "--config-name poorer: there is no such file; it takes train, or a file of one's own in --config-dir own",
+        ),
+    ],
+)
+def test_a_file_of_ones_own_that_is_not_there_or_lacks_a_key(own, name, words):
+    (own / "own/poor.yaml").write_text("d: 4\nseed: 0\n")
+    done = inside(own, "train", "seeds=2", "--config-dir", "own", "--config-name", name)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"floss train: {words}")
+
+
 @pytest.mark.parametrize("command", ["spectrum", "condition"])
 def test_an_analysis_reads_a_folder_of_further_files(own, no_pictures, command):
     line = ("arch=mine", "steps=4", "flossing.epochs=0", "transient=1", *(("at=2",) * (command == "condition")))

@@ -10,9 +10,9 @@ import yaml
 from command import TINY, floss, inside, jobs, rows
 from commands.run_folders import METRICS, RUN_FILES, SUMMARY, SWEEP, TABLES, held, names, only
 
+from floss.jobs.networks import network_ids
 from floss.jobs.train import config_values
 from floss.runtime.files import NETWORKS
-from floss.sweep.networks import network_ids
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from grids import covered
 from floss.figures import draw
 from floss.figures.schedules import in_words
 from floss.figures.tables import read_runs
-from floss.sweep.networks import network_ids
+from floss.jobs.networks import network_ids
 
 DELAYS = ["accuracy_vs_delay.png", "accuracy_vs_delay.svg"]
 

@@ -110,7 +110,7 @@ OF_ANALYSES = {
 OF_SPECTRUM = {
     **OF_ANALYSES,
     "k": ([None, 1, 80], [0, 81, 1.5, "all", [1]]),
-    "t_ons": ([1, 10**6, "adaptive"], [0, 1.5, "auto", "", None, True]),
+    "t_ons": ([1, 1000, "adaptive"], [0, 1001, 1.5, "auto", "", None, True]),
     "states": ([1, 100], [0, 10**5 + 1, None]),
     "blocks": ([2, 100], [1, 2.5, None]),
     "show": ([[], [1], [7, 1, 1000]], [1, [0], [1, 1], None]),

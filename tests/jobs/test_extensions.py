@@ -18,8 +18,8 @@ from other_packages import install
 
 from floss.errors import ConfigError
 from floss.jobs import extensions
+from floss.jobs.networks import network_ids
 from floss.networks import CELLS
-from floss.sweep.networks import network_ids
 from floss.tasks import TASKS
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol

@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 from floss.jobs.analysis import ConditionJob, SpectrumJob, analysis_job
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import key, known_keys, list_of, one_of, whole
+from floss.jobs.networks import network_ids
 from floss.jobs.train import TrainJob, config_yaml, train_job
 from floss.papers.gradient_flossing.one_step import ONE_STEP, OneStepJob
-from floss.sweep.networks import network_ids
 
 RESULTS = Path(__file__).parents[2] / "results"
 

@@ -4,7 +4,7 @@ import pytest
 from command import jobs
 
 from floss.errors import ConfigError
-from floss.sweep.networks import network_ids
+from floss.jobs.networks import network_ids
 from floss.sweep.stacking import plan
 
 STUDENT = ("task=teacher", "arch=linear_lru", "arch.n=8", "flossing=none")

@@ -98,7 +98,7 @@ def test_a_script_for_slurm_has_what_was_typed(tmp_path):
 
 
 def test_hydras_own_texts_are_what_was_typed():
-    options = parse("train", ["-m", "hydra.launcher.partition=1e3", "hydra.sweep.dir=2024_01_02"])
-    assert options.overrides == ["hydra.launcher.partition='1e3'", "hydra.sweep.dir='2024_01_02'"]
+    options = parse("train", ["-m", "hydra.launcher.partition=1e3", "hydra.job.name=2024_01_02"])
+    assert options.overrides == ["hydra.launcher.partition='1e3'", "hydra.job.name='2024_01_02'"]
     assert options.arguments[1:] == options.overrides
     assert Path(options.typed[1].partition("=")[2]) == Path("2024_01_02")

@@ -425,3 +425,12 @@ def test_one_input_for_all_networks(arch):
     step, h0 = CELLS[arch].step(parameters), parameters["h0"][:, 0]
     generic = floss.lyapunov_spectrum(lambda h, u: step(h, u), h0, x, k=2)
     torch.testing.assert_close(floss.lyapunov_spectrum(step, h0, x, k=2), generic, **EXACT)
+
+
+def test_an_interval_longer_than_the_run_is_the_run():
+    a = torch.tensor([[1.2, 0.3], [0.0, 0.7]], dtype=torch.float64)
+    several = [
+        floss.lyapunov_spectrum(lambda h: h @ a.mT, torch.ones(2).double(), steps=6, t_ons=t) for t in (6, 7, 600)
+    ]
+    assert torch.equal(several[0], several[1])
+    assert torch.equal(several[0], several[2])

@@ -168,7 +168,7 @@ def test_a_damaged_table_is_computed_again_and_a_damaged_config_written(installe
     (folder / "config.yaml").write_text("walkers: 4\n")
     result = inside(tmp_path, "reproduce", "paper=made_up", "scale=smoke")
     where = folder.relative_to(tmp_path)
-    assert result.stderr == f"floss: {where}/config.yaml was damaged or missing: written again\n"
+    assert result.stderr == f"floss: {where}/config.yaml was damaged, changed or missing: written again\n"
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 

@@ -18,7 +18,7 @@ from floss.errors import CheckpointError, RunBusyError
 from floss.runtime import environment as runtime_environment
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.environment import environment
-from floss.runtime.files import csv_text, format_value, remove_leftovers, write_whole
+from floss.runtime.files import csv_text, format_value, remove_leftovers, texts_apart, write_whole
 from floss.runtime.locks import exclusive, locked, owner_of
 from floss.sweep.columns import METRICS, SUMMARY
 
@@ -235,3 +235,11 @@ def test_the_environment_says_what_made_the_numbers_and_nothing_private(monkeypa
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime_environment, "__file__", str(tmp_path / "floss" / "runtime" / "environment.py"))
     assert environment("cpu")["commit"] is None
+
+
+def test_texts_have_as_few_digits_as_tell_their_numbers_apart():
+    close = 0.1000000000001
+    assert texts_apart([0.1, 2.0, 0.1, 3, "x", None, float("nan")], 6, 9) == {0.1: "0.1", 2.0: "2"}
+    assert texts_apart([0.1, 0.10000001], 6, 9) == {0.1: "0.1", 0.10000001: "0.10000001"}
+    assert texts_apart([0.1, close, 2.0], 6, 9) == {0.1: "0.1", close: "0.1000000000001", 2.0: "2"}
+    assert texts_apart([5.656854249492381], 9) == {5.656854249492381: "5.65685425"}

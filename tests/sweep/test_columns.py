@@ -1,6 +1,7 @@
 """Every key that differs between the networks of a table is a column of it; ids that no program takes for numbers."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pandas as pd
 import pytest
 from command import TINY, inside, job, jobs, rows, run_jobs
 
+import floss
 from floss.errors import ConfigError
+from floss.figures.tables import read_runs
 from floss.jobs.keys import known_keys
 from floss.jobs.train import TrainJob
 from floss.runtime.network_ids import current, digits_of, network_id, with_current_id
-from floss.sweep.columns import FURTHER, IDENTITY, SUMMARY, differing, in_words, values_of
+from floss.sweep.columns import FURTHER, IDENTITY, SUMMARY, Columns, differing, in_words
 from floss.sweep.folders import write_selection, write_sweep
 from floss.sweep.records import read_records
 from floss.sweep.request import Request
@@ -47,7 +50,9 @@ def test_a_key_of_students_that_differs_is_a_column(key):
     student = (*TINY, "task=teacher", "arch=linear_dense", "arch.n=8", "flossing=none")
     first, second = jobs(*student)[0], jobs(*student, f"{key}={OF_STUDENTS[key]}")[0]
     assert differing([first, second]) == [key]
-    assert [str(value).removesuffix(".0") for value in values_of(second, [key])] == [OF_STUDENTS[key]]
+    assert [str(value).removesuffix(".0") for value in Columns({"1": first, "2": second}).numbers["2"]] == [
+        OF_STUDENTS[key]
+    ]
 
 
 @pytest.mark.parametrize("key", OTHER)
@@ -55,16 +60,53 @@ def test_a_key_that_differs_is_a_column(key):
     two = jobs(*TINY, "flossing=pre"), jobs(*TINY, "flossing=pre", f"{key}={OTHER[key]}")
     first, second = two[0][0], two[1][0]
     assert differing([first, second]) == [key]
-    assert [str(value).removesuffix(".0") for value in values_of(second, [key])] == [OTHER[key]]
+    assert [str(value).removesuffix(".0") for value in Columns({"1": first, "2": second}).numbers["2"]] == [OTHER[key]]
     assert f"{key}={OTHER[key]}" in in_words(second, [first, second])
 
 
 def test_keys_of_flossing_differ_between_flossed_networks_alone():
     mixed = jobs(*TINY, "flossing=none,pre", "flossing.lr=1e-3,1e-2")
     assert differing(mixed) == ["flossing.lr"]
-    assert [values_of(each, ["flossing.lr"]) for each in mixed] == [[None], [None], [1e-3], [1e-2]]
+    assert list(Columns(dict(zip("abcd", mixed, strict=True))).numbers.values()) == [[None], [None], [1e-3], [1e-2]]
     assert differing(jobs(*TINY, "flossing=none", "flossing.lr=1e-3,1e-2")) == []
     assert differing(jobs(*TINY, "flossing=pre", "d=4,100", "train.steps=200")) == []  # T_f follows from d
+
+
+CLOSE = ("0.1", "0.1000000000001", "0.10000001")
+"""Three numbers, of which the last differs within nine digits, and within six digits none."""
+
+
+@pytest.mark.parametrize("key", ["arch.g", "train.lr", "flossing.target"])
+def test_numbers_that_differ_beyond_nine_digits_differ_in_every_table(tmp_path, no_pictures, key):
+    line = (*TINY, *QUICK, "flossing=pre", "flossing.epochs=1", f"{key}={','.join(CLOSE)}")
+    done = inside(tmp_path, "train", "-m", *line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(rf"{re.escape(key)}=([^\s:]+)", done.stdout) == list(CLOSE)
+    assert inside(tmp_path, "collect", "results=r").returncode == 0
+    column = "g" if key == "arch.g" else key
+    for folder in (next((tmp_path / "r").glob("sweep-*")), tmp_path / "r/collected"):
+        for name in ("summary", "metrics"):
+            table = rows(folder / f"{name}.csv")
+            assert sorted({row["network"]: row[column] for row in table}.values()) == sorted(CLOSE), name
+            assert len({(row[column], row["network"]) for row in table}) == 3
+    assert sorted(read_runs(next((tmp_path / "r").glob("sweep-*"))).groups) == sorted(
+        f"{column} = {text}" for text in CLOSE
+    )
+    assert sorted(floss.load(tmp_path / "r").summary[column]) == sorted(map(float, CLOSE))
+
+
+def test_a_gain_beyond_nine_digits_is_collected_by_its_value_or_its_digits(tmp_path, no_pictures, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_jobs(jobs(*TINY, *QUICK, "flossing=none", "arch.g=0.1,0.1000000000001,5.656854249492381"))
+
+    def gains(*values: float) -> list[str]:
+        write_selection(Path("c"), {"g": values}, Store("r"))
+        return sorted(row["g"] for row in rows(Path("c/summary.csv")))
+
+    assert gains(0.1) == ["0.1"]
+    assert gains(0.1000000000001) == ["0.1"]  # of one network there is nothing to tell it from
+    assert gains(0.1, 0.1000000000001) == ["0.1", "0.1000000000001"]
+    assert gains(5.65685425) == gains(5.656854249492381) == ["5.65685425"]
 
 
 def test_a_sweep_over_what_is_no_identity_column_has_it_in_every_table(tmp_path, no_pictures):
@@ -90,13 +132,14 @@ def test_a_sweep_over_what_is_no_identity_column_has_it_in_every_table(tmp_path,
         assert tuple(rows(folder / "summary.csv")[0]) == SUMMARY
 
 
-def test_a_damaged_configuration_costs_the_further_columns_of_its_networks_alone(tmp_path, monkeypatch):
+def test_a_damaged_configuration_costs_the_further_columns_of_its_networks_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run_jobs(jobs(*TINY, *QUICK, "flossing=none", "arch.n=8,12,16"))
     damaged = next(Path("r/ensembles").glob("xor-*"))
     (damaged / "config.yaml").write_text("runs: [")
     assert write_selection(Path("c"), {}, Store("r")) == 3
     assert sum(row["arch.n"] == "" for row in rows(Path("c/summary.csv"))) == 1
+    assert f"floss: {damaged}: no config.yaml describes its networks, whose further keys" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", [("d=6",), ("task=copy", "seed=3"), ("flossing=pre",)])

@@ -22,10 +22,10 @@ from sweep.tiny_runs import (
 )
 
 from floss.errors import CheckpointError
+from floss.jobs.networks import network_ids
 from floss.runtime.checkpoint import load_checkpoint, save_checkpoint
 from floss.runtime.files import CHECKPOINT, NETWORKS, write_whole
 from floss.runtime.training_checkpoint import Trained
-from floss.sweep.networks import network_ids
 from floss.sweep.store import Lease
 
 pytestmark = pytest.mark.usefixtures("no_pictures")

@@ -8,8 +8,8 @@ import pytest
 from sweep.damage import append, empty, flip_a_byte, truncate
 from sweep.tiny_runs import assert_same, computed, copied, ensemble, parameters, result, watched
 
+from floss.jobs.networks import network_ids
 from floss.jobs.train import TrainJob, config_yaml
-from floss.sweep.networks import network_ids
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -237,10 +237,27 @@ def test_what_is_no_networks_row_does_no_harm(tmp_path, capsys, undisturbed, dam
     assert parameters(one.folder) == parameters(undisturbed.folder)
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, empty, truncate, lambda path: path.write_bytes(b"- 1\n")])
-def test_a_damaged_configuration_of_a_run_is_written_again(tmp_path, undisturbed, damage):
+def with_another_rate(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"lr: 0.001", b"lr: 0.5", 1))
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, empty, truncate, with_another_rate, lambda path: path.write_bytes(b"- 1\n")]
+)
+def test_a_damaged_configuration_of_a_run_is_written_again(tmp_path, capsys, undisturbed, damage):
     one = copied(undisturbed, tmp_path)
     path = one.folder / "config.yaml"
     damage(path)
     computed(one)
     assert path.read_text() == config_yaml(one)
+    said = "" if damage is Path.unlink else f"floss: {path} was changed or damaged: written again\n"
+    assert capsys.readouterr().err == said
+
+
+def test_what_changes_no_number_may_be_another_in_the_configuration_of_a_run(tmp_path, capsys, undisturbed):
+    one = copied(undisturbed, tmp_path)
+    path = one.folder / "config.yaml"
+    other = path.read_text().replace("checkpoint_every: ", "checkpoint_every: 1")
+    path.write_text(other)
+    computed(one)
+    assert (path.read_text(), capsys.readouterr().err) == (other, "")

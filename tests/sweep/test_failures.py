@@ -8,10 +8,10 @@ import pytest
 from command import TINY, floss, inside, job, jobs, rows, run_jobs
 from sweep.stacked_sweep import SWEEP, by_job, computed, ensembles
 
+from floss.jobs.networks import network_ids
 from floss.runtime.interrupt import Interrupt
 from floss.sweep import ensemble_run as experiment
 from floss.sweep import run as sweep
-from floss.sweep.networks import network_ids
 from floss.sweep.store import Lease
 from floss.training import engines
 from floss.training.training import Training

@@ -24,9 +24,9 @@ from sweep.tiny_runs import (
     watched,
 )
 
+from floss.jobs.networks import network_ids
 from floss.runtime.locks import exclusive
 from floss.sweep import run as sweep
-from floss.sweep.networks import network_ids
 from floss.sweep.stacking import Stack
 from floss.sweep.store import Store
 

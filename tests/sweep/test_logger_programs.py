@@ -15,8 +15,8 @@ from command import rows, run_jobs
 from sweep.test_loggers import points_of
 from sweep.tiny_runs import small, stop_after
 
+from floss.jobs.networks import network_ids
 from floss.jobs.train import TrainJob
-from floss.sweep.networks import network_ids
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures"), pytest.mark.filterwarnings("ignore")]
 

@@ -9,10 +9,10 @@ import pytest
 from command import TINY, inside, rows, run_jobs
 from sweep.tiny_runs import small, stop_after, watched
 
+from floss.jobs.networks import network_ids
 from floss.sweep import loggers
 from floss.sweep.loggers import log
 from floss.sweep.loggers.curves import Curves, Ended, update
-from floss.sweep.networks import network_ids
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -13,11 +13,12 @@ from command import TINY, expand, job, jobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floss.jobs.train import TrainJob
+from floss.jobs.networks import former_ids, network_ids
+from floss.jobs.train import TrainJob, config_values
 from floss.runtime.training_checkpoint import Trained
 from floss.sweep.assembly import training_of
 from floss.sweep.columns import differing, identity
-from floss.sweep.networks import merge, network_ids
+from floss.sweep.networks import merge
 from floss.sweep.stacking import Stack, network_bytes, plan, work
 from floss.training.engines import find
 
@@ -48,6 +49,9 @@ def test_each_seed_has_a_key_of_its_own_whatever_seeds_stand_beside_it():
         "flossing.penalty=exponents",
         "flossing.until=null",
         "flossing.at=[0,500]",
+        "flossing=pre",  # the same, in a training of 20 epochs
+        "flossing=throughout",
+        "flossing.every=20",
     ],
 )
 def test_what_changes_no_number_changes_no_key(override):
@@ -68,7 +72,7 @@ def test_the_scale_is_a_word_for_values():
         "arch.g=1.1",
         "arch.init=orthogonal",
         "task=xor_continuous",
-        "flossing=pre",
+        "flossing.at=[0,9]",
         "flossing.k=3",
         "flossing.t_ons=2",
         "flossing.target=-0.1",
@@ -94,10 +98,10 @@ def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
     how += ("flossing.penalty=one_step", "flossing.until=0.1")
     for each in (*how, "flossing.k=3", "flossing.k=100", "flossing.t_ons=7"):
         assert network_ids(job(*TINY, "flossing=none", each)) == network_ids(never), each
-    late = job(*TINY, "flossing.at=[1000]")  # beyond the end of training
-    for each in (*how, "flossing.k=3", "flossing.t_ons=7"):
-        assert network_ids(job(*TINY, "flossing.at=[1000]", each)) == network_ids(late), each
-    assert network_ids(late) != network_ids(never)  # the schedule is in the rows
+    for each in (*how, "flossing.k=3", "flossing.t_ons=7"):  # beyond the end of training
+        late = job(*TINY, "flossing.at=[1000]", each)
+        assert network_ids(late) == network_ids(never), each
+        assert identity(late) == identity(never)
     assert identity(job(*TINY, "flossing=none", "flossing.k=3")) == identity(never)
     reference = yaml.safe_load((Path(__file__).parents[2] / "conf/flossing_base.yaml").read_text())
     assert {name: value for name, value in asdict(never.flossing_in_effect).items() if name in reference} == {
@@ -106,10 +110,37 @@ def test_a_network_that_is_not_flossed_does_not_depend_on_how_it_would_be():
     }
 
 
+@pytest.mark.parametrize(
+    ("epochs", "several", "label"),
+    [
+        (500, ("flossing=pre", "flossing=during", "flossing.at=[0,700]", "flossing.every=600"), "pre"),
+        (400, ("flossing=throughout", "flossing=early", "flossing.at=[0,100,200,300]"), "throughout"),
+        (450, ("flossing=early", "flossing=throughout", "flossing.at=[0,100,200,300,400,900]"), "early"),
+        (600, ("flossing=during", "flossing.every=500", "flossing.at=[0,500,600]"), "during"),
+        (40, ("flossing.at=[5,10] +flossing.every=10", "flossing.at=[0,5,10,20,30]"), "at-5-every10"),
+        (40, ("flossing.at=[0,25]", "flossing.every=25"), "at-0-25"),
+    ],
+)
+def test_schedules_with_the_same_episodes_are_one(epochs, several, label):
+    networks = [job(*TINY, *each.replace("+", "").split(), f"train.epochs={epochs}") for each in several]
+    assert len({tuple(network_ids(one)) for one in networks}) == 1
+    assert {str(identity(one)["flossing"]) for one in networks} == {label}
+    assert {config_values(one)["label"] for one in networks} == {label}
+    assert len({one.flossing.episodes(epochs) for one in networks}) == 1
+
+
+def test_a_schedule_that_ends_within_the_training_is_the_one_that_was_given():
+    for name in ("none", "pre", "during", "early", "throughout"):
+        one = job(*TINY, f"flossing={name}", "train.epochs=1000")
+        assert one.flossing_in_effect.label == name
+        assert network_ids(one) == former_ids(one)
+
+
 IDLE = {
     ("flossing.penalty=spectral_radius",): ("k=3", "t_ons=2", "steps=30", "transient=7"),
     ("arch=lru",): ("t_ons=2", "steps=30", "transient=7"),
     ("arch=lru", "flossing.penalty=one_step"): ("t_ons=2", "steps=30", "transient=7"),
+    ("arch=linear", "flossing.penalty=one_step"): ("t_ons=2", "steps=30", "transient=7"),
     ("arch=linear_exp", "task=teacher"): ("t_ons=2", "steps=30", "transient=7"),
 }
 """Keys of flossing that change nothing of some networks."""
@@ -144,11 +175,11 @@ def test_keys_are_those_of_this_version():
 
 
 def test_networks_that_several_jobs_ask_for_are_one():
-    overlapping = [job(*TINY, "seeds=3"), job(*TINY, "seed=1", "seeds=4"), job(*TINY, "flossing=pre")]
+    overlapping = [job(*TINY, "seeds=3"), job(*TINY, "seed=1", "seeds=4"), job(*TINY, "flossing=none")]
     networks = expand(overlapping)
     assert [(one.seed, one.flossing.label) for one in networks.values()] == [
-        *((seed, "during") for seed in range(5)),
-        (0, "pre"),
+        *((seed, "pre") for seed in range(5)),  # as which `during` ends within 20 epochs
+        (0, "none"),
     ]
     assert all(one.seeds == 1 for one in networks.values())
     assert [network_ids(one) for one in networks.values()] == [[key] for key in networks]
@@ -173,7 +204,7 @@ def stackable_together(*overrides: str) -> bool:
 @pytest.mark.parametrize(
     "override",
     [
-        *("seed=1", "d=6", "arch.g=1.1", "flossing=none", "flossing=early", "flossing.every=3", "flossing.k=2"),
+        *("seed=1", "d=6", "arch.g=1.1", "flossing=none", "flossing.at=[1]", "flossing.every=3", "flossing.k=2"),
         *("flossing.target=-0.2", "flossing.steps=60", "flossing.transient=20"),
     ],
 )

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from command import TINY, inside, job, jobs, run_jobs
 
+from floss.jobs.networks import network_ids
 from floss.sweep import request as module
-from floss.sweep.networks import network_ids
 from floss.sweep.request import Request
 
 SWEEP = (*TINY, "d=2,4", "flossing=none,pre", "seeds=3")

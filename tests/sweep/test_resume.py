@@ -26,10 +26,10 @@ from sweep.tiny_runs import (
     watched,
 )
 
+from floss.jobs.networks import network_ids
 from floss.runtime import interrupt
 from floss.runtime.checkpoint import load_checkpoint
 from floss.runtime.locks import locked
-from floss.sweep.networks import network_ids
 from floss.sweep.store import ENSEMBLES
 
 pytestmark = pytest.mark.usefixtures("no_pictures")

@@ -11,8 +11,8 @@ from sweep.stacked_sweep import SWEEP, by_job, computed, ensembles, tables
 
 from floss.commands.hydra_app import run_hydra
 from floss.jobs.compose import Composer
+from floss.jobs.networks import network_ids
 from floss.sweep import run as sweep
-from floss.sweep.networks import network_ids
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -7,8 +7,8 @@ import pytest
 from command import TINY, expand, job, rows, run_jobs
 from sweep.stacked_sweep import ensembles
 
+from floss.jobs.networks import network_ids
 from floss.sweep.folders import write_selection
-from floss.sweep.networks import network_ids
 from floss.sweep.store import Lease, Store
 
 pytestmark = pytest.mark.usefixtures("no_pictures")

@@ -124,7 +124,7 @@ def native(program: Program, driven: Sequence[int], *, build: bool, chain: bool 
         path = built_text(source, "step", instructions, build=build)
         if path is None:
             return None
-        library = load(path)
+        library = load(path, "floss_supported")
     except (UnknownError, BuildError):
         return None
     return Native(program, source, library, buffers, driven) if library.floss_supported() else None

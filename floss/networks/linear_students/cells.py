@@ -42,6 +42,7 @@ class LinearStudent(Cell):
     name: str
     student: Student
     trains_initial_state: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
 
     @property
     def flossed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,12 +1,16 @@
 """What a rate network needs of its transfer function φ, each in terms of the rate r = φ(h)."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
 
 class Activation(ABC):
     """Transfer function φ, elementwise. Derivatives are given as functions of the rate, which is what is stored."""
+
+    is_linear: ClassVar[bool] = False
+    """Whether φ' is the same everywhere."""
 
     @abstractmethod
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -31,6 +31,11 @@ class RateNetwork(Cell):
     activation: Activation
     flossed: ClassVar[tuple[str, ...]] = ("W", "V", "b")
 
+    @property
+    def is_linear(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether φ is linear, so that the Jacobian is a multiple of W."""
+        return self.activation.is_linear
+
     def state_size(self, n: int) -> int:
         return n
 

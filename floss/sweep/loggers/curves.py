@@ -58,7 +58,7 @@ class Curves(ABC):
         """
         self.network_id, self.job = network_id, job
         self.results = Path(job.results)
-        self.group = f"{job.task.name}-d{job.d}-{job.arch.name}-{job.flossing.label}"
+        self.group = f"{job.task.name}-d{job.d}-{job.arch.name}-{job.flossing_in_effect.label}"
 
     @property
     def name(self) -> str:

@@ -29,7 +29,8 @@ def processor_instructions() -> str:
     """
     if not x86():
         return INSTRUCTION_SETS[0]
-    return INSTRUCTION_SETS[load(built(SOURCES / "processor.cpp", "PORTABLE")).floss_instruction_set()]
+    library = load(built(SOURCES / "processor.cpp", "PORTABLE"), "floss_instruction_set")
+    return INSTRUCTION_SETS[library.floss_instruction_set()]
 
 
 def used_instructions() -> str:

@@ -7,6 +7,8 @@ from floss.lyapunov.compiler import built, compiler, load, version
 from floss.training.engines.calls import check_layouts
 from floss.training.engines.processor import SOURCES, used_instructions
 
+_FUNCTIONS = [f"floss_{loop}{what}" for loop in ("train", "floss") for what in ("", "_workspace", "_layout")]
+
 
 @functools.cache
 def library(arch: str) -> ctypes.CDLL:
@@ -16,7 +18,8 @@ def library(arch: str) -> ctypes.CDLL:
         BuildError: no compiler, or it does not build, or the cache folder cannot be written.
         RuntimeError: Python and C++ do not agree on the structs that they share.
     """
-    functions = load(built(SOURCES / f"{arch}.cpp", used_instructions(), notice=f"the native engine for arch={arch}"))
+    path = built(SOURCES / f"{arch}.cpp", used_instructions(), notice=f"the native engine for arch={arch}")
+    functions = load(path, *_FUNCTIONS)
     check_layouts(functions)
     return functions
 

@@ -13,7 +13,7 @@ from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalisatio
 from floss.lyapunov.step import Step, advance, next_state
 from floss.networks import Cell, Parameters
 from floss.training.objective import FlossingObjective
-from floss.training.penalties.penalty import Penalty, mean_square_distance
+from floss.training.penalties.penalty import RUN, Penalty, mean_square_distance
 
 
 class OneStep(Penalty):
@@ -21,7 +21,7 @@ class OneStep(Penalty):
 
     Every t_ons-th counted step has a part in it, the one after which the tangent vectors of gradient flossing would be
     orthonormalised. A singular value decomposition takes much longer than a step of flossing does, and the Jacobians of
-    one run are alike, so that a larger t_ons saves most of the time.
+    one run are alike, so that a larger t_ons saves most of the time. Those of a linear recurrence are all the same.
     """
 
     def loss(
@@ -32,10 +32,16 @@ class OneStep(Penalty):
         objective: FlossingObjective,
         orthonormaliser: Orthonormaliser,  # noqa: ARG002
     ) -> tuple[Float[Tensor, "m"], Float[Tensor, "m k"]]:
-        D = _jacobians(cell.step(parameters), parameters["h0"][:, 0], inputs, objective)
+        step, h0 = cell.step(parameters), parameters["h0"][:, 0]
+        # Of a linear recurrence one stands for all: a mean of more of them differs by how it is rounded.
+        D = _jacobian(step, h0, inputs[:, 0])[1][None] if cell.is_linear else _jacobians(step, h0, inputs, objective)
         values = log_singular_values(D.double())[..., : objective.q0.shape[-1]]
         loss = mean_square_distance(values, objective.k, objective.target.double()).mean(0)
         return loss.to(D.dtype), torch.full_like(objective.q0[:, 0], torch.nan)
+
+    def idle(self, cell: Cell) -> tuple[str, ...]:
+        """Every step of every run has the same Jacobian where the recurrence is linear."""
+        return RUN if cell.is_linear else ()
 
 
 def _jacobians(
@@ -45,14 +51,19 @@ def _jacobians(
     run, jacobians = objective.run, []
     intervals = orthonormalisation_times(run.length, objective.t_ons, run.transient)
     ends = {end - 1 for end, counts in intervals if counts}
-    identity = torch.eye(h.shape[-1], dtype=h.dtype, device=h.device).expand(*h.shape, h.shape[-1])
     for s, x in enumerate(inputs.unbind(1)):
         if s in ends:
-            h, D = advance(step, h, identity, x)
+            h, D = _jacobian(step, h, x)
             jacobians.append(D)
         else:
             h = next_state(step, h, x)
     return torch.stack(jacobians)
+
+
+def _jacobian(step: Step, h: Float[Tensor, "m n"], x: Float[Tensor, "m S"]) -> tuple[Tensor, Float[Tensor, "m n n"]]:
+    """The next state, and D."""
+    identity = torch.eye(h.shape[-1], dtype=h.dtype, device=h.device).expand(*h.shape, h.shape[-1])
+    return advance(step, h, identity, x)
 
 
 def log_singular_values(D: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n"]:

@@ -169,6 +169,21 @@ def test_a_build_that_fails_or_is_cut_short_leaves_nothing(cache, source, compil
     assert {file.name for file in cache.iterdir()} == {"build.lock"}
 
 
+@pytest.mark.parametrize("script", ["true", ": > $out", "mkdir $out"])
+def test_a_compiler_that_writes_nothing_and_says_that_all_is_well(cache, source, compiler, script):
+    path = compiler(script)
+    with pytest.raises(BuildError, match=f"^{re.escape(str(path))} writes no library, and says that it has$"):
+        built(source, "PORTABLE")
+    assert {file.name for file in cache.iterdir()} == {"build.lock"}
+
+
+@needs_compiler
+def test_a_library_of_something_else(cache, source):
+    path = built(source, "PORTABLE")
+    with pytest.raises(BuildError, match=f"^{re.escape(str(path))} has no function floss_train: "):
+        load(path, "value", "floss_train")
+
+
 @needs_compiler
 def test_after_a_process_that_was_killed_while_it_built(cache, source):
     code = f"""
