@@ -63,7 +63,7 @@ def fill_pages(results, reproduction) -> ModuleType:
         sys.path.pop(0)
     assert [module.reproduction(paper).results for paper in (PAPER, CURSE)] == [FOLDER, curse.FOLDER]
     module.__dict__.update(
-        results=lambda paper=PAPER: {PAPER.name: tuple(results), CURSE.name: curse.results()}[paper.name],
+        results=lambda paper=PAPER: {PAPER.name: tuple(results), CURSE.name: tuple(curse.results())}[paper.name],
         reproduction=lambda paper=PAPER: {PAPER.name: reproduction, CURSE.name: curse.REPRODUCTION}[paper.name],
     )
     return module

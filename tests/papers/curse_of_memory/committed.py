@@ -19,9 +19,9 @@ CLAIMS = {claim.name: claim for claim in PAPER.claims()}
 
 
 @functools.cache
-def results() -> tuple[Result, ...]:
+def results() -> list[Result]:
     """Every claim beside them."""
-    return tuple(judged(REPRODUCTION))
+    return judged(REPRODUCTION)
 
 
 def committed(figure: str) -> Findings:
