@@ -15,9 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.step import ClosedFormStep
+from floss.networks import diagonal_loop
 from floss.networks.cell import Cell, CellStep, Draw, Parameters
 from floss.networks.stacked import align, apply, spread
+from floss.networks.workspace import Workspace
 
 
 class LRU(Cell):
@@ -55,6 +58,14 @@ class LRU(Cell):
 
     def step(self, parameters: Parameters) -> "LRUStep":
         return LRUStep(parameters["nu"], parameters["theta"], parameters["gamma"], parameters["B"])
+
+    def unroll(
+        self, parameters: Parameters, x: Float[Tensor, "R T B S"], *, workspace: Workspace | None = None
+    ) -> Float[Tensor, "R T B"]:
+        """Readouts y[1], …, y[T], with exact backpropagation through time (`diagonal_loop`)."""
+        if is_transformed(x, *parameters.values()) or x.dtype not in (torch.float32, torch.float64):
+            return super().unroll(parameters, x)
+        return diagonal_loop.unroll(parameters, x, super().unroll, workspace=workspace)
 
     def features(self, parameters: Parameters, h: Tensor, x: Tensor) -> Tensor:
         C, shape = parameters["C"], (h.shape[0], -1)

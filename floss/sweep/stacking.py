@@ -58,7 +58,7 @@ def work(network: TrainJob) -> float:
     return network.train.epochs * training_work(network) + network.flossing_epochs * flossing_work(network)
 
 
-_NUMBERS = {"lstm": (4, 6.6, 2.1), "gru": (3, 4.8, 3.6), "lru": (1, 6.5, 0.0)}
+_NUMBERS = {"lstm": (4, 6.6, 2.1), "gru": (3, 4.8, 3.6), "lru": (1, 3.1, 0.0)}
 """Recurrent matrices of an architecture, and how many times T B N and T_f n k its training and flossing keep."""
 _NUMBERS_OF_A_RATE_NETWORK = (1, 1.0, 1.6)
 _DIAGONAL = tuple(f"linear_{name}" for name in ("diagonal", "diagonal_gamma", "exp", "lru", "s4"))

@@ -1,4 +1,6 @@
-"""Gated cells by hand, against autograd through their plain loops."""
+"""Gated cells and the LRU by hand, against autograd through their plain loops."""
+
+import functools
 
 import pytest
 import torch
@@ -14,6 +16,8 @@ EXACT = 1e-10
 """Relative: the same float64 sums in another order."""
 SIZES = ((1, 1, 1, 3, 1), (3, 10, 2, 5, 2), (2, 21, 3, 4, 1))  # R, T, B, N, S: also at the ends of a chunk
 
+LOOPS = (*GATED_CELLS, "lru")
+
 
 def problem(arch, R, T, B, N, S):
     p = CELLS[arch].initial_parameters(torch.arange(R), torch.ones(R).double(), n=N, inputs=S, batch=B, dtype=DOUBLE)
@@ -27,7 +31,7 @@ def chain_of(p, x, k, t_ons, transient):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("arch", GATED_CELLS)
+@pytest.mark.parametrize("arch", LOOPS)
 def test_task_gradient(arch, size):
     """Of all parameters, h0 and inputs, also with buffers that a larger problem has left."""
     (p, x), cell, workspace = problem(arch, *size), CELLS[arch], Workspace()
@@ -56,11 +60,11 @@ def test_gradient_of_exponents(arch, t_ons, transient):
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-@pytest.mark.parametrize("arch", GATED_CELLS)
+@pytest.mark.parametrize("arch", LOOPS)
 def test_stacked_equals_looped_beside_a_network_that_is_not_finite(arch, bad):
     p, x = problem(arch, 3, 8, 2, 4, 1)
     p = {name: v.detach().clone() for name, v in p.items()}
-    p["W"][1, 0, 0] = bad
+    p["C" if arch == "lru" else "W"][1, 0, 0] = bad
 
     def gradients(rows):
         own = {name: v[rows].requires_grad_() for name, v in p.items()}
@@ -76,23 +80,23 @@ def test_stacked_equals_looped_beside_a_network_that_is_not_finite(arch, bad):
             assert float((a[r] - b[0]).norm()) <= EXACT * float(b.norm())
 
 
-@pytest.mark.parametrize("arch", GATED_CELLS)
+@pytest.mark.parametrize("arch", LOOPS)
 def test_second_derivatives(arch):
     (p, x), cell = problem(arch, 2, 4, 1, 3, 1), CELLS[arch]
-    step, chain = cell.step(p), chain_of(p, x, 2, 1, 1)
-    pairs = (
-        (cell.unroll(p, x), Cell.unroll(cell, p, x)),
-        (run_exponents(step, chain), qr_chain(step, chain, total=True)[0][0] / 3),
-    )
+    pairs = [(cell.unroll(p, x), Cell.unroll(cell, p, x))]
+    if arch in GATED_CELLS:
+        step, chain = cell.step(p), chain_of(p, x, 2, 1, 1)
+        pairs.append((run_exponents(step, chain), qr_chain(step, chain, total=True)[0][0] / 3))
+    of = p["nu" if arch == "lru" else "W"]
     for pair in pairs:
         found = []
         for value in pair:
-            (first,) = torch.autograd.grad(value.square().sum(), p["W"], create_graph=True)
-            found.append(torch.autograd.grad(first.square().sum(), p["W"])[0])
+            (first,) = torch.autograd.grad(value.square().sum(), of, create_graph=True)
+            found.append(torch.autograd.grad(first.square().sum(), of)[0])
         assert relative(*found) < EXACT
 
 
-@pytest.mark.parametrize("arch", GATED_CELLS)
+@pytest.mark.parametrize("arch", LOOPS)
 def test_single_precision(arch):
     p, x = problem(arch, 2, 12, 2, 6, 1)
     found = []
@@ -101,3 +105,18 @@ def test_single_precision(arch):
         found.append(torch.autograd.grad(CELLS[arch].unroll(own, x.detach().to(dtype)).sum(), list(own.values())))
     for a, b in zip(*found, strict=True):
         assert relative(a.double(), b) < 1e-4
+
+
+def test_single_precision_of_the_lru_is_that_of_its_plain_loop():
+    """Along 300 steps of eigenvalues up to 0.999, over which errors add up."""
+    p, x = problem("lru", 2, 300, 2, 12, 1)
+    p["nu"].data = (-torch.linspace(0.5, 0.999, 24, dtype=DOUBLE).log()).log().reshape(2, 12)
+    single = {name: v.detach().float().requires_grad_() for name, v in p.items()}
+    exact = torch.autograd.grad(Cell.unroll(CELLS["lru"], p, x).square().sum(), list(p.values()))
+    errors = []
+    for unroll in (CELLS["lru"].unroll, functools.partial(Cell.unroll, CELLS["lru"])):
+        found = torch.autograd.grad(unroll(single, x.detach().float()).square().sum(), list(single.values()))
+        errors.append(torch.stack([(a - b).norm() / b.norm() for a, b in zip(found, exact, strict=True)]))
+    ours, plain = errors
+    assert float(ours.max()) < 1e-4
+    assert float((ours / plain).log().mean().exp()) < 1.5, "the mean of ten ratios of rounding errors"

@@ -9,7 +9,8 @@ from networks.distributions import SIGMAS, N, R, S, assert_normal, assert_unifor
 from problems import DOUBLE, GATED_CELLS, gaussian
 
 import floss
-from floss.lyapunov.chain import initial_tangent
+from floss.lyapunov.chain import Chain, initial_tangent
+from floss.lyapunov.iteration import qr_chain, run_exponents
 from floss.networks import CELLS
 from floss.networks.lru import LRUStep
 from floss.training.flossing import FlossingObjective, flossing_gradient
@@ -122,3 +123,19 @@ def test_lru_flossing_gradient_equals_finite_differences():
     up, down = (floss_of({**p, "nu": p["nu"] + sign * size * direction})[0] for sign in (1.0, -1.0))
     # Truncation size² = 1e-12, rounding 1e-16 / size = 1e-10.
     torch.testing.assert_close((gradient["nu"] * direction).sum(-1), (up - down) / (2.0 * size), rtol=1e-7, atol=1e-8)
+
+
+def test_lru_gradient_of_exponents_equals_automatic_differentiation():
+    """Of a chain that the closed form equals from its first step on: its tangent vectors span the units' own planes."""
+    p, steps = draw("lru", count=3), 6
+    nu = p["nu"].clone().requires_grad_()
+    step, h0 = CELLS["lru"].step({**p, "nu": nu}), gaussian(8, 3, 2 * N)
+    order = nu.detach().argsort(-1)
+    planes = torch.stack((order, order + N), -1).flatten(1)[:, :15]
+    q0 = torch.nn.functional.one_hot(planes, 2 * N).double().mT
+    chain = Chain(h0, q0, gaussian(9, steps, 3, S), steps, 2, 2)
+    ours, slow = run_exponents(step, chain), qr_chain(step, chain, total=True)[0][0] / (steps - 2)
+    torch.testing.assert_close(ours, slow, rtol=1e-10, atol=0)
+    weight = gaussian(10, 3, 15)
+    found, wanted = (torch.autograd.grad((lam * weight).sum(), nu)[0] for lam in (ours, slow))
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
