@@ -32,7 +32,7 @@ from floss.networks.workspace import Workspace
 _CHUNK = 10
 """Steps per product: long enough for an efficient product, short enough to stay in the cache."""
 
-NAMES = ("nu", "theta", "gamma", "B", "C", "D", "b", "U", "c", "h0")
+NAMES: tuple[str, ...] = ("nu", "theta", "gamma", "B", "C", "D", "b", "U", "c", "h0")
 """The parameters of a network, in the order of the function below."""
 
 Plain = Callable[[dict[str, Tensor], Tensor], Tensor]
