@@ -17,7 +17,7 @@ def row(engine: str = "torch", loop: str = "train", spread: float = 0.1, factor:
     """A row whose time is the product of POWERS of its sizes."""
     sizes = BASE | different
     ms = factor * math.prod(value ** POWERS[name] for name, value in sizes.items()) / 1e4
-    return ["CPU", engine, loop, *sizes.values(), ms, spread * ms, 0.5, None]
+    return ["CPU", engine, loop, *sizes.values(), "vanilla", ms, spread * ms, 0.5, None]
 
 
 def scans(**same) -> list[list]:

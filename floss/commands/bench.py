@@ -39,15 +39,14 @@ def _bench(config: Any) -> None:
 
 
 def _print_comparison(rows: "list[Row]") -> None:
-    print("loop     engine          N    k    R    B  ms/network/epoch  spread  faster  of matmul  peak MB")
+    print("loop     engine       cell        N    k    R    B  ms/network/epoch  spread  faster  of matmul  peak MB")
     first: dict[tuple[Any, ...], float] = {}
     for row in rows:
         ms = row.ms_per_network_epoch
-        faster = (
-            f"{first.setdefault((row.loop, row.n, row.k, row.batch), ms) / ms:.1f}x"  # than the first of these sizes
-        )
+        sizes = (row.loop, row.arch, row.n, row.k, row.batch)
+        faster = f"{first.setdefault(sizes, ms) / ms:.1f}x"  # than the first of these sizes
         print(
-            f"{row.loop:8} {row.engine:12} {row.n:4} {row.k:4} {row.networks:4} {row.batch:4} {ms:17.2f} "
+            f"{row.loop:8} {row.engine:12} {row.arch:8} {row.n:4} {row.k:4} {row.networks:4} {row.batch:4} {ms:17.2f} "
             f"{row.spread:7.2f} {faster:>7} {row.share_of_matmul_rate:10.0%} {row.peak_mb:8.0f}"
         )
 

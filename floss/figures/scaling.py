@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from floss.figures.growth import SIZES, Growth, cost, growth
+from floss.figures.growth import SIZES, Growth, cost, growth, of_tanh_networks
 from floss.figures.style import COLOURS, DASHES, MARKERS, house_style, legend_outside, save
 
 _LOOPS = {"train": "training", "floss": "flossing", "spectrum": "spectrum"}
@@ -29,6 +29,7 @@ def draw_scaling(table: pd.DataFrame, stem: Path) -> list[Path]:
 
     Medians, and their spread as bars; at each line's end the fitted power. Nothing is drawn where nothing varies.
     """
+    table = of_tanh_networks(table)
     fits = growth(table)
     rows = {loop: [size for size in SIZES if _of(fits, loop, size)] for loop in _LOOPS}
     rows = {loop: sizes for loop, sizes in rows.items() if sizes}

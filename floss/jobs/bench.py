@@ -39,6 +39,10 @@ class BenchJob:
     steps: int = key(count(2), "time steps T of one training sequence")
     flossing_steps: int = key(count(13), "length T_f of one flossing run")
     batch: int = key(count(1), "sequences per training epoch B")
+    cells: tuple[str, ...] = key(
+        list_of(one_of("lstm", "gru", "lru")), "gated cells to measure beside torch's own modules; [] leaves them out"
+    )
+    cell_networks: int = key(count(1), "ensemble size R of the gated cells")
     spectrum_sizes: tuple[tuple[int, int], ...] = key(
         list_of(Check(_size, "[N,k] with whole numbers N >= k >= 1"), least=1), "sizes N, k of the spectra to measure"
     )

@@ -5,6 +5,9 @@ Those of rate networks; of gated cells as many times as these have N×N matrices
 
 MATRICES = {"lstm": 4, "gru": 3, "lru": 2}
 """N×N matrices that act at each step of an architecture, where it is not one."""
+_JACOBIAN = {"lstm": (2, 2), "gru": (1, 1), "lru": (0, 0)}
+"""N×N blocks of the one-step Jacobian that are no diagonals, and state variables of each unit, where both are not one;
+exponents of an LRU are its parameters."""
 
 
 def training_flop(steps: int, batch: int, n: int) -> float:
@@ -12,13 +15,16 @@ def training_flop(steps: int, batch: int, n: int) -> float:
     return 6.0 * steps * batch * n**2
 
 
-def flossing_flop(steps: int, n: int, k: int) -> float:
+def flossing_flop(steps: int, n: int, k: int, arch: str = "") -> float:
     """Of one flossing epoch of one network: T_f (6 N² k + 5 N k²).
+
+    The first term as often as the Jacobian has blocks, the second as each unit has state variables.
 
     Per step D Q, Dᵀ Z̄ and the gradient of W, 2 N² k each; the QR decomposition 2 N k², the re-projection 2 N k², the
     triangular solve N k².
     """
-    return float(steps) * (6 * n**2 * k + 5 * n * k**2)
+    blocks, variables = _JACOBIAN.get(arch, (1, 1))
+    return float(steps) * (blocks * 6 * n**2 * k + variables * 5 * n * k**2)
 
 
 def spectrum_flop(steps: int, n: int, k: int) -> float:

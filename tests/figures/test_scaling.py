@@ -4,6 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from command import inside
 from figures.pictures import drawn_twice, texts
@@ -46,6 +47,13 @@ def test_the_error_says_how_far_the_cost_is_from_a_power_law():
     (fit,) = growth(table(rows))
     assert fit.exponent == pytest.approx(POWERS["n"], abs=1e-6)
     assert fit.error == pytest.approx(0.01 * math.sqrt(3) / math.log(2), rel=1e-5)
+
+
+def test_rows_of_gated_cells_are_left_out_and_old_files_have_no_column_of_them():
+    new = table(scans())
+    other = new.assign(arch="lstm", ms_per_network_epoch=7.0)
+    pairs = zip(growth(new), growth(pd.concat((new, other))), growth(new.drop(columns="arch")), strict=True)
+    assert all(a == b == c for a, b, c in pairs)
 
 
 def test_two_values_are_not_fitted():

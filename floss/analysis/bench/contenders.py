@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from floss.analysis.bench import spectrum
 from floss.jobs.bench import BenchJob
-from floss.training.cost import flossing_flop, spectrum_flop, training_flop
+from floss.training.cost import MATRICES, flossing_flop, spectrum_flop, training_flop
 
+TANH = "vanilla"
+"""The architecture of everything but the rows of other cells."""
 _DELAY = 40
 _TRAJECTORIES = 16
 """Trajectories of a batch along which a user's step is flossed, beside one alone."""
@@ -25,6 +27,7 @@ class Contender:
     """Steps: T in training, T_f in flossing, or those of a spectrum."""
     batch: int
     networks: int
+    arch: str = TANH
 
     @property
     def d(self) -> int:
@@ -48,6 +51,8 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
     single = contender(job, "torch-single", "floss", 1)
     own = dataclasses.replace(single, engine=spectrum.OWN_STEP)
     out += [own, *(dataclasses.replace(one, batch=_TRAJECTORIES) for one in (single, own))]
+    for arch in job.cells:
+        out += _of_a_cell(job, arch, engines, peers)
     for n, k in job.spectrum_sizes:
         for networks in job.spectrum_networks:
             able = [peer for peer in spectrum.PEERS if peer in peers and (networks == 1 or peer != "clvlib")]
@@ -56,6 +61,15 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
                 for e in (*able, "floss", spectrum.OWN_STEP)
             ]
     return out
+
+
+def _of_a_cell(job: BenchJob, arch: str, engines: Sequence[str], peers: Sequence[str]) -> list[Contender]:
+    """Of both loops; the peers train alone, which is what their modules are made for."""
+    single = dataclasses.replace(contender(job, "torch-single", "train", 1), arch=arch)
+    train, floss = (contender(job, "", loop, job.cell_networks) for loop in ("train", "floss"))
+    able = {"train": [*(peer for peer in peers if peer == "jax"), *engines], "floss": engines}
+    both = [dataclasses.replace(of, engine=engine, arch=arch) for of in (train, floss) for engine in able[of.loop]]
+    return [single, *both]
 
 
 def scanned(job: BenchJob, engines: Sequence[str]) -> list[Contender]:
@@ -76,5 +90,7 @@ def flop(contender: Contender) -> float:
     """Floating-point operations of one epoch of one network that no method can avoid: `floss.training.cost`."""
     c = contender
     if c.loop == "train":
-        return training_flop(c.t, c.batch, c.n)
-    return c.batch * (flossing_flop if c.loop == "floss" else spectrum_flop)(c.t, c.n, c.k)
+        return training_flop(c.t, c.batch, c.n) * MATRICES.get(c.arch, 1)
+    if c.loop == "spectrum":
+        return c.batch * spectrum_flop(c.t, c.n, c.k)
+    return c.batch * flossing_flop(c.t, c.n, c.k, c.arch)

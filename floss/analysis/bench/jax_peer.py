@@ -79,7 +79,9 @@ def flossing_loss(p: Parameters, x: Any, q: Any, transient: int) -> Any:
     return (logs[transient:].mean(0) ** 2).mean()
 
 
-def training_epoch(parameters: dict[str, Tensor], steps: int, batch: int, d: int) -> Callable[[], Parameters]:
+def training_epoch(
+    parameters: dict[str, Tensor], steps: int, batch: int, d: int, loss: Callable[..., Any] = task_loss
+) -> Callable[[], Parameters]:
     """A function that trains each network for one epoch on fresh data and returns when that is done."""
     jax = load()
 
@@ -87,7 +89,7 @@ def training_epoch(parameters: dict[str, Tensor], steps: int, batch: int, d: int
         return g * jax.numpy.minimum(1.0, 0.03 / (jax.numpy.linalg.norm(g.ravel()) + 1e-6))
 
     def gradient(p: Parameters, _: Parameters, x: Any) -> Parameters:
-        return jax.tree.map(clipped, jax.grad(task_loss)(p, x, d))
+        return jax.tree.map(clipped, jax.grad(loss)(p, x, d))
 
     return _compiled(gradient, parameters, {}, (steps, batch, 1))
 
@@ -120,7 +122,7 @@ def _compiled(
 ) -> Callable[[], Parameters]:
     """One epoch of all networks; `gradient` is that of one: of its parameters, what is fixed, and random bits."""
     jax = load()
-    networks = len(parameters["W"])
+    networks = len(next(iter(parameters.values())))
 
     def network_epoch(state: dict[str, Any], fixed: Parameters) -> dict[str, Any]:
         key, fresh = jax.random.split(state["key"])

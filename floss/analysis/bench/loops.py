@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from floss.analysis.bench import jax_peer, own_step, spectrum, torch_single
-from floss.analysis.bench.contenders import Contender
+from floss.analysis.bench import jax_cells, jax_peer, own_step, spectrum, torch_cells, torch_single
+from floss.analysis.bench.contenders import TANH, Contender
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.schedule import FlossingRun
@@ -21,7 +21,7 @@ def training_of(contender: Contender, device: str, dtype: torch.dtype = torch.fl
     """An ensemble of the reference protocol at the sizes of a contender; the torch engine stands in for a peer's."""
     c = contender
     network = Network(seed=0, d=c.d, episodes=(0,), k=c.k)
-    protocol = Protocol(n=c.n, batch=c.batch, epochs=10**9, flossing_epochs=10**9, dtype=dtype)
+    protocol = Protocol(arch=c.arch, n=c.n, batch=c.batch, epochs=10**9, flossing_epochs=10**9, dtype=dtype)
     if c.loop == "train":
         protocol = dataclasses.replace(protocol, steps=c.t)
     else:
@@ -38,12 +38,13 @@ def epochs_of(contender: Contender, device: str) -> Epochs:
     training, transient = training_of(c, device), FlossingRun.of_length(c.t).transient
     p, q0 = training.ensemble.parameters, training.ensemble.flossed.q0
     if c.engine == "jax":
-        train = c.loop == "train"
-        return _repeated(
-            jax_peer.training_epoch(p, c.t, c.batch, c.d) if train else jax_peer.flossing_epoch(p, q0, c.t, transient)
-        )
+        if c.loop == "train":
+            return _repeated(jax_peer.training_epoch(p, c.t, c.batch, c.d, jax_cells.loss_of(c.arch)))
+        return _repeated(jax_peer.flossing_epoch(p, q0, c.t, transient))
     if c.engine in ("torch-single", spectrum.OWN_STEP):
         first = {name: value[0] for name, value in p.items()}
+        if c.arch != TANH:
+            return _repeated(torch_cells.ModuleTraining(c.arch, first, c.t, c.batch, c.d).epoch)
         if c.loop == "train":
             return _repeated(torch_single.TrainingLoop(first, c.t, c.batch, c.d).epoch)
         flossing = own_step.OwnFlossing if c.engine == spectrum.OWN_STEP else torch_single.FlossingLoop

@@ -36,6 +36,7 @@ class Row:
     t: int
     batch: int
     networks: int
+    arch: str
     ms_per_network_epoch: float
     """Median over the rounds."""
     spread: float

@@ -15,7 +15,7 @@ import pytest
 import torch
 from command import floss, inside, rows
 
-from floss.analysis.bench import agreement, jax_peer, loops, memory, peers, rounds, spectrum
+from floss.analysis.bench import agreement, jax_cells, jax_peer, loops, memory, peers, rounds, spectrum, torch_cells
 from floss.analysis.bench.contenders import Contender, compared, flop, scanned
 from floss.analysis.bench.measurement import COLUMNS, Measurement, expected_seconds, measure
 from floss.analysis.bench.memory import peak_megabytes
@@ -25,9 +25,15 @@ from floss.jobs.keys import build
 from floss.runtime.files import format_value, sealed
 from floss.training import engines
 
-HEADER = "device,engine,loop,n,k,t,batch,networks,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
+HEADER = "device,engine,loop,n,k,t,batch,networks,arch,ms_per_network_epoch,spread,share_of_matmul_rate,peak_mb"
 SIZES = {"n": 8, "k": 4, "steps": 20, "flossing_steps": 25, "batch": 2}
-SPECTRUM = {"spectrum_sizes": ((6, 6), (8, 3)), "spectrum_steps": 30, "spectrum_networks": (1, 2)}
+SPECTRUM = {
+    "cells": (),
+    "cell_networks": 2,
+    "spectrum_sizes": ((6, 6), (8, 3)),
+    "spectrum_steps": 30,
+    "spectrum_networks": (1, 2),
+}
 SCALING: dict[str, Any] = {
     **{f"scaling_{name}": () for name in ("n", "k", "steps", "flossing_steps", "batch")},
     "scaling_networks": 2,
@@ -121,6 +127,83 @@ def test_jax_computes_our_gradients(different):
     assert [(each.engine, each.problem) for each in found] == [("jax", "train"), ("jax", "floss")]
     for each in found:
         assert each.difference < 1e-9, each
+
+
+@pytest.mark.parametrize("arch", ["lstm", "gru", "lru"])
+def test_the_modules_of_torch_compute_the_gradients_of_gated_cells(arch):
+    found = agreement.cell_agreements(bench(), arch, "cpu", engines.available("cpu"), ["clvlib"])
+    pairs = [(f"train {arch}", engine, "torch-single") for engine in engines.available("cpu")]
+    pairs += [(f"floss {arch}", engine, "torch") for engine in engines.available("cpu") if engine != "torch"]
+    assert sorted((each.problem, each.engine, each.reference) for each in found) == sorted(pairs)
+    for each in found:
+        assert each.difference < 1e-9, each
+
+
+@pytest.mark.usefixtures("with_jax")
+@pytest.mark.parametrize("arch", ["lstm", "gru", "lru"])
+def test_jax_computes_the_gradients_of_gated_cells(arch):
+    (found,) = agreement.cell_agreements(bench(), arch, "cpu", [], ["jax"])
+    assert (found.problem, found.engine, found.reference) == (f"train {arch}", "jax", "torch-single")
+    assert found.difference < 1e-9
+    start = loops.training_of(Contender("jax", "train", 8, 4, 20, 2, 2, arch), "cpu").ensemble.parameters
+    first = jax_peer.training_epoch(start, 20, 2, 18, jax_cells.loss_of(arch))()
+    assert first.keys() == start.keys()
+    for name, p in first.items():
+        step = np.abs(np.array(p) - start[name].numpy()).reshape(2, -1).max(1)
+        assert ((step > 0.9e-3) & (step < 1.01e-3)).all(), name
+
+
+@pytest.mark.parametrize("arch", ["lstm", "gru", "lru"])
+def test_an_epoch_of_a_module_takes_the_first_step_of_adam(arch):
+    one = {
+        n: p[0]
+        for n, p in loops.training_of(Contender("", "train", 8, 4, 20, 2, 1, arch), "cpu").ensemble.parameters.items()
+    }
+    peer, same = (torch_cells.ModuleTraining(arch, one, 20, 2, 18) for _ in range(2))
+    peer.epoch()
+    for moved, start in zip(peer.module.parameters(), same.module.parameters(), strict=True):
+        step = torch.view_as_real(moved - start) if moved.is_complex() else moved - start
+        assert 0.6e-3 < float(step.abs().max()) < 1.01e-3, "a complex number takes the step as a whole"
+
+
+def test_modules_of_other_cells_are_refused_and_not_timed(monkeypatch, tmp_path):
+    honest = torch_cells.task_loss
+    monkeypatch.setattr(torch_cells, "task_loss", lambda *arguments: 1.001 * honest(*arguments))
+    said = r"^not the same gradients of train gru: (torch|native|jax) and torch-single differ by 1\.0e-03"
+    with pytest.raises(RuntimeError, match=said):
+        measure(bench(tmp_path, cells=("gru",)))
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_contenders_of_gated_cells():
+    found = [
+        c for c in compared(bench(cells=("gru", "lru")), ["native", "torch"], ["jax", "clvlib"]) if c.arch != "vanilla"
+    ]
+    trained = [("torch-single", 1), ("jax", 2), ("native", 2), ("torch", 2)]
+    one = [("train", *each) for each in trained] + [("floss", "native", 2), ("floss", "torch", 2)]
+    assert [(c.arch, c.loop, c.engine, c.networks) for c in found] == [(a, *e) for a in ("gru", "lru") for e in one]
+    assert {(c.n, c.t, c.batch) for c in found} == {(8, 20, 2), (8, 25, 1)}
+
+
+def test_flop_of_gated_cells():
+    """An LSTM has four matrices, and a Jacobian of two blocks and twice the state; that of an LRU needs none."""
+    forward = 2 * 80 * 80 * 16 * 300
+    product, triangle = 2 * 80 * 80 * 75 * 55, 80 * 75 * 75 * 55
+    for arch, matrices, blocks, variables in (("lstm", 4, 2, 2), ("gru", 3, 1, 1), ("lru", 2, 0, 0)):
+        assert flop(Contender("torch", "train", 80, 75, 300, 16, 8, arch)) == matrices * 3 * forward
+        expected = blocks * 3 * product + variables * 5 * triangle
+        assert flop(Contender("torch", "floss", 80, 75, 55, 1, 8, arch)) == expected
+
+
+@pytest.mark.usefixtures("no_peers", "only_torch")
+def test_rows_of_gated_cells(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "peak_megabytes", lambda *arguments: 1.25)
+    measurement = measure(
+        bench(tmp_path, cells=("lru",), networks=(1,), spectrum_sizes=((6, 4),), spectrum_networks=(1,))
+    )
+    found = [(row.loop, row.engine, row.networks) for row in measurement.rows if row.arch == "lru"]
+    assert found == [("train", "torch-single", 1), ("train", "torch", 2), ("floss", "torch", 2)]
+    assert {row["arch"] for row in rows(measurement.table)} == {"vanilla", "lru"}
 
 
 @pytest.mark.parametrize("loop", ["task_loss", "flossing_loss"])
@@ -283,8 +366,8 @@ def test_the_table(monkeypatch, tmp_path):
     form = r"gradients of (train|floss): (torch|floss-step) and torch-single differ by \d\.\de-\d\d \(float64\)"
     found = [re.fullmatch(form, line) for line in said[:-3]]
     assert [m.groups() for m in found if m] == [("train", "torch"), ("floss", "torch"), ("floss", "floss-step")]
-    shown = [line.split()[:5] for line in done.stdout.splitlines() if line.startswith(("train", "floss", "spectrum"))]
-    assert shown[:10] == [[r["loop"], r["engine"], r["n"], r["k"], r["networks"]] for r in table[:10]]
+    shown = [line.split()[:6] for line in done.stdout.splitlines() if line.startswith(("train", "floss", "spectrum"))]
+    assert shown[:10] == [[r["loop"], r["engine"], r["arch"], r["n"], r["k"], r["networks"]] for r in table[:10]]
     grown = re.findall(r"^(train|floss) +torch +(\w+) +\d+\.\.\d+ +-?\d+\.\d\d ± \d+\.\d\d", done.stdout, re.MULTILINE)
     assert grown == [("train", "N"), ("train", "B"), ("floss", "N"), ("floss", "T"), ("floss", "k")]
     assert done.stderr.splitlines()[0] == (
@@ -390,6 +473,9 @@ def test_our_spectra_are_those_of_the_networks_one_by_one():
         ("scaling_flossing_steps", [12]),
         ("scaling_batch", [4, 4]),
         ("scaling_networks", 0),
+        ("cells", ["vanilla"]),
+        ("cells", "lstm"),
+        ("cell_networks", 0),
         ("epochs", 0),
         ("epochs", 1.5),
     ],
@@ -397,6 +483,7 @@ def test_our_spectra_are_those_of_the_networks_one_by_one():
 def test_keys_of_spectra_and_scans(key, value):
     good = {"networks": [1], "repeats": 3, "seconds": 1, "epochs": None, "device": "cpu", "results": "results", **SIZES}
     good |= {"spectrum_sizes": [[8, 3], [6, 6]], "spectrum_steps": 30, "spectrum_networks": [1]}
+    good |= {"cells": [], "cell_networks": 2}
     good |= {name: list(value) if isinstance(value, tuple) else value for name, value in SCALING.items()}
     assert build(BenchJob, good).spectrum_sizes == ((6, 6), (8, 3))
     with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):
