@@ -243,13 +243,15 @@ def machine() -> Mapping[str, Any]:
 def bench() -> pd.DataFrame:
     """The committed timings of that machine at the sizes of the reference protocol, without the scans over sizes."""
     table = pd.read_csv(RESULTS / "bench/bench.csv")
+    if "arch" not in table:  # of before gated cells were measured
+        table["arch"] = "vanilla"
     return table[table["peak_mb"].notna() & (table["device"] == machine()["device"])]
 
 
-def milliseconds(engine: str, loop: str, networks: int, **sizes: int) -> float:
+def milliseconds(engine: str, loop: str, networks: int, arch: str = "vanilla", **sizes: int) -> float:
     """Median time of one network and epoch."""
     table = bench()
-    wanted = {"engine": engine, "loop": loop, "networks": networks, **sizes}
+    wanted = {"engine": engine, "loop": loop, "networks": networks, "arch": arch, **sizes}
     for column, value in wanted.items():
         table = table[table[column] == value]
     (value,) = table["ms_per_network_epoch"]
@@ -279,7 +281,8 @@ def speed() -> str:
 
 def loops() -> str:
     """Both hot loops with every engine."""
-    sizes = sorted(bench().loc[bench()["engine"] == "native", "networks"].unique())
+    tanh = bench()[bench()["arch"] == "vanilla"]
+    sizes = sorted(tanh.loc[tanh["engine"] == "native", "networks"].unique())
     lines = [f"| engine | loop | {' | '.join(f'R = {size}' for size in sizes)} |", f"|---|---|{'---|' * len(sizes)}"]
     names = {"torch-single": "plain PyTorch loop", "jax": "JAX", "torch": "`engine=torch`", "native": "`engine=native`"}
     for loop, words in (("train", "training"), ("floss", "flossing")):
@@ -289,6 +292,37 @@ def loops() -> str:
             cells += ["–"] * (len(sizes) - len(cells))
             lines.append(f"| {name} | {words} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+_CELLS = {"lstm": ("LSTM", "`torch.nn.LSTM`"), "gru": ("GRU", "`torch.nn.GRU`"), "lru": ("LRU", "plain loop")}
+"""Names of gated cells in the order of their rows, and of what a user of torch would write."""
+
+
+def cells() -> str:
+    """Gated cells beside modules of torch and JAX: native medians, and how many times as long others take."""
+    native = bench()[bench()["arch"].isin(_CELLS) & (bench()["engine"] == "native")]
+    if native.empty:
+        return "Not measured yet: `floss bench`.\n"
+    (networks,) = native["networks"].unique()
+    head = ["cell", "loop", f"`engine=native`, R = {networks}: ms per network and epoch"]
+    head += ["peer / native", "JAX / native", "`engine=torch` / native"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for loop, words in (("train", "training"), ("floss", "flossing")):
+        for arch, (name, peer) in _CELLS.items():
+            several = [_times(engine, loop, networks, arch) for engine in ("jax", "torch")]
+            by_peer = _times("torch-single", loop, 1, arch)
+            ours = f"{milliseconds('native', loop, networks, arch):.2f}"
+            lines.append(f"| {' | '.join([name, words, ours, by_peer and f'{peer} {by_peer}', *several])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _times(engine: str, loop: str, networks: int, arch: str) -> str:
+    """How many times the native engine's time an engine or peer takes; empty where it was not measured."""
+    table = bench()
+    if not ((table["engine"] == engine) & (table["loop"] == loop) & (table["arch"] == arch)).any():
+        return ""
+    several = int(table.loc[(table["engine"] == "native") & (table["arch"] == arch), "networks"].iloc[0])
+    return digits(milliseconds(engine, loop, networks, arch) / milliseconds("native", loop, several, arch))
 
 
 def spectra() -> str:
@@ -333,7 +367,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     }
     | {"targets": targets},
     "docs/gallery.md": {"gallery": gallery, "curse": functools.partial(gallery, CURSE)},
-    "docs/speed.md": {"loops": loops, "spectra": spectra},
+    "docs/speed.md": {"loops": loops, "cells": cells, "spectra": spectra},
 }
 """The generated parts of each page, by the name in their marks."""
 
