@@ -319,7 +319,7 @@ def cells() -> str:
 def _times(engine: str, loop: str, networks: int, arch: str) -> str:
     """How many times the native engine's time an engine or peer takes; empty where it was not measured."""
     table = bench()
-    if not ((table["engine"] == engine) & (table["loop"] == loop) & (table["arch"] == arch)).any():
+    if (engine, loop, arch) not in set(table[["engine", "loop", "arch"]].itertuples(index=False, name=None)):
         return ""
     several = int(table.loc[(table["engine"] == "native") & (table["arch"] == arch), "networks"].iloc[0])
     return digits(milliseconds(engine, loop, networks, arch) / milliseconds("native", loop, several, arch))

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 from docs.pages import read
 from papers.claim_twins import CLAIMS, Committed, measured, twin
@@ -170,3 +171,24 @@ def test_claims_and_tables_are_the_same_on_a_lesser_processor(results, reproduct
     assert csv == (ROOT / PAPER.report_folder / "claims.csv").read_text()
     assert claims == claims_markdown(results, PAPER)
     assert figures == figures_markdown(reproduction)
+
+
+def test_rows_of_gated_cells_fill_their_table_and_change_no_other(fill_pages, monkeypatch):
+    """Tables of before have none of them."""
+    tanh = fill_pages.bench()[lambda table: table["arch"] == "vanilla"]
+    monkeypatch.setattr(fill_pages, "bench", lambda: tanh)
+    before = fill_pages.loops(), fill_pages.spectra(), fill_pages.speed()
+    assert fill_pages.cells() == "Not measured yet: `floss bench`.\n"
+    times = {("train", "torch-single", 1): 9.0, ("train", "jax", 32): 6.0, ("train", "native", 32): 2.0}
+    times |= {("train", "torch", 32): 5.0, ("floss", "native", 32): 3.0, ("floss", "torch", 32): 9.0}
+    new = [
+        {**tanh.iloc[0], "arch": arch, "loop": loop, "engine": engine, "networks": r, "ms_per_network_epoch": ms}
+        for arch in ("gru", "lru", "lstm")
+        for (loop, engine, r), ms in times.items()
+    ]
+    monkeypatch.setattr(fill_pages, "bench", lambda: pd.concat((tanh, pd.DataFrame(new))))
+    assert (fill_pages.loops(), fill_pages.spectra(), fill_pages.speed()) == before
+    lines = fill_pages.cells().splitlines()
+    assert lines[2] == "| LSTM | training | 2.00 | `torch.nn.LSTM` 4.5 | 3.0 | 2.5 |"
+    assert lines[-1] == "| LRU | flossing | 3.00 |  |  | 3.0 |"
+    assert len(lines) == 8
