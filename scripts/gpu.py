@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOSS = (sys.executable, "-c", "from floss.commands.main import main; main()")
 SCANS = ("n", "k", "steps", "flossing_steps", "batch")
 BENCH = (
-    *("device=cuda", "networks=[480]", "epochs=200", "repeats=3"),
+    *("device=cuda", "networks=[480]", "epochs=200", "repeats=3", "cells=[]"),
     *(f"scaling_{name}=[]" for name in SCANS),
     *("spectrum_sizes=[[80,75]]", "spectrum_networks=[16]", "spectrum_steps=200"),
 )

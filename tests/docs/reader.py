@@ -30,6 +30,7 @@ BENCH = {
     **{
         "device": "cpu",
         "networks": "[1,2]",
+        "cells": "[]",
         "repeats": "3",
         "seconds": "0.001",
         "n": "8",

@@ -20,8 +20,9 @@ class Recurrent(nn.Module):
         """The network with the parameters of `arch=lstm` or `arch=gru`, without the network axis."""
         super().__init__()
         (gates, S), N = p["V"].shape, p["U"].shape[0]
-        self.recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[arch](S, N)
-        self.readout = nn.Linear(N, 1)
+        where: Any = {"device": p["U"].device, "dtype": p["U"].dtype}
+        self.recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[arch](S, N, **where)
+        self.readout = nn.Linear(N, 1, **where)
         self.h0 = nn.Parameter(p["h0"].clone())
         second = torch.zeros_like(p["b"])  # torch has two biases of each gate
         if "b_h" in p:
@@ -30,7 +31,7 @@ class Recurrent(nn.Module):
         own = (*own, self.recurrent.bias_hh_l0, self.readout.weight, self.readout.bias)
         values = p["W"], p["V"], p["b"], second, p["U"][None], p["c"][None]
         for parameter, value in zip(own, values, strict=True):
-            parameter.data = value.clone()
+            parameter.data.copy_(value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs [T, B] for inputs [T, B, S]."""
@@ -103,10 +104,11 @@ class ModuleTraining:
         self.module = module_of(arch, parameters)
         self.optimizer = torch.optim.Adam(self.module.parameters(), lr=1e-3)
         self.shape, self.d = (steps, batch, 1), d
+        self.like = parameters["U"]
 
     def epoch(self) -> None:
         """One epoch on fresh data."""
-        x = torch.randint(0, 2, self.shape).float()
+        x = torch.randint(0, 2, self.shape, device=self.like.device).to(self.like.dtype)
         self.optimizer.zero_grad()
         task_loss(self.module, x, self.d).backward()
         for parameter in self.module.parameters():
