@@ -152,7 +152,8 @@ a plain loop of the LRU; see how the cost grows; time spectra beside clvlib and 
 usage: floss bench [key=value ...]
   floss bench repeats=3 seconds=0.05
 Writes bench.csv, environment.json and a picture of the scaling. Gradients and exponents are compared before anything is
-timed. Takes five to six minutes on two quiet cores and 2.2 GB of memory. Rows of scans (scaling_*) have no peak_mb.
+timed. Takes five to six minutes on two quiet cores without gated cells (cells=[]), and 2.2 GB of memory. Rows of scans
+(scaling_*) have no peak_mb.
 """,
     ),
 }
