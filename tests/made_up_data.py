@@ -496,7 +496,8 @@ def make_table1(pick: Pick) -> World:
             for value in values:
                 sizes = BASE | {size: value}
                 ms = cost(loop, **sizes) * (value / BASE[size]) ** power / 1e6
-                bench.append({"engine": engine, "loop": loop, **sizes, "ms_per_network_epoch": ms, "spread": 0.1})
+                same = {"engine": engine, "loop": loop, **sizes, "arch": "vanilla"}
+                bench.append(same | {"ms_per_network_epoch": ms, "spread": 0.1})
     rows = networks("none pre", (10, 20, 30), task="copy")
     for row in rows:
         row["floss_seconds"] = pick(1.0, 50.0)
