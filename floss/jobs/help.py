@@ -152,8 +152,8 @@ a plain loop of the LRU; see how the cost grows; time spectra beside clvlib and 
 usage: floss bench [key=value ...]
   floss bench repeats=3 seconds=0.05
 Writes bench.csv, environment.json and a picture of the scaling. Gradients and exponents are compared before anything is
-timed. Takes eleven minutes on two quiet cores, fewer without gated cells (cells=[]), and 2.4 GB of memory. Rows of scans
-(scaling_*) have no peak_mb.
+timed. Takes eleven minutes on two quiet cores, fewer without gated cells (cells=[]), and 2.4 GB of memory. Rows of
+scans (scaling_*) have no peak_mb.
 """,
     ),
 }
