@@ -37,6 +37,14 @@ def count(values: Sequence[bool] | np.ndarray | pd.Series, each: int = 1) -> Sam
     return Sample(rows, np.mean, each * len(rows), counted=True)
 
 
+def number_of(units: pd.Series, of: pd.Series) -> pd.Series:
+    """The number that each of some units has, such as a network's epoch; NaN where it has none.
+
+    Numbers also of no units at all, which `map` makes texts where pyarrow is installed.
+    """
+    return units.map(of).astype(float)
+
+
 def formula(values: Sequence[float] | np.ndarray | pd.Series, statistic: Callable[[np.ndarray], float]) -> Sample:
     """The values of a formula, or of one fixed computation: there is no interval, and no network."""
     return Sample(np.asarray(values, dtype=float), statistic, 0, formula=True)

@@ -55,7 +55,7 @@ def jacobian(model: Any, h: np.ndarray) -> np.ndarray:
 
 def by_numpy(model: Any, period: float) -> np.ndarray:
     """Runge-Kutta's method for the state and its tangent vectors, and a QR decomposition after each period."""
-    h, q, logs = np.array(model.ic, float), np.eye(model.dimension), np.zeros(model.dimension)
+    h, q, logs = np.array(model.ic, float), np.eye(len(model.ic)), np.zeros(len(model.ic))
     dt = period / SUBSTEPS
 
     def slope(h: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ def by_numpy(model: Any, period: float) -> np.ndarray:
 def test_the_exponents_are_those_of_plain_numpy(name):
     model = flow(name)
     period = model.period / 50
-    step, n = as_map(model, period), model.dimension
+    step, n = as_map(model, period), len(model.ic)
     h0, q0 = torch.tensor(model.ic, dtype=DOUBLE), torch.eye(n, dtype=DOUBLE)
     lam = step.per_time(floss.lyapunov_spectrum(step, h0, steps=STEPS, k=n, q0=q0))
     expected = by_numpy(model, period)

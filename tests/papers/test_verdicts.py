@@ -7,6 +7,7 @@ from statistics import fmean as mean
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_data import made
 
@@ -238,3 +239,12 @@ def test_a_control_is_judged_like_the_claim():
 def test_a_control_has_words(words):
     with pytest.raises(ValueError, match="a control needs control_says"):
         claim(None, **words)
+
+
+def test_numbers_of_units_are_numbers_whether_or_not_there_are_any():
+    """Of none they were texts where pyarrow is installed, and those of another type elsewhere."""
+    of = pd.Series({"a": 1.0, "b": 2.0})
+    units = pd.Series(["b", "c", "b"], dtype="str")
+    assert samples.number_of(units, of).tolist() == pytest.approx([2.0, float("nan"), 2.0], nan_ok=True)
+    for several, numbers in ((units, of[:0]), (units[:0], of), (units[:0], of[:0])):
+        assert samples.number_of(several, numbers).dtype == float

@@ -17,6 +17,7 @@ from floss.figures.style import COLOURS, DASHES, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.outcomes import SOLVES, more_solve, outcomes, solved, solvers, when
+from floss.papers.samples import number_of
 
 SMALL, LARGE = 80, 112
 D = 80
@@ -26,7 +27,7 @@ def draw(findings: Findings) -> Figure:
     """Accuracy against the epoch (A, B) and at the end (C, D), by the number of units; a column for each schedule."""
     finding = findings["sizes"]
     summary = finding.summary
-    units = finding.training["network"].map(summary.set_index("network")["arch.n"])
+    units = number_of(finding.training["network"], summary.set_index("network")["arch.n"])
     training = finding.training.assign(**{"arch.n": units})
     sizes = sorted(summary["arch.n"].unique())
     with house_style():

@@ -34,7 +34,7 @@ from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.courses import FEWEST, SETTLED, course_of, departures, growth
 from floss.papers.gradient_flossing.final import SOLVED, accuracies, at
 from floss.papers.gradient_flossing.which_gradient import lead, norms_of
-from floss.papers.samples import middle
+from floss.papers.samples import middle, number_of
 
 _WINDOW = 500
 """Epochs before and after the alignment that are shown."""
@@ -53,7 +53,7 @@ def draw(findings: Findings) -> Figure:
     """
     d, training = at_delay(findings["gradient"].training)
     departures = leaves_chance(training)
-    learning = training[training["network"].map(departures).notna()]
+    learning = training[number_of(training["network"], departures).notna()]
     everyone = training["network"].nunique()
     panels: list[tuple[str, str, pd.Series, str]] = [
         (
@@ -86,7 +86,7 @@ def _last(learning: pd.DataFrame, at: pd.Series) -> pd.Series:
 
 def _panel(axes: Axes, learning: pd.DataFrame, origin: pd.Series, measure: str) -> None:
     """A measure around an epoch of each network."""
-    since = learning["epoch"] - learning["network"].map(origin)
+    since = learning["epoch"] - number_of(learning["network"], origin)
     rows = learning.assign(epoch=since)[since.abs() <= _WINDOW]
     floor = FLOOR if measure == "grad_norm_h0" else None
     groups = by_network(learning)

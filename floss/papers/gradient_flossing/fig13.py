@@ -25,7 +25,7 @@ from floss.figures.style import house_style
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Findings
 from floss.papers.gradient_flossing.final import AT_CHANCE, SOLVED
-from floss.papers.samples import median, middle_of, rank_correlation
+from floss.papers.samples import median, middle_of, number_of, rank_correlation
 
 _WIDTH = 0.6
 """Width over which the networks of one delay are spread, by seed, as a part of the smallest gap between delays."""
@@ -63,7 +63,7 @@ def draw(findings: Findings) -> Figure:
 def _with_exponents(summary: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     """The networks with the exponents of their last row in which they are known."""
     last = training.dropna(subset=list(_EXPONENTS)).sort_values("epoch").groupby("network").last()
-    return summary.assign(**{column: summary["network"].map(last[column]) for column in _EXPONENTS})
+    return summary.assign(**{column: number_of(summary["network"], last[column]) for column in _EXPONENTS})
 
 
 def _networks(axes: Axes, summary: pd.DataFrame, schedule: str, column: str) -> None:

@@ -24,7 +24,7 @@ from floss.figures.style import house_style, look
 from floss.papers.claim import Claim, Criterion, Sample
 from floss.papers.finding import Finding, Findings
 from floss.papers.gradient_flossing.courses import departures, window
-from floss.papers.samples import middle
+from floss.papers.samples import middle, number_of
 
 RUNS = {"flossed": "early", "span": "early", "unflossed": "none"}
 """The runs of conf/experiment/overlap.yaml, and the schedules whose looks they have."""
@@ -101,14 +101,14 @@ def since_departure(training: pd.DataFrame, measure: str, left: pd.Series, aroun
 
     From so many epochs before to so many after; only where half of those networks or more have a value.
     """
-    since = training.assign(epoch=training["epoch"] - training["network"].map(left))
+    since = training.assign(epoch=training["epoch"] - number_of(training["network"], left))
     table = curves(since[since["epoch"].abs() <= around], "epoch", measure)
     return table.loc[table.notna().sum(axis=1) >= table.shape[1] / 2, :]
 
 
 def _mark(axes: Axes, training: pd.DataFrame, measure: str, left: pd.Series, marker: str) -> None:
     """A symbol on each network's curve where it leaves chance."""
-    rows = training[training["epoch"] == training["network"].map(left)]
+    rows = training[training["epoch"] == number_of(training["network"], left)]
     axes.plot(rows["epoch"], rows[measure], marker, color="black", markersize=4, fillstyle="none")
 
 
