@@ -246,5 +246,5 @@ def test_numbers_of_units_are_numbers_whether_or_not_there_are_any():
     of = pd.Series({"a": 1.0, "b": 2.0})
     units = pd.Series(["b", "c", "b"], dtype="str")
     assert samples.number_of(units, of).tolist() == pytest.approx([2.0, float("nan"), 2.0], nan_ok=True)
-    for several, numbers in ((units, of[:0]), (units[:0], of), (units[:0], of[:0])):
+    for several, numbers in ((units, of.head(0)), (units.head(0), of), (units.head(0), of.head(0))):
         assert samples.number_of(several, numbers).dtype == float
