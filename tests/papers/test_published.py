@@ -181,10 +181,11 @@ def test_rows_of_gated_cells_fill_their_table_and_change_no_other(fill_pages, mo
     assert fill_pages.cells() == "Not measured yet: `floss bench`.\n"
     times = {("train", "torch-single", 1): 9.0, ("train", "jax", 32): 6.0, ("train", "native", 32): 2.0}
     times |= {("train", "torch", 32): 5.0, ("floss", "native", 32): 3.0, ("floss", "torch", 32): 9.0}
+    names, batches = ("arch", "batch", "loop", "engine", "networks", "ms_per_network_epoch"), {"train": 16, "floss": 1}
     new = [
-        {**tanh.iloc[0], "arch": arch, "loop": loop, "engine": engine, "networks": r, "ms_per_network_epoch": ms}
+        {**tanh.iloc[0], **dict(zip(names, (arch, batches[row[0]], *row, ms), strict=True))}
         for arch in ("gru", "lru", "lstm")
-        for (loop, engine, r), ms in times.items()
+        for row, ms in times.items()
     ]
     monkeypatch.setattr(fill_pages, "bench", lambda: pd.concat((tanh, pd.DataFrame(new))))
     assert (fill_pages.loops(), fill_pages.spectra(), fill_pages.speed()) == before
