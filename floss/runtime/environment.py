@@ -28,9 +28,9 @@ def environment(device: str) -> dict[str, Any]:
     """
     import torch
 
-    names = ("torch", "numpy", "hydra-core", "omegaconf", "pandas", "matplotlib")
-    versions = {}
-    for name in names:
+    # Its build as well (+cpu, +cu130), which the metadata of its package may leave out.
+    versions = {"torch": str(torch.__version__)}
+    for name in ("numpy", "hydra-core", "omegaconf", "pandas", "matplotlib"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return {
