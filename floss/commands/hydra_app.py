@@ -24,7 +24,7 @@ from floss.runtime.messages import show_messages
 
 _running = "train"
 
-_SETTINGS = (
+WRITE_NOTHING = (
     *("hydra/hydra_logging=none", "hydra/job_logging=none", "hydra.output_subdir=null", "hydra.job.chdir=false"),
     *("hydra.run.dir=.", "hydra.sweep.dir=${oc.env:FLOSS_SWEEP_DIR,.}", "hydra.sweep.subdir=."),
 )
@@ -82,7 +82,7 @@ def run_hydra(command: str, arguments: list[str], function: Callable[[Any], Any]
     stopped: Stop | None = None
     with as_config_errors(command), tempfile.TemporaryDirectory(prefix="floss-") as folder:
         os.environ["FLOSS_SWEEP_DIR"] = folder
-        own = _SETTINGS if options.config_name else ()  # a file of one's own may lack them
+        own = WRITE_NOTHING if options.config_name else ()  # a file of one's own may lack them
         sys.argv = [program, *options.arguments, *own]
         if options.help or options.hydra_help:  # which say the same whatever else was typed, right or wrong
             sys.argv = [program, *(word for word in arguments if word not in options.typed)]

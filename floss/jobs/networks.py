@@ -4,8 +4,9 @@ import dataclasses
 import hashlib
 import json
 
+from floss.jobs.flossing import FlossingConfig
 from floss.jobs.hashing import hashed_values
-from floss.jobs.train import FlossingConfig, TrainJob
+from floss.jobs.train import TrainJob
 from floss.runtime.network_ids import network_id
 
 

@@ -1,10 +1,14 @@
 """Hydra's glob() and --config-dir, in every command that is composed of files."""
 
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from command import TINY, inside
 
+from floss.commands.hydra_app import WRITE_NOTHING
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.extensions import shipped
 from floss.jobs.options import parse
@@ -114,3 +118,16 @@ def test_a_glob_means_the_files_that_match(tmp_path, no_pictures, key, count):
         assert inside(tmp_path, "train", "-m", *line).returncode == 0
     one = inside(tmp_path, "train", *line)
     assert (one.returncode, one.stderr.count("\n")) == (2, 1)
+
+
+def test_what_hydra_is_told_beside_a_file_of_ones_own_is_what_ours_say():
+    shared: Any = yaml.safe_load(
+        (Path(__file__).resolve().parents[2] / "conf/command.yaml").read_text(encoding="utf-8")
+    )
+    said = {key.removeprefix("override /"): value for choice in shared["defaults"] for key, value in choice.items()}
+    for node in ("run", "sweep"):
+        said |= {f"hydra.{node}.{key}": value for key, value in shared["hydra"][node].items()}
+    said |= {"hydra.output_subdir": None, "hydra.job.chdir": False}
+    assert (shared["hydra"]["output_subdir"], shared["hydra"]["job"]["chdir"]) == (None, False)
+    told = dict(setting.split("=") for setting in WRITE_NOTHING)
+    assert {key: yaml.safe_load(value) if key.startswith("hydra.") else value for key, value in told.items()} == said
