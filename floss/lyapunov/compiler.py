@@ -17,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,9 @@ def built(source: Path, instructions: str, *, notice: str = "") -> Path:
     Raises:
         BuildError: no compiler, or it does not compile, or the cache folder cannot be written.
     """
-    command, name = _command(), _name(source, instructions)
+    command, name = _command(), _name(_files(source), instructions)
     folders = cache_folders()
-    if there := found(source, instructions):
+    if there := _found(name):
         return there
     reasons = []
     for folder in folders:
@@ -152,9 +153,8 @@ def built(source: Path, instructions: str, *, notice: str = "") -> Path:
     raise BuildError(reasons[0])
 
 
-def found(source: Path, instructions: str) -> Path | None:
-    """The library of a source where it has been built."""
-    name = _name(source, instructions)
+def _found(name: str) -> Path | None:
+    """The library of this name where it has been built."""
     return next((folder / name for folder in cache_folders() if _whole(folder / name)), None)
 
 
@@ -171,15 +171,20 @@ def _command() -> tuple[str, ...]:
     return command
 
 
-def _name(source: Path, instructions: str) -> str:
+def _files(source: Path) -> dict[str, bytes]:
+    """What a source is, and the headers beside it, by their names; the source first."""
+    return {file.name: file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h")))}
+
+
+def _name(files: Mapping[str, bytes], instructions: str) -> str:
     """Name of the library of a source for this machine."""
     command = _command()
     key = hashlib.sha256()
-    for file in (source, *sorted(source.parent.glob("*.h"))):
-        _add(key, file.name.encode(), file.read_bytes())
+    for name, content in files.items():
+        _add(key, name.encode(), content)
     recipe = (version(command), " ".join(options(instructions)), sys.platform, platform.machine(), *command[1:])
     _add(key, *(part.encode() for part in recipe))
-    return f"{source.stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
+    return f"{Path(next(iter(files))).stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
 
 
 def built_text(text: str, name: str, instructions: str, *, build: bool = True) -> Path | None:
@@ -194,11 +199,14 @@ def built_text(text: str, name: str, instructions: str, *, build: bool = True) -
     Raises:
         BuildError: as `built`.
     """
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    file = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.cpp"
+    there = _found(_name({file: text.encode()}, instructions))
+    if there or not build:  # every analysis asks, and a folder for the source would take longer than many of them
+        return there
     with tempfile.TemporaryDirectory() as scratch:
-        source = Path(scratch) / f"{name}-{digest}.cpp"
+        source = Path(scratch) / file
         source.write_text(text, encoding="utf-8")
-        return built(source, instructions) if build else found(source, instructions)
+        return built(source, instructions)
 
 
 def load(path: Path, *functions: str) -> ctypes.CDLL:

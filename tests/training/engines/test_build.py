@@ -380,3 +380,16 @@ def test_they_are_compared_when_the_library_is_loaded(monkeypatch):
     monkeypatch.setattr(calls, "TrainCall", altered(calls.TrainCall, swapped))
     with pytest.raises(RuntimeError, match=r"in calls\.h$"):
         library.__wrapped__("vanilla")
+
+
+@needs_compiler
+def test_a_text_that_is_built_is_found_without_a_file(cache, monkeypatch):
+    """Every analysis asks: making and removing a folder for the source took longer than some of them."""
+    text = 'extern "C" int value() { return 17; }\n'
+    assert build.built_text(text, "quick", "PORTABLE", build=False) is None
+    path = build.built_text(text, "quick", "PORTABLE")
+    assert path is not None
+    assert (path.parent, load(path, "value").value()) == (cache, 17)
+    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", lambda *_, **__: pytest.fail("a folder is made"))
+    assert build.built_text(text, "quick", "PORTABLE") == path
+    assert build.built_text(text.replace("17", "18"), "quick", "PORTABLE", build=False) is None
