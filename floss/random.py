@@ -6,7 +6,7 @@ networks trained beside it, not on the device, and not on where a run was interr
 
 Counter words: (block, epoch, stream, part); key words: the low and the high half of the seed. Each block gives four
 32-bit words. On a CPU NumPy computes them, in a fifth of torch's time for a small network and in half of it for many
-large ones; torch computes the same words on any other device.
+large ones; torch computes the same words on any other device, and within a transform of `torch.func`.
 """
 
 import math
@@ -50,8 +50,10 @@ def philox4x32(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
     Returns:
         Four int64 tensors of numbers in [0, 2**32).
     """
-    on_the_cpu = all(word.device.type == "cpu" for word in (*counter, *key))
-    return _in_numpy(counter, key) if on_the_cpu else _in_torch(counter, key)
+    in_memory = all(word.device.type == "cpu" for word in (*counter, *key))
+    # Within a transform of `torch.func` tensors are wrappers, whose numbers NumPy cannot read.
+    wrapped = torch._C._are_functorch_transforms_active()
+    return _in_numpy(counter, key) if in_memory and not wrapped else _in_torch(counter, key)
 
 
 def _in_torch(counter: Words, key: tuple[Tensor, Tensor]) -> Words:

@@ -78,6 +78,18 @@ def test_shapes_are_broadcast(shapes):
     assert torch.stack(torch.broadcast_tensors(*drawn[0])).reshape(4, -1).T.tolist() == [list(one) for one in wanted]
 
 
+@pytest.mark.parametrize("transform", [torch.func.vmap, torch.func.grad])
+def test_numbers_are_the_same_within_a_transform(transform):
+    seeds = torch.tensor([5, 2**40 + 1])
+
+    def draw(x: torch.Tensor) -> torch.Tensor:
+        return (normal(seeds, Stream.WEIGHTS, 7, dtype=torch.float64) * x).sum()
+
+    one = torch.tensor(1.0, dtype=torch.float64)
+    inside = transform(draw)(one.expand(1) if transform is torch.func.vmap else one)
+    assert inside.item() == pytest.approx(draw(one).item(), rel=1e-14)
+
+
 @settings(deadline=None, derandomize=True)
 @given(seed, st.sampled_from(Stream), counts, word, word)
 def test_words_equal_integer_twin(seed, stream, count, epoch, part):
