@@ -44,7 +44,7 @@ def compose_once() -> None:
         key = repr((places, config_name, choices, how, sorted(named.items()), JobRuntime.instance().get("name")))
         if key not in _composed:
             _composed[key] = pickle.dumps(compose(loader, config_name, choices, *how, **named), 5)
-        config = pickle.loads(_composed[key])  # noqa: S301 -- made here
+        config = pickle.loads(_composed[key])  # noqa: S301 - bytes of this process
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         _say_what_was_typed(config, [each for each in parsed if not each.is_hydra_override()])
         return config

@@ -1,6 +1,7 @@
 """The paper's claims: each true and each false on made-up data, and on data that is not as one would like it."""
 
 import csv
+import functools
 import io
 import re
 from collections.abc import Callable
@@ -26,9 +27,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(intervals, "REPLICATES", 100)
 
 
+@functools.cache
+def judged_where_true(name: str) -> Result:
+    return judge(CLAIMS[name], made(CLAIMS[name].figure, "true"))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_that_is_true_is_reproduced(name, quick):
-    result = judge(CLAIMS[name], made(CLAIMS[name].figure, "true"))
+    result = judged_where_true(name)
     assert result.verdict == REPRODUCED, (result.value, result.low, result.high)
 
 
@@ -41,7 +47,7 @@ def test_a_claim_that_is_false_is_not_reproduced(name, quick):
 @pytest.mark.parametrize("name", [name for name in NAMES if CLAIMS[name].control])
 def test_a_control_misses_the_criterion(name, quick):
     """Where the claim meets it: a criterion that data without the effect meet as well says nothing."""
-    control = judge(CLAIMS[name], made(CLAIMS[name].figure, "true")).control
+    control = judged_where_true(name).control
     assert control is not None
     assert control.misses, (control.value, control.low, control.high)
     assert control.verdict != REPRODUCED
