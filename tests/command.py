@@ -16,9 +16,10 @@ from preloaded import POSSIBLE, READ_AT_THE_START, THREADS, Forked, replace_draw
 from floss import figures
 from floss.commands.main import main
 from floss.jobs.analysis import AnalysisJob, analysis_job
+from floss.jobs.checked import train_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.help import COMMANDS
-from floss.jobs.train import TrainJob, train_job
+from floss.jobs.train import TrainJob
 from floss.runtime.files import NETWORKS
 from floss.sweep.networks import NetworkJobs
 from floss.sweep.request import Request

@@ -7,7 +7,7 @@ def run(command: str, arguments: list[str]) -> None:
     """Say what `floss train` would compute."""
     jobs = jobs_of(command, arguments)
     if jobs:
-        from floss.jobs.train import train_job
+        from floss.jobs.checked import train_job
         from floss.sweep.forecast import forecast
         from floss.sweep.request import Request
 

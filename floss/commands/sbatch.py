@@ -16,8 +16,9 @@ def run(command: str, arguments: list[str]) -> None:
     options = parse(command, arguments)
     if answered_by_hydra(command, arguments, options):
         return
+    from floss.jobs.checked import train_job
     from floss.jobs.slurm import check_grace, sbatch_script
-    from floss.jobs.train import SbatchJob, train_job
+    from floss.jobs.train import SbatchJob
 
     asked = [override for override in options.overrides if _is_for_slurm(override)]
     clusters = set(sweep_jobs(command, asked, lambda values, _: build(SbatchJob, values).slurm))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def run(command: str, arguments: list[str]) -> None:
     """Compute what is missing; exit status 1 if a network failed."""
     from floss.commands.hydra_app import run_hydra
+    from floss.jobs.checked import train_job
     from floss.jobs.compose import plain
     from floss.jobs.options import parse
-    from floss.jobs.train import train_job
     from floss.runtime.requeue import OF_ENSEMBLES
 
     options = parse(command, arguments)
@@ -58,8 +58,8 @@ def run(command: str, arguments: list[str]) -> None:
 
 def _checked_sweep(command: str, options: "Namespace") -> "Request":
     """All jobs of a sweep, every one of them checked before the first one starts."""
+    from floss.jobs.checked import train_job
     from floss.jobs.compose import sweep_jobs
-    from floss.jobs.train import train_job
     from floss.sweep.loggers import check_loggers
     from floss.sweep.request import Request
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from floss.errors import ConfigError
 from floss.jobs import extensions
+from floss.jobs.checked import check_cell
 from floss.jobs.checkpoints import checkpoint_of, digest_of
 from floss.jobs.folders import check_folder
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, either, key, list_of, one_of, one_or_more, optional, real, switch, text, whole
-from floss.jobs.train import ArchConfig, check_cell
+from floss.jobs.train import ArchConfig
 
 if TYPE_CHECKING:
     from floss.training.schedule import FlossingRun

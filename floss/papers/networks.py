@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from floss.errors import ConfigError
+from floss.jobs.checked import train_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import DERIVED, TrainJob, train_job
+from floss.jobs.train import DERIVED, TrainJob
 from floss.papers.finding import Finding
 from floss.papers.kind import Kind, Missing, Run
 from floss.papers.mend import check_environment, mend_config, read_config

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 
 from floss.errors import ConfigError
-from floss.jobs.train import TEACHER, TrainJob, may_be_native
+from floss.jobs.checked import may_be_native
+from floss.jobs.train import TEACHER, TrainJob
 from floss.runtime.device import device_of, free_gpu_memory
 from floss.runtime.free_memory import free_memory
 from floss.sweep.networks import NetworkJobs

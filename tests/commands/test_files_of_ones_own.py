@@ -9,10 +9,10 @@ import yaml
 from command import TINY, inside
 
 from floss.commands.hydra_app import WRITE_NOTHING
+from floss.jobs.checked import train_job
 from floss.jobs.compose import sweep_jobs
 from floss.jobs.extensions import shipped
 from floss.jobs.options import parse
-from floss.jobs.train import train_job
 
 OWN = "name: vanilla\nn: 6\ng: 1.5\ninit: gaussian\nmean: 0.0\nbias: 0.1\nreadout: 1.0\nrelaxation: 0\n"
 LINE = ("arch=mine", "task=xor", "d=4", "scale=smoke", "flossing=none", "train.steps=20", "train.batch=2", "seeds=1")

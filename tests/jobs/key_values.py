@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from floss.jobs.analysis import AnalysisJob, analysis_job
-from floss.jobs.train import TrainJob, train_job
+from floss.jobs.checked import train_job
+from floss.jobs.train import TrainJob
 
 # For each key of `floss train`: values that it takes, then values that it does not.
 TAKEN_AND_NOT = {

@@ -4,8 +4,8 @@ import pytest
 from command import TINY, inside
 
 from floss.errors import ConfigError
+from floss.jobs.checked import train_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import train_job
 
 RATES_AND_GATES = {"gru", "linear", "lru", "lstm", "relu", "vanilla"}
 STUDENTS = {f"linear_{name}" for name in ("dense", "diagonal", "diagonal_gamma", "exp", "lru", "s4")}

@@ -13,10 +13,11 @@ from jobs.key_values import ANALYSIS_KEYS, TABLES, TAKEN_AND_NOT, changed, chang
 from omegaconf import OmegaConf
 
 from floss.jobs.analysis import ConditionJob, SpectrumJob, analysis_job
+from floss.jobs.checked import train_job
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import key, known_keys, list_of, one_of, whole
 from floss.jobs.networks import network_ids
-from floss.jobs.train import TrainJob, config_yaml, train_job
+from floss.jobs.train import TrainJob, config_yaml
 from floss.papers.gradient_flossing.one_step import ONE_STEP, OneStepJob
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -8,8 +8,9 @@ from command import job, jobs
 from jobs.key_values import ARCHITECTURES, REFERENCE, SLURM
 
 from floss.errors import ConfigError
+from floss.jobs.checked import train_job
 from floss.jobs.compose import sweep_jobs
-from floss.jobs.train import config_values, train_job
+from floss.jobs.train import config_values
 
 WRONG = {
     "d=7": "d=7: task=xor needs an even d >= 2",

@@ -93,8 +93,8 @@ def test_what_a_launcher_returns(tmp_path, monkeypatch, launcher):
     given = [*TINY, "d=2,4", "flossing=none", f"hydra/launcher={launcher}"]
 
     def train_one(config):
+        from floss.jobs.checked import train_job
         from floss.jobs.compose import plain
-        from floss.jobs.train import train_job
 
         one = train_job(plain(config))
         run_jobs([one])

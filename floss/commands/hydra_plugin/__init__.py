@@ -29,8 +29,8 @@ class StackedLauncher(Launcher):
         """Compute what is missing of the jobs."""
         from floss.commands.hydra_app import Stop, running_command
         from floss.errors import ConfigError
+        from floss.jobs.checked import train_job
         from floss.jobs.compose import Composer
-        from floss.jobs.train import train_job
 
         try:
             if running_command() != "train":
