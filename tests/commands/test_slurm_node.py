@@ -106,11 +106,11 @@ def processes(cluster: dict[str, str], folder: Path, job: str, task: int) -> lis
 
 
 def hold_until_signalled(process: int, seconds: float = 150) -> None:
-    """Stop a process until somebody has sent it a signal, however fast this machine is."""
+    """Stop a process until SLURM has sent it a signal, however fast this machine is: not one of a child that ended."""
     os.kill(process, signal.SIGSTOP)
     until = time.monotonic() + seconds
-    pending = "SigPnd", "ShdPnd"
-    while not any(int(value, 16) for name, value in states(process).items() if name in pending):
+    pending, of_children = ("SigPnd", "ShdPnd"), 1 << (signal.SIGCHLD - 1)
+    while not any(int(value, 16) & ~of_children for name, value in states(process).items() if name in pending):
         assert time.monotonic() < until, states(process)
         time.sleep(0.1)
     os.kill(process, signal.SIGCONT)

@@ -45,7 +45,7 @@ def draw(findings: Findings) -> Figure:
         b.axvspan(LOST, max(ends[1], LOST), color="0.92", zorder=0, label="not resolved in float64")
         b.set_xlabel("log₁₀ of the largest over the smallest singular value")
         b.set_ylabel("log₁₀ of R₁₁ / R_NN (Eq. 28)")
-        b.set_title("B  Condition number of an interval, every t_ONS")
+        b.set_title("B  Condition number of an interval")
         others = intervals[intervals["t_ons"] > 1]
         c.plot(others["log10_estimate"], others["error"].clip(lower=1e-16), "o", color=COLOURS[0], markersize=3)
         c.axvline(SAFE, color="0.6", linestyle=":", label=f"10^{SAFE:.0f}")
