@@ -62,7 +62,8 @@ class Tables(Kind):
         return super().line(overrides) if self.typed else ""
 
     def count(self, jobs: list[Job], store: Store) -> tuple[int, int]:  # noqa: ARG002
-        return len(jobs), sum(sealed(self.folder(job)) for job in jobs)
+        folders = {self.folder(job) for job in jobs}  # runs of several names may be one and the same job
+        return len(folders), sum(map(sealed, folders))
 
     def missing(self, jobs: list[Job], store: Store) -> Missing:  # noqa: ARG002
         unsealed = {folder: job for job in jobs if not sealed(folder := self.folder(job))}
@@ -104,7 +105,10 @@ class TablesJob:
 
 
 def tables_kind(
-    command: str, job_type: type[TablesJob], tables: Callable[[Any], dict[str, Table]], seconds: float = 1.0
+    command: str,
+    job_type: type[TablesJob],
+    tables: Callable[[Any], dict[str, Table]],
+    seconds: float | Callable[[Any], float] = 1.0,
 ) -> Tables:
     """A kind that a paper adds: its keys, and a function that computes tables from them.
 
@@ -112,7 +116,7 @@ def tables_kind(
         command: the word before the keys in an experiment's file.
         job_type: the keys.
         tables: name and content of every CSV file of a job.
-        seconds: about how long a job takes.
+        seconds: about how long a job takes; a function of the job where that depends on its sizes.
     """
 
     def compose(overrides: tuple[str, ...]) -> list[Job]:
@@ -125,7 +129,10 @@ def tables_kind(
         share.set_description_str(command)
         write_tables(folder(job), config_yaml(job), tables(job))
 
-    return Tables(command, compose, folder, lambda _: seconds, compute, typed=False)
+    def expected(job: Job) -> float:
+        return seconds(job) if callable(seconds) else seconds
+
+    return Tables(command, compose, folder, expected, compute, typed=False)
 
 
 def write_tables(folder: Path, config: str, tables: dict[str, Table]) -> None:

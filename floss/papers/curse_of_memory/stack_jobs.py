@@ -5,9 +5,10 @@ Input and target are a surrogate of word embeddings, or the user's own.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -17,6 +18,7 @@ from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_se
 from floss.papers.curse_of_memory.neuron_jobs import digits
 from floss.papers.curse_of_memory.stack import CELLS, forward, groups, initial_stack, next_token_loss
 from floss.papers.tables import Table, tables_kind
+from floss.papers.timing import seconds_by_steps
 
 _TOGETHER = 5
 """Networks side by side: five of the paper's size need 3 GB."""
@@ -84,5 +86,28 @@ def _gradient(tensor: Tensor) -> Tensor:
     return tensor.grad
 
 
-STACK = tables_kind("stack", StackJob, stack_tables, seconds=300)
+def stack_seconds(job: StackJob) -> float:
+    """About how long a job takes: its first networks, with fewer steps, of the fewest and of the most blocks.
+
+    It is linear in the number of blocks.
+    """
+    networks = list(itertools.product(range(job.seeds), job.times))
+    seeds, times = zip(*networks[:_TOGETHER], strict=True)
+    groups = len(networks) / len(seeds)
+    ends = sorted({min(job.layers), max(job.layers)})
+    seconds = [
+        seconds_by_steps(
+            lambda steps, layers=layers: measured(
+                replace(job, steps=steps), layers, torch.tensor(seeds), torch.tensor(times, dtype=torch.float64)
+            ),
+            job.steps,
+            least=2,
+            times=groups,
+        )
+        for layers in ends
+    ]
+    return float(np.interp(job.layers, ends, seconds).sum())
+
+
+STACK = tables_kind("stack", StackJob, stack_tables, seconds=stack_seconds)
 """Figs 5 and 13: deep stacks at initialisation."""
