@@ -70,12 +70,19 @@ def _read(file: str, changed: int, size: int) -> Embeddings:  # noqa: ARG001  # 
     if read is None:
         raise ConfigError(f"data={file}: must be a file {', '.join(_READERS)}")
     try:
-        x = read(path)
+        x = _plain(read(path))
     except Exception as error:  # damaged files raise whatever they like in each format
         raise ConfigError(f"data={file}: cannot be read as {path.suffix}: {one_line(error, 200)}") from None
     if fault := embeddings_fault(x, LEAST_TOKENS):
         raise ConfigError(f"data={file}: must {fault}")
-    return Embeddings(path.name, x if x.dtype == torch.float64 else x.float())
+    return Embeddings(path.name, x)
+
+
+def _plain(x: Tensor) -> Tensor:
+    """Numbers of the two kinds that are computed with; what else there is torch may not even compare."""
+    if x.layout is not torch.strided or x.is_nested or x.is_meta:
+        raise ValueError("must hold a dense tensor with its numbers")
+    return x.float() if x.is_floating_point() and x.dtype != torch.float64 else x
 
 
 def _from_numpy(path: Path) -> Tensor:
