@@ -19,6 +19,10 @@ from floss.memory.embeddings_fit import embeddings_fault
 LEAST_TOKENS = 20
 """Of a sequence: Fig. 14 has so many different lags."""
 
+SIZES = (1e-6, 1e6)
+"""Of numbers, their root mean square: the networks of Figs 5 and 13 are computed in float32, and their gradients grow
+with the square of their input, and by up to eight decades with their memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -73,9 +77,16 @@ def _read(file: str, changed: int, size: int) -> Embeddings:  # noqa: ARG001  # 
         x = _plain(read(path))
     except Exception as error:  # damaged files raise whatever they like in each format
         raise ConfigError(f"data={file}: cannot be read as {path.suffix}: {one_line(error, 200)}") from None
-    if fault := embeddings_fault(x, LEAST_TOKENS):
+    if fault := embeddings_fault(x, LEAST_TOKENS) or _size_fault(x):
         raise ConfigError(f"data={file}: must {fault}")
     return Embeddings(path.name, x)
+
+
+def _size_fault(x: Tensor) -> str:
+    """As `embeddings_fault`, of numbers whose gradients would be nothing or infinite in float32."""
+    size = float(torch.linalg.vector_norm(x, dtype=torch.float64)) / x.numel() ** 0.5
+    low, high = SIZES
+    return "" if low <= size <= high else f"have a root mean square from {low:g} to {high:g}, got {size:.3g}"
 
 
 def _plain(x: Tensor) -> Tensor:

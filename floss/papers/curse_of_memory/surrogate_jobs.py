@@ -52,11 +52,11 @@ def own_tables(job: SurrogateJob) -> dict[str, Table]:
     """The same of the user's embeddings: R(Δ) of parts of the sequences, and the law that is fitted to all of them.
 
     fits.csv: white, slow and decay of the fit, with their standard errors; misfit is the largest |R(Δ) - law(Δ)| over
-    the fitted lags Δ ≥ 1, relative to slow.
+    the fitted lags Δ ≥ 1, relative to R(0).
     """
     fit, lags = own_embeddings(job).fit, lags_of(job.steps)
     every = torch.arange(1, len(fit.autocorrelation), dtype=torch.float64)
-    misfit = (fit.autocorrelation[1:] - fit.law.at(every)).abs().max() / fit.law.slow
+    misfit = (fit.autocorrelation[1:] - fit.law.at(every)).abs().max() / fit.autocorrelation[0]
     law = fit.law.at(torch.tensor(lags, dtype=torch.float64))
     autocorrelation = []
     for part, R in enumerate(fit.parts):

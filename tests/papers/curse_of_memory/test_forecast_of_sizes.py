@@ -1,16 +1,20 @@
 """What is said of the time of the figures on embeddings follows the sizes of the data."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from floss.errors import ConfigError
 from floss.papers import timing
+from floss.papers.curse_of_memory import PAPER
 from floss.papers.curse_of_memory.gates_jobs import GATED, GatesJob, gates_tables
 from floss.papers.curse_of_memory.jacobian_jobs import JACOBIANS, JacobiansJob, jacobians_tables
-from floss.papers.curse_of_memory.stack_jobs import STACK, StackJob, stack_tables
+from floss.papers.curse_of_memory.stack_jobs import STACK, StackJob, stack_tables, together
 from floss.papers.curse_of_memory.surrogate_jobs import SURROGATE, SurrogateJob
+from floss.sweep.store import Store
 
 MISSED = 0.05
 """Of the operations: what a job does beside its steps, and the rounding of a sixteenth of them."""
@@ -123,3 +127,26 @@ def test_fig_12_takes_time_for_every_sequence(monkeypatch):
     job = SurrogateJob(seeds=1, sequences=1000, steps=40, features=2, data="embeddings-0", data_file=None, results="")
     assert SURROGATE.seconds(job) == pytest.approx(0.5 + 0.25 * 1000)
     assert max(given) < 100
+
+
+PAPER_SIZE = {"sequences": 16, "steps": 512, "width": 256, "layers": (4,)}
+
+
+def test_as_many_networks_are_side_by_side_as_fit():
+    """All that are on disk were five; embeddings that are much wider than the paper's have fewer."""
+    for figure, scale in itertools.product(("fig05", "fig13"), ("paper", "small")):
+        for run in PAPER.experiment(figure).scales[scale].values():
+            (job,) = run.jobs("")
+            assert together(job) == 5
+    assert together(replace(STACKED, features=8 * 768, **PAPER_SIZE)) == 2
+    assert together(replace(STACKED, features=100 * 768, **PAPER_SIZE)) == 1
+
+
+def test_what_does_not_fit_is_refused_before_it_is_tried(monkeypatch, tmp_path):
+    job = replace(STACKED, features=100 * 768, results=str(tmp_path), **PAPER_SIZE)
+    monkeypatch.setattr(timing, "_timed", lambda *_: 1.0)
+    monkeypatch.setattr("floss.papers.tables.free_memory", lambda: 3e10)
+    assert STACK.missing([job], Store(tmp_path)).memory == pytest.approx(1.58e10, rel=0.01)
+    monkeypatch.setattr("floss.papers.tables.free_memory", lambda: 8e9)
+    with pytest.raises(ConfigError, match=r"stack: needs 15\.8 GB of memory, and 8 GB are free"):
+        STACK.missing([job], Store(tmp_path))

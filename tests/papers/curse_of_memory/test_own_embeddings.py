@@ -135,6 +135,8 @@ FLAT[:, :, 1] = 0.25
         (X[:, :19].numpy(), "must have sequences of at least 20 tokens, got 19"),
         (FLAT, "must have features that vary, got 0.25 everywhere in feature 1"),
         (np.ones((2, 30, 3), dtype=np.int64), "must have floating-point numbers, got int64"),
+        (X.numpy() * 1e-8, "must have a root mean square from 1e-06 to 1e+06, got 6.58e-09"),
+        (X.double().numpy() * 1e200, "must have a root mean square from 1e-06 to 1e+06, got inf"),
         (np.array([None]), "cannot be read as .npy: Object arrays cannot be loaded when allow_pickle=False"),
         (np.array(["a"]), "cannot be read as .npy: "),
     ],
