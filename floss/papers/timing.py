@@ -30,8 +30,9 @@ def seconds_by_steps(compute: Callable[[int], object], steps: int, least: int, t
         Seconds.
     """
     first = _timed(compute, least)
-    if steps <= least:
-        return times * first
+    at_most = times * first * max(steps / least, 1.0)
+    if steps <= least or at_most < _SHORT:
+        return at_most
     some = min(steps, max(2 * least, -(-steps // _PART)))
     while True:
         both = _timed(compute, some)

@@ -22,6 +22,8 @@ from floss.papers.timing import seconds_by_steps
 
 _TOGETHER, _BYTES = 5, 4.5e9
 """Networks side by side, and the memory that they may take: five of the paper's size need 4.1 GB."""
+_LARGE = 1e9
+"""Bytes of networks that keep a processor busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +110,12 @@ def _gradient(tensor: Tensor) -> Tensor:
 def stack_seconds(job: StackJob) -> float:
     """About how long a job takes: its first networks, with fewer steps, of the fewest and of the most blocks.
 
-    It is linear in the number of blocks.
+    It is linear in the number of blocks, and in that of networks where these are so large that nothing is gained by
+    computing several side by side.
     """
     networks = list(itertools.product(range(job.seeds), job.times))
-    seeds, times = zip(*networks[: together(job)], strict=True)
+    timed = max(1, min(together(job), int(_LARGE / network_bytes(job))))
+    seeds, times = zip(*networks[:timed], strict=True)
     groups = len(networks) / len(seeds)
     ends = sorted({min(job.layers), max(job.layers)})
     seconds = [
