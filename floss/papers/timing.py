@@ -33,6 +33,7 @@ def seconds_by_steps(compute: Callable[[int], object], steps: int, least: int, t
     at_most = times * first * max(steps / least, 1.0)
     if steps <= least or at_most < _SHORT:
         return at_most
+    first = min(first, _timed(compute, least))  # the first time of all there is more to do: memory, threads, tables
     some = min(steps, max(2 * least, -(-steps // _PART)))
     while True:
         both = _timed(compute, some)

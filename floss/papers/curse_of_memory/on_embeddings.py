@@ -60,9 +60,17 @@ _ELSEWHERE: dict[str, tuple[str, Criterion] | None] = {
     "fig05.norm_values": None,
     "fig13.lru_values": None,
     "fig13.crnn_values": None,
+    "fig14.off_diagonal": (
+        "With gates that depend on input and state entries off the diagonal stay small.",
+        Criterion(below=0.1),
+    ),
+    "fig14.breaks": (
+        "With large recurrent weights, σ_h = 3, this breaks: entries off the diagonal are large.",
+        Criterion(above=0.1),
+    ),
 }
-"""Claims whose criterion is a range about numbers that were measured on the paper's embeddings: what is asked of others
-instead; None where nothing is left."""
+"""Claims on numbers that were measured on the paper's embeddings: what is asked of others instead; None where nothing
+is left."""
 _ENOUGH = 128
 """Sequences of which no two networks of a figure need the same: eight batches of 16."""
 _SURROGATE = re.compile(r"surrogate embeddings(, (independent|shared))?")

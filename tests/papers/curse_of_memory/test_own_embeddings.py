@@ -18,7 +18,7 @@ from floss.papers.curse_of_memory import PAPER
 from floss.papers.curse_of_memory.embeddings_jobs import input_sequences
 from floss.papers.curse_of_memory.on_embeddings import TOKENS_OF_CLAIMS, on_embeddings
 from floss.papers.curse_of_memory.own_embeddings import read_embeddings
-from floss.papers.findings import Reproduction
+from floss.papers.findings import Reproduction, paper_in, record_request
 
 X = surrogate_embeddings(torch.tensor([3]), 5, 40, 6, law=Autocorrelation(0.3, 0.1, 0.9))[0].float()
 ON_EMBEDDINGS = ("fig05", "fig12", "fig13", "fig14", "fig15")
@@ -99,15 +99,32 @@ def test_fig_12_is_computed_drawn_found_again_and_reported(file, tmp_path):
     file.rename(tmp_path / "moved here.npy")  # the numbers are the same
     again = inside(tmp_path, *asked[:-1], "data=moved here.npy")
     assert (again.stderr, "nothing to compute" in again.stdout) == ("", True)
+    record = json.loads((root / "reproduction.json").read_text())
+    assert record["data"]["file"] == "moved here.npy"
     nowhere = inside(tmp_path, "report", "paper=curse_of_memory")
     assert nowhere.stderr.endswith(f"; of paper=curse_of_memory there is {root.relative_to(tmp_path)}\n")
     assert Reproduction(root).findings("fig12") is not None
     assert inside(tmp_path, "figures", "paper=curse_of_memory", "fig=[1,12]").returncode == 0
     said = inside(tmp_path, "report", "paper=curse_of_memory", f"results={root}")
     assert (said.returncode, said.stderr) == (0, "")
-    assert "data=own.npy" in (root / "report.html").read_text()
+    assert "data=moved here.npy" in (root / "report.html").read_text()
     refused = inside(tmp_path, "reproduce", "paper=curse_of_memory", "fig=12", f"results={root}")
-    assert (refused.returncode, "holds the figures of data=own.npy" in refused.stderr) == (2, True)
+    assert (refused.returncode, "holds the figures of data=moved here.npy" in refused.stderr) == (2, True)
+
+
+def test_a_damaged_record_of_the_data_is_said_and_mended(file, tmp_path):
+    record = dict(read_embeddings(str(file)).record)
+    paper = on_embeddings(PAPER, record)
+    record_request(tmp_path, paper, ["fig12"], "smoke")
+    whole = (tmp_path / "reproduction.json").read_text()
+    for shape in (None, [1, 2], "5"):
+        damaged = json.loads(whole)
+        damaged["data"]["shape"] = shape
+        (tmp_path / "reproduction.json").write_text(json.dumps(damaged))
+        with pytest.raises(ConfigError, match=r"the record of data=own\.npy is damaged"):
+            paper_in(tmp_path)
+        record_request(tmp_path, paper, ["fig12"], "smoke")
+        assert (tmp_path / "reproduction.json").read_text() == whole
 
 
 def test_networks_take_the_data(file, tmp_path):
