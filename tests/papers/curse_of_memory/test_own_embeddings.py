@@ -82,6 +82,17 @@ def test_claims_are_about_the_user_s_data(file):
     assert not on_embeddings(PAPER, {**record, "shape": [16, 100, 6]}).claims()
 
 
+@pytest.mark.parametrize(
+    ("shape", "judged", "shared"),
+    [([5, 40, 6], False, False), ([16, 512, 6], True, True), ([128, 512, 6], True, False)],
+)
+def test_the_page_says_what_it_judges(shape, judged, shared):
+    lead = str(on_embeddings(PAPER, {"name": "embeddings-0", "file": "own.npy", "shape": shape}).lead)
+    assert f"own.npy (embeddings-0), {shape[0]} × {shape[1]} × 6 sequences, tokens and features" in lead
+    assert ("No claim is judged" in lead, "Left out are those on numbers" in lead) == (not judged, judged)
+    assert ("networks share some" in lead) == shared
+
+
 def test_fig_12_is_computed_drawn_found_again_and_reported(file, tmp_path):
     asked = ("reproduce", "paper=curse_of_memory", "fig=12", "scale=smoke", "data=own.npy")
     done = inside(tmp_path, *asked)
