@@ -45,5 +45,6 @@ def _write_report(config: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "claims.csv", claims_csv(results).encode())
     write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
-    print(table(results, paper))
+    # Data of one's own may be such that nothing can be asked of them; the page says why.
+    print(table(results, paper) if results else "no claim is judged on these data")
     print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")

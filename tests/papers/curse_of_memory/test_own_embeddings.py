@@ -118,6 +118,7 @@ def test_fig_12_is_computed_drawn_found_again_and_reported(file, tmp_path):
     assert inside(tmp_path, "figures", "paper=curse_of_memory", "fig=[1,12]").returncode == 0
     said = inside(tmp_path, "report", "paper=curse_of_memory", f"results={root}")
     assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("no claim is judged on these data\n")
     assert "data=moved here.npy" in (root / "report.html").read_text()
     refused = inside(tmp_path, "reproduce", "paper=curse_of_memory", "fig=12", f"results={root}")
     assert (refused.returncode, "holds the figures of data=moved here.npy" in refused.stderr) == (2, True)
