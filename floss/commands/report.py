@@ -20,7 +20,7 @@ def _write_report(config: Any) -> None:
     from floss.jobs.folders import check_folder
     from floss.papers.claim import claims_csv
     from floss.papers.draw import FIGURES
-    from floss.papers.findings import REQUESTS, Reproduction, check_paper, paper_in
+    from floss.papers.findings import REQUESTS, Reproduction, check_paper, paper_in, reproduction_folders
     from floss.papers.judge import judged
     from floss.papers.paper import paper_named
     from floss.papers.report.page import page
@@ -31,7 +31,10 @@ def _write_report(config: Any) -> None:
     paper = paper_named(job.paper)
     root = Path(job.results or paper.results_folder)
     if not (root / REQUESTS).exists():
-        raise ConfigError(f"results={root}: must be a folder of floss reproduce")
+        others = reproduction_folders(root.parent) if root.parent.is_dir() else {}
+        there = ", ".join(str(folder) for folder, name in others.items() if name == paper.name)
+        hint = f"; of paper={paper.name} there is {there}" if there else ""
+        raise ConfigError(f"results={root}: must be a folder of floss reproduce{hint}")
     if (there := paper_in(root)).name == paper.name:  # which may be of the user's own data
         paper = there
     check_paper(root, paper)
@@ -42,5 +45,6 @@ def _write_report(config: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "claims.csv", claims_csv(results).encode())
     write_whole(folder / "report.html", page(reproduction, results, root / FIGURES).encode())
-    print(table(results, paper))
+    # Data of one's own may be such that nothing can be asked of them; the page says why.
+    print(table(results, paper) if results else "no claim is judged on these data")
     print(f"claims   {folder / 'claims.csv'}\nreport   {folder / 'report.html'}")

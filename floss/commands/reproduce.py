@@ -40,7 +40,7 @@ def reproduce(job: ReproduceJob) -> int:
     paper = paper_named(job.paper)
     figures = paper.named(job.fig)
     if job.data is not None:
-        paper = on_own_data(paper, job.data)
+        paper = on_own_data(paper, job.data, job.fig)
         figures = paper.named(job.fig)
     results = Path(job.results or paper.results_folder)
     check_device(job.device)

@@ -73,8 +73,8 @@ class ReproduceJob:
     scale: str = key(one_of("paper", "small", "smoke"), "the paper's own grid, fewer networks, or a mere trial")
     data: str | None = key(
         optional(text()),
-        "file of your own embeddings [sequence, token, feature] in the place of the surrogate of curse_of_memory:"
-        " .npy, .safetensors or .pt",
+        "file of your own embeddings [sequence, token, feature] in the place of the surrogate of curse_of_memory"
+        " (Figs 5 and 12 to 15): .npy, .safetensors or .pt",
     )
     device: str = key(one_of("auto", "cpu", "cuda"), "where to compute")
     engine: str = key(one_of("auto", "torch", "native"), "which implementation of the hot loops")

@@ -13,7 +13,7 @@ from floss.memory.surrogate import Autocorrelation, fit_autocorrelation, measure
 
 LEAST_TOKENS = 8
 """Of a sequence: the fit needs R(Δ) at four lags, and takes those up to half of a sequence."""
-_PARTS = 20
+PARTS = 20
 """Parts of the sequences that the standard errors come from, at most: each costs a fit."""
 
 
@@ -59,7 +59,7 @@ def fit_embeddings(x: Float[Tensor, "sequences tokens features"]) -> EmbeddingsF
         raise ValueError(f"fit_embeddings: x must {fault}")
     lags = x.shape[1] // 2 + 1
     each = torch.stack([measured_autocorrelation(sequence[None], lags) for sequence in x])  # one at a time, for memory
-    whole, parts = each.mean(0), each.tensor_split(min(len(each), _PARTS))
+    whole, parts = each.mean(0), each.tensor_split(min(len(each), PARTS))
     law = fit_autocorrelation(whole)
     if len(parts) == 1:
         error = Autocorrelation(math.nan, math.nan, math.nan)

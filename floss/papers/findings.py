@@ -34,7 +34,7 @@ def record_request(results: Path, paper: Paper, asked: Sequence[str], scale: str
         for figure in paper.figures()
     }
     requests = {figure: scales for figure, scales in requests.items() if scales}
-    if requests != before:
+    if requests != before or data_of(results) != paper.data:  # whose file may have another name now
         results.mkdir(parents=True, exist_ok=True)
         of: dict[str, Any] = {} if paper.name == DEFAULT_PAPER else {"paper": paper.name}
         if paper.data is not None:
@@ -77,10 +77,16 @@ def paper_in(results: Path, name: str | None = None) -> Paper:
         name: of the paper, where it is known.
 
     Raises:
-        ConfigError: the paper is not installed.
+        ConfigError: the paper is not installed, or the record of the data is damaged.
     """
     paper, data = paper_named(name or paper_of(results) or DEFAULT_PAPER), data_of(results)
-    return paper if data is None or paper.own_data is None else paper.own_data.paper(paper, data)
+    if data is None or paper.own_data is None:
+        return paper
+    try:
+        return paper.own_data.paper(paper, data)
+    except (KeyError, TypeError, ValueError):
+        place = results / REQUESTS
+        raise ConfigError(f"{place}: the record of data={data['file']} is damaged; floss reproduce mends it") from None
 
 
 def reproduction_folders(root: Path) -> dict[Path, str]:

@@ -32,6 +32,8 @@ class Missing:
     """Computes them; fills its shares of the bar."""
     detail: str = ""
     """What follows the number in words: ` in 2 ensembles`."""
+    memory: float = 0.0
+    """About how many bytes the largest of them takes, where that is known."""
 
 
 class Kind(ABC):

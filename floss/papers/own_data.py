@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class OwnData:
     """How a paper takes data of the user's."""
 
+    figures: tuple[str, ...]
+    """Names of the figures that take them."""
     read: Callable[[str], Mapping[str, Any]]
     """The record of the data in a file: `name`, which follows from the content alone, `file`, the file's name, and
     whatever else the figures must know. Raises a ConfigError that begins with data=FILE where they are no such data."""

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from floss.errors import ConfigError, one_line
 from floss.jobs.keys import suggestion
-from floss.jobs.paper import ENTRY_POINTS, figure_keys, paper_names
+from floss.jobs.paper import ENTRY_POINTS, figure_key, figure_keys, paper_names
 from floss.papers.claim import Claim
 from floss.papers.experiments import Experiment, order, read_experiment
 from floss.papers.kind import Kind
@@ -153,15 +153,27 @@ def paper_named(name: str) -> Paper:
         raise ConfigError(f"paper={name}: {installed[name].value} cannot be loaded: {one_line(error)}") from None
 
 
-def on_own_data(paper: Paper, file: str) -> Paper:
+def on_own_data(paper: Paper, file: str, fig: Any = "all") -> Paper:
     """A paper's figures on the data in a file of the user's.
 
+    Args:
+        paper: as it is published.
+        file: of the data.
+        fig: value of `fig=`: the figures that are wanted. They are looked at before the file, which may be large.
+
     Raises:
-        ConfigError: the paper takes none, or there are no such data in the file.
+        ConfigError: the paper or one of the figures takes none, or there are no such data in the file.
     """
-    if paper.own_data is None:
+    own = paper.own_data
+    if own is None:
         raise ConfigError(f"data={file}: must be null with paper={paper.name}, whose figures take no data of one's own")
-    return paper.own_data.paper(paper, paper.own_data.read(file))
+    for figure in () if fig == "all" else paper.named(fig):
+        if figure not in own.figures:
+            allowed = ", ".join(["all", *map(figure_key, own.figures)])
+            raise ConfigError(
+                f"fig={figure_key(figure)}: takes no data of one's own; with data= must be {allowed}, or a list of them"
+            )
+    return own.paper(paper, own.read(file))
 
 
 def _ranges(numbers: Sequence[int]) -> list[str]:

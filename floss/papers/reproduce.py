@@ -18,6 +18,9 @@ from floss.runtime.progress import OneBar
 from floss.sweep.forecast import duration
 from floss.sweep.store import Store
 
+_WORTH_SAYING = 1e9
+"""Bytes that any machine has."""
+
 
 @dataclass(frozen=True, eq=False)
 class FigureRequest:
@@ -112,7 +115,9 @@ def overview(work: Work) -> str:
             detail[kind.nouns] = missing.detail
     todo = [f"{plural(absent[nouns], *nouns)}{detail[nouns]}" for nouns in absent]
     if todo:
-        lines.append(f"to compute: {', '.join(todo)}; about {duration(work.seconds)} on this machine")
+        memory = max(missing.memory for missing in work.missing.values())
+        room = f", with up to {memory / 1e9:.1f} GB of memory" if memory > _WORTH_SAYING else ""
+        lines.append(f"to compute: {', '.join(todo)}; about {duration(work.seconds)} on this machine{room}")
     else:
         lines.append("nothing to compute")
     return "\n".join(lines)

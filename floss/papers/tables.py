@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from floss.errors import ConfigError
 from floss.jobs.compose import selection
 from floss.jobs.hashing import config_hash
 from floss.jobs.keys import build, key, text
@@ -16,6 +17,7 @@ from floss.papers.kind import Job, Kind, Missing, Run
 from floss.papers.mend import check_environment, mended_config
 from floss.runtime.environment import environment, read_environment
 from floss.runtime.files import AS_TEXT, csv_text, remove_leftovers, seal, sealed, write_json, write_whole
+from floss.runtime.free_memory import free_memory
 from floss.runtime.locks import exclusive
 from floss.runtime.progress import OneBar, Share
 from floss.sweep.store import Store
@@ -51,6 +53,8 @@ class Tables(Kind):
     """The content of config.yaml; None for jobs that are known by their folder alone."""
     typed: bool = True
     """Whether the kind is a command that a user can type."""
+    memory: Callable[[Job], float] = lambda _: 0.0
+    """About how many bytes a job takes, where that can be more than a machine has."""
 
     def compose(self, overrides: tuple[str, ...]) -> list[Job]:
         return self.composed(overrides)
@@ -62,10 +66,16 @@ class Tables(Kind):
         return super().line(overrides) if self.typed else ""
 
     def count(self, jobs: list[Job], store: Store) -> tuple[int, int]:  # noqa: ARG002
-        return len(jobs), sum(sealed(self.folder(job)) for job in jobs)
+        folders = {self.folder(job) for job in jobs}  # runs of several names may be one and the same job
+        return len(folders), sum(map(sealed, folders))
 
     def missing(self, jobs: list[Job], store: Store) -> Missing:  # noqa: ARG002
         unsealed = {folder: job for job in jobs if not sealed(folder := self.folder(job))}
+        memory = max(map(self.memory, unsealed.values()), default=0.0)
+        if memory > (free := free_memory()):
+            raise ConfigError(
+                f"{self.command}: needs {memory / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB are free"
+            )
         timed = [(job, self.seconds(job)) for job in unsealed.values()]
 
         def compute(bar: OneBar) -> None:
@@ -73,7 +83,7 @@ class Tables(Kind):
                 with bar.share(seconds)(total=1) as share:
                     self.compute(job, share)
 
-        return Missing(len(timed), sum(seconds for _, seconds in timed), compute)
+        return Missing(len(timed), sum(seconds for _, seconds in timed), compute, memory=memory)
 
     def find(self, run: Run, jobs: list[Job], store: Store) -> Finding | None:  # noqa: ARG002
         (job,) = jobs
@@ -104,7 +114,11 @@ class TablesJob:
 
 
 def tables_kind(
-    command: str, job_type: type[TablesJob], tables: Callable[[Any], dict[str, Table]], seconds: float = 1.0
+    command: str,
+    job_type: type[TablesJob],
+    tables: Callable[[Any], dict[str, Table]],
+    seconds: float | Callable[[Any], float] = 1.0,
+    memory: Callable[[Any], float] = lambda _: 0.0,
 ) -> Tables:
     """A kind that a paper adds: its keys, and a function that computes tables from them.
 
@@ -112,7 +126,8 @@ def tables_kind(
         command: the word before the keys in an experiment's file.
         job_type: the keys.
         tables: name and content of every CSV file of a job.
-        seconds: about how long a job takes.
+        seconds: about how long a job takes; a function of the job where that depends on its sizes.
+        memory: about how many bytes a job takes, where that can be more than a machine has.
     """
 
     def compose(overrides: tuple[str, ...]) -> list[Job]:
@@ -125,7 +140,10 @@ def tables_kind(
         share.set_description_str(command)
         write_tables(folder(job), config_yaml(job), tables(job))
 
-    return Tables(command, compose, folder, lambda _: seconds, compute, typed=False)
+    def expected(job: Job) -> float:
+        return seconds(job) if callable(seconds) else seconds
+
+    return Tables(command, compose, folder, expected, compute, typed=False, memory=memory)
 
 
 def write_tables(folder: Path, config: str, tables: dict[str, Table]) -> None:

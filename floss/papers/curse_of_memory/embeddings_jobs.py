@@ -4,6 +4,7 @@ A batch of a surrogate is drawn by its seed. Of embeddings of one's own the batc
 + 1, …, s B + B - 1, counted round, so that batches of neighbouring seeds have none in common while there are enough.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from floss.jobs.keys import key, one_of, optional, text
 from floss.memory import SURROGATES, Autocorrelation, surrogate_embeddings
 from floss.memory.surrogate import EMBEDDINGS
 from floss.papers.curse_of_memory.own_embeddings import Embeddings, read_embeddings
-from floss.papers.tables import TablesJob
+from floss.papers.tables import Table, TablesJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,13 @@ class EmbeddingsJob(OwnEmbeddingsJob):
     def source(self) -> tuple[str, str]:
         """The column of the tables that says what the input is, and its value."""
         return ("surrogate", self.surrogate or "") if self.data is None else ("data", self.data)
+
+
+def marked(job: OwnEmbeddingsJob, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table that has no column for the surrogate; of embeddings of one's own its first column says which."""
+    if job.data is None:
+        return columns, rows
+    return ("data", *columns), [[job.data, *row] for row in rows]
 
 
 def own_embeddings(job: OwnEmbeddingsJob) -> Embeddings:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from floss.figures.style import COLOURS, MARKERS, house_style
 from floss.papers.claim import Claim, Criterion, Sample
@@ -63,7 +64,12 @@ def _own(axes: Axes, table: pd.DataFrame, fit: pd.Series) -> None:
     words = f"{fit['white']:.3g} δ + {fit['slow']:.3g} · {fit['decay']:.4f}$^Δ$"
     axes.plot(law["lag"] + 1, law["law"], color="black", linewidth=1, label=words)
     # Linear to the size of the slow part, which would otherwise not be seen beside the variance.
-    axes.set_yscale("symlog", linthresh=max(2.0 * float(fit["slow"]), 0.01 * float(table["value"].max())))
+    most = float(table["value"].max())
+    linear = max(2.0 * float(fit["slow"]), 0.01 * most)
+    axes.set_yscale("symlog", linthresh=linear)
+    ticks = [tick for tick in MaxNLocator(5).tick_values(0.0, linear) if 0.0 <= tick <= linear]
+    axes.set_yticks([*ticks, most], [f"{tick:.3g}" for tick in (*ticks, most)])
+    axes.minorticks_off()
     axes.set_title(f"Embeddings of one's own ({fit['data']})")
 
 

@@ -32,6 +32,8 @@ FROM = 16
 def draw(findings: Findings) -> Figure:
     """Rows: GRU, LSTM; columns: squares of the state and of its derivative. Dots: neurons; lines: means and theory."""
     tables = findings["gates"].tables
+    top = 10 * tables["theory"][list(MOMENTS)].to_numpy(dtype=float).max()
+    limits = (top / 3e6, top) if "data" in tables["means"] else (1e-6, 3)  # embeddings may have any size
     with house_style():
         figure, grid = plt.subplots(2, 2, figsize=(8.6, 6.4), sharex=True, sharey="col")
         for line, cell in zip(grid, ("gru", "lstm"), strict=True):
@@ -47,7 +49,7 @@ def draw(findings: Findings) -> Figure:
                 axes.plot(law["T"], law[moment], color="black", linewidth=1, label="theory, constant", zorder=5)
                 axes.set_xscale("log")
                 axes.set_yscale("log")
-                axes.set_ylim(1e-6, 3)
+                axes.set_ylim(*limits)
                 axes.set_title(f"{cell.upper()}: {words}")
         for axes in grid[1]:
             axes.set_xlabel("time constant T (steps)")

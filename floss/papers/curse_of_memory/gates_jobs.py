@@ -6,7 +6,7 @@
 The input is a surrogate of word embeddings, or the user's own; the embeddings of the paper are not to be had.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,10 +15,11 @@ from torch import Tensor
 from floss.jobs.keys import key, real, whole
 from floss.lyapunov.qr import qr
 from floss.memory import Autocorrelation, gated_moments, sensitivity_moment, state_moment
-from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences, law_of
+from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences, law_of, marked
 from floss.papers.curse_of_memory.neuron_jobs import digits, rows_of
 from floss.papers.curse_of_memory.weights import lecun
 from floss.papers.tables import Table, tables_kind
+from floss.papers.timing import seconds_by_steps
 from floss.random import Stream, normal, uniform
 
 GATES = ("constant", "input", "state")
@@ -78,7 +79,8 @@ def gates_tables(job: GatesJob) -> dict[str, Table]:
     return {
         "means": ((column, "cell", "gates", "batch", "T", "weight", *moments), means),
         "neurons": ((column, "cell", "gates", "T", *moments), neurons),
-        "theory": (
+        "theory": marked(
+            job,
             ("cell", "T", *moments, *(f"white_{name}" for name in moments), "by_lambda"),
             [[cell, *row] for cell in CELLS for row in theory(cell, law_of(job))],
         ),
@@ -165,5 +167,12 @@ def run(
     return h, S.diagonal(dim1=-2, dim2=-1) if full else S
 
 
-GATED = tables_kind("gates", GatesJob, gates_tables, seconds=400)
+def gates_seconds(job: GatesJob) -> float:
+    """About how long a job takes, by few steps of one batch."""
+    return seconds_by_steps(
+        lambda steps: gates_tables(replace(job, batches=1, steps=steps)), job.steps, least=1, times=job.batches
+    )
+
+
+GATED = tables_kind("gates", GatesJob, gates_tables, seconds=gates_seconds)
 """Fig. 15: sizes of states and of their derivatives by biases, of gated neurons."""

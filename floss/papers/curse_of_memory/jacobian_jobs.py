@@ -4,7 +4,7 @@ The input is a surrogate of word embeddings, or the user's own; the embeddings o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,9 +14,10 @@ from floss.jobs.keys import key, one_of, real, whole
 from floss.lyapunov.qr import qr
 from floss.networks.gru import GRUStep
 from floss.networks.lstm import LSTMStep
-from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences
+from floss.papers.curse_of_memory.embeddings_jobs import EmbeddingsJob, input_sequences, marked
 from floss.papers.curse_of_memory.neuron_jobs import digits
 from floss.papers.tables import Table, tables_kind
+from floss.papers.timing import seconds_by_steps
 from floss.random import Stream, normal, uniform
 
 PANELS = (
@@ -96,7 +97,7 @@ def tables_of_seed(job: JacobiansJob, seed: int) -> dict[str, Table]:
             entries += [[*panel, "other", *places, *values] for *places, values in pairs]
     panel_columns = ("row", "T", "sigma_x", "sigma_h")
     return {
-        "entries": ((*panel_columns, "kind", "i", "j", *(f"lag{lag}" for lag in lags)), entries),
+        "entries": marked(job, (*panel_columns, "kind", "i", "j", *(f"lag{lag}" for lag in lags)), entries),
         "lags": (
             (column, "seed", *panel_columns, "lag", "low", "median", "high", "others_rms", "others_largest"),
             by_lag,
@@ -176,5 +177,15 @@ def panel_networks(
     return U, parameters
 
 
-JACOBIANS = tables_kind("jacobians", JacobiansJob, jacobians_tables, seconds=300)
+def jacobians_seconds(job: JacobiansJob) -> float:
+    """About how long a job takes, by few steps of the networks of one seed."""
+    return seconds_by_steps(
+        lambda steps: panel_jacobians(replace(job, steps=steps), torch.tensor([0]), [steps]),
+        job.steps,
+        least=1,
+        times=job.seeds,
+    )
+
+
+JACOBIANS = tables_kind("jacobians", JacobiansJob, jacobians_tables, seconds=jacobians_seconds)
 """Fig. 14: entries of the Jacobians of gated networks against the lag."""

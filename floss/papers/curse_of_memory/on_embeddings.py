@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from floss.errors import ConfigError
-from floss.papers.claim import Claim
+from floss.papers.claim import Claim, Criterion
 from floss.papers.curse_of_memory.own_embeddings import read_embeddings
 from floss.papers.experiments import Experiment
 from floss.papers.kind import Run
@@ -48,6 +47,32 @@ _ON = {
 """Title and caption of every figure that takes embeddings."""
 TOKENS_OF_CLAIMS = 512
 """Length of the paper's sequences, of which its claims are: shorter data leave them without an answer."""
+_ELSEWHERE: dict[str, tuple[str, Criterion] | None] = {
+    "fig05.crnn_grows": (
+        "Without normalised inputs activity grows with memory, by more than a decade in a cRNN's block 4.",
+        Criterion(above=1),
+    ),
+    "fig05.crnn_explodes": (
+        "In the cRNN gradients of the eigenvalues explode, by more than two decades.",
+        Criterion(above=2),
+    ),
+    "fig05.norm_tames": ("With layer norms they grow by less than four decades.", Criterion(below=4)),
+    "fig05.norm_values": None,
+    "fig13.lru_values": None,
+    "fig13.crnn_values": None,
+    "fig14.off_diagonal": (
+        "With gates that depend on input and state entries off the diagonal stay small.",
+        Criterion(below=0.1),
+    ),
+    "fig14.breaks": (
+        "With large recurrent weights, σ_h = 3, this breaks: entries off the diagonal are large.",
+        Criterion(above=0.1),
+    ),
+}
+"""Claims on numbers that were measured on the paper's embeddings: what is asked of others instead; None where nothing
+is left."""
+_ENOUGH = 128
+"""Sequences of which no two networks of a figure need the same: eight batches of 16."""
 _SURROGATE = re.compile(r"surrogate embeddings(, (independent|shared))?")
 
 
@@ -100,30 +125,23 @@ class OnEmbeddings(Paper):
         return (*(f"{name}={value}" for name, value in keys.items()), f"data={self.record['name']}")
 
     def claims(self) -> list[Claim]:
-        """Those on networks; none where sequences are shorter than the paper's."""
+        """Those on networks; none where sequences are shorter than the paper's, nor on numbers of the paper's data."""
         if self.record["shape"][1] < TOKENS_OF_CLAIMS:
             return []
-        own = f"embeddings {self.record['name']}"
-        # What was tried where a claim did not reproduce was tried on the surrogate.
-        return [
-            dataclasses.replace(claim, statistic=_SURROGATE.sub(own, claim.statistic), tried="")
-            for claim in super().claims()
-            if _SURROGATE.search(claim.statistic)
-        ]
+        claims = [claim for claim in super().claims() if _SURROGATE.search(claim.statistic)]
+        asked = [(claim, _ELSEWHERE.get(claim.name, (claim.sentence, claim.criterion))) for claim in claims]
+        return [self._own_claim(claim, *words) for claim, words in asked if words is not None]
+
+    def _own_claim(self, claim: Claim, sentence: str, criterion: Criterion) -> Claim:
+        """What was tried, changed and known before is of the surrogate."""
+        own = f"embeddings of one's own ({self.record['name']})"
+        changed = {"sentence": sentence, "criterion": criterion, "statistic": _SURROGATE.sub(own, claim.statistic)}
+        return dataclasses.replace(claim, **changed, tried="", changed="", after_data="")
 
     @functools.cache  # noqa: B019
     def statements(self) -> tuple[Statement, ...]:
         """None: the list of all that the paper says is of the paper's own data."""
         return ()
-
-    def _named(self, value: Any) -> str:
-        try:
-            return super()._named(value)
-        except ConfigError:
-            numbers = ", ".join(str(int(figure[3:])) for figure in self.figures())
-            raise ConfigError(
-                f"fig={value}: takes no embeddings; with data= must be all, {numbers}, or a list of them"
-            ) from None
 
 
 def on_embeddings(paper: Paper, record: Mapping[str, Any]) -> Paper:
@@ -133,11 +151,31 @@ def on_embeddings(paper: Paper, record: Mapping[str, Any]) -> Paper:
         "data": dict(record),
         "title": f"{paper.title}, on embeddings of one's own",
         "results": f"{paper.results_folder}-{record['name'].removeprefix('embeddings-')}",
-        "lead": "Input of all networks and figures of this page: embeddings of one's own, "
-        f"{record['file']} ({record['name']}), {' × '.join(map(str, record['shape']))} sequences, tokens and features.",
+        "lead": _lead(record),
     }
     return OnEmbeddings(**{**fields, **changed})
 
 
-OWN_EMBEDDINGS = OwnData(lambda file: read_embeddings(file).record, on_embeddings)
+def _lead(record: Mapping[str, Any]) -> str:
+    """What the page is of, and what it can say of the claims."""
+    sequences, tokens, features = record["shape"]
+    text = (
+        f"Input of all networks and figures of this page: embeddings of one's own, {record['file']} ({record['name']}),"
+        f" {sequences} × {tokens} × {features} sequences, tokens and features."
+    )
+    if tokens < TOKENS_OF_CLAIMS:
+        return f"{text} No claim is judged: the paper's are of sequences of {TOKENS_OF_CLAIMS} tokens."
+    text += (
+        " Claims are what the paper says of its own data, asked of these. Left out are those on numbers that were"
+        " measured on the paper's data; where a criterion was a range about such a number, it is a bound here."
+    )
+    if sequences < _ENOUGH:
+        text += (
+            f" With fewer than {_ENOUGH} sequences networks share some: intervals are over networks, and say less of"
+            " how much depends on the sequences."
+        )
+    return text
+
+
+OWN_EMBEDDINGS = OwnData(tuple(_ON), lambda file: read_embeddings(file).record, on_embeddings)
 """How the figures on embeddings take the user's."""

@@ -19,6 +19,10 @@ from floss.memory.embeddings_fit import embeddings_fault
 LEAST_TOKENS = 20
 """Of a sequence: Fig. 14 has so many different lags."""
 
+SIZES = (1e-6, 1e6)
+"""Of numbers, their root mean square: the networks of Figs 5 and 13 are computed in float32, and their gradients grow
+with the square of their input, and by up to eight decades with their memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -70,12 +74,26 @@ def _read(file: str, changed: int, size: int) -> Embeddings:  # noqa: ARG001  # 
     if read is None:
         raise ConfigError(f"data={file}: must be a file {', '.join(_READERS)}")
     try:
-        x = read(path)
+        x = _plain(read(path))
     except Exception as error:  # damaged files raise whatever they like in each format
         raise ConfigError(f"data={file}: cannot be read as {path.suffix}: {one_line(error, 200)}") from None
-    if fault := embeddings_fault(x, LEAST_TOKENS):
+    if fault := embeddings_fault(x, LEAST_TOKENS) or _size_fault(x):
         raise ConfigError(f"data={file}: must {fault}")
-    return Embeddings(path.name, x if x.dtype == torch.float64 else x.float())
+    return Embeddings(path.name, x)
+
+
+def _size_fault(x: Tensor) -> str:
+    """As `embeddings_fault`, of numbers whose gradients would be nothing or infinite in float32."""
+    size = float(torch.linalg.vector_norm(x, dtype=torch.float64)) / x.numel() ** 0.5
+    low, high = SIZES
+    return "" if low <= size <= high else f"have a root mean square from {low:g} to {high:g}, got {size:.3g}"
+
+
+def _plain(x: Tensor) -> Tensor:
+    """Numbers of the two kinds that are computed with; what else there is torch may not even compare."""
+    if x.layout is not torch.strided or x.is_nested or x.is_meta:
+        raise ValueError("must hold a dense tensor with its numbers")
+    return x.float() if x.is_floating_point() and x.dtype != torch.float64 else x
 
 
 def _from_numpy(path: Path) -> Tensor:

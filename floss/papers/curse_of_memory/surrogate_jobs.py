@@ -1,15 +1,17 @@
 """Data of Fig. 12: the autocorrelation of the surrogate of word embeddings, or of the user's own, and its fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from floss.jobs.keys import key, whole
-from floss.memory import SURROGATES, fit_autocorrelation, measured_autocorrelation, surrogate_embeddings
+from floss.memory import SURROGATES, fit_autocorrelation, fit_embeddings, measured_autocorrelation, surrogate_embeddings
+from floss.memory.embeddings_fit import PARTS
 from floss.memory.surrogate import EMBEDDINGS
 from floss.papers.curse_of_memory.embeddings_jobs import OwnEmbeddingsJob, own_embeddings
 from floss.papers.curse_of_memory.neuron_jobs import digits, rows_of
 from floss.papers.tables import Table, tables_kind
+from floss.papers.timing import seconds_by_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,12 @@ def surrogate_tables(job: SurrogateJob) -> dict[str, Table]:
 def own_tables(job: SurrogateJob) -> dict[str, Table]:
     """The same of the user's embeddings: R(Δ) of parts of the sequences, and the law that is fitted to all of them.
 
-    fits.csv: white, slow and decay of the fit, with their standard errors.
+    fits.csv: white, slow and decay of the fit, with their standard errors; misfit is the largest |R(Δ) - law(Δ)| over
+    the fitted lags Δ ≥ 1, relative to R(0).
     """
     fit, lags = own_embeddings(job).fit, lags_of(job.steps)
+    every = torch.arange(1, len(fit.autocorrelation), dtype=torch.float64)
+    misfit = (fit.autocorrelation[1:] - fit.law.at(every)).abs().max() / fit.autocorrelation[0]
     law = fit.law.at(torch.tensor(lags, dtype=torch.float64))
     autocorrelation = []
     for part, R in enumerate(fit.parts):
@@ -62,7 +67,7 @@ def own_tables(job: SurrogateJob) -> dict[str, Table]:
     errors = ("white", "white_error", "slow", "slow_error", "decay", "decay_error")
     return {
         "autocorrelation": (("data", "part", "lag", "value", "law"), autocorrelation),
-        "fits": (("data", *errors), [[job.data, *pairs]]),
+        "fits": (("data", *errors, "misfit"), [[job.data, *pairs, digits(misfit, 4)]]),
     }
 
 
@@ -71,4 +76,15 @@ def lags_of(steps: int) -> list[int]:
     return sorted({0, *torch.logspace(0, torch.log10(torch.tensor(steps / 2.0)), 40).long().tolist()})
 
 
-SURROGATE = tables_kind("surrogate", SurrogateJob, surrogate_tables, seconds=60)
+def surrogate_seconds(job: SurrogateJob) -> float:
+    """About how long a job takes: few steps of one batch, or a few of the user's sequences."""
+    if job.data is not None:
+        x = own_embeddings(job).x
+        # With so many sequences there are as many fits as with all.
+        return seconds_by_steps(lambda sequences: fit_embeddings(x[:sequences]), len(x), least=min(len(x), PARTS))
+    return seconds_by_steps(
+        lambda steps: surrogate_tables(replace(job, seeds=1, steps=steps)), job.steps, least=8, times=job.seeds
+    )
+
+
+SURROGATE = tables_kind("surrogate", SurrogateJob, surrogate_tables, seconds=surrogate_seconds)

@@ -18,7 +18,7 @@ from floss.papers.curse_of_memory import PAPER
 from floss.papers.curse_of_memory.embeddings_jobs import input_sequences
 from floss.papers.curse_of_memory.on_embeddings import TOKENS_OF_CLAIMS, on_embeddings
 from floss.papers.curse_of_memory.own_embeddings import read_embeddings
-from floss.papers.findings import Reproduction
+from floss.papers.findings import Reproduction, paper_in, record_request
 
 X = surrogate_embeddings(torch.tensor([3]), 5, 40, 6, law=Autocorrelation(0.3, 0.1, 0.9))[0].float()
 ON_EMBEDDINGS = ("fig05", "fig12", "fig13", "fig14", "fig15")
@@ -40,6 +40,13 @@ def test_the_name_follows_from_the_numbers_alone(file, tmp_path):
         assert read_embeddings(str(tmp_path / f"other.{kind}")).name == name
     np.save(file, X.numpy() * 2)
     assert read_embeddings(str(file)).name != name
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_small_floats_are_read(dtype, tmp_path):
+    save_file({"x": X.to(dtype)}, tmp_path / "own.safetensors")
+    read = read_embeddings(str(tmp_path / "own.safetensors")).x
+    assert torch.equal(read, X.to(dtype).float())
 
 
 def test_batches_are_the_sequences_in_order(file):
@@ -67,8 +74,23 @@ def test_claims_are_about_the_user_s_data(file):
     record = {**read_embeddings(str(file)).record, "shape": [16, TOKENS_OF_CLAIMS, 6]}
     claims = on_embeddings(PAPER, record).claims()
     assert {claim.figure for claim in claims} == {"fig05", "fig13", "fig14", "fig15"}
-    assert all(record["name"] in claim.statistic and "surrogate" not in claim.statistic for claim in claims)
+    for claim in claims:
+        said = (claim.sentence, claim.statistic, claim.tried, claim.changed, claim.after_data, claim.control_says)
+        assert record["name"] in claim.statistic
+        assert not any(word in " ".join(said) for word in ("surrogate", "authors", "10⁻⁶", "10⁻⁷", "10⁵", "10¹⁰"))
+        assert np.inf in (-claim.criterion.above, claim.criterion.below)  # no range about a number of the paper's
     assert not on_embeddings(PAPER, {**record, "shape": [16, 100, 6]}).claims()
+
+
+@pytest.mark.parametrize(
+    ("shape", "judged", "shared"),
+    [([5, 40, 6], False, False), ([16, 512, 6], True, True), ([128, 512, 6], True, False)],
+)
+def test_the_page_says_what_it_judges(shape, judged, shared):
+    lead = str(on_embeddings(PAPER, {"name": "embeddings-0", "file": "own.npy", "shape": shape}).lead)
+    assert f"own.npy (embeddings-0), {shape[0]} × {shape[1]} × 6 sequences, tokens and features" in lead
+    assert ("No claim is judged" in lead, "Left out are those on numbers" in lead) == (not judged, judged)
+    assert ("networks share some" in lead) == shared
 
 
 def test_fig_12_is_computed_drawn_found_again_and_reported(file, tmp_path):
@@ -85,14 +107,36 @@ def test_fig_12_is_computed_drawn_found_again_and_reported(file, tmp_path):
         (fit,) = csv.DictReader(table)
     assert abs(float(fit["white"]) - 0.3) < 4 * float(fit["white_error"])
     assert "Embeddings of one's own" in (root / "figures/fig12.svg").read_text().replace("&#x27;", "'")
-    assert "nothing to compute" in inside(tmp_path, *asked).stdout
+    file.rename(tmp_path / "moved here.npy")  # the numbers are the same
+    again = inside(tmp_path, *asked[:-1], "data=moved here.npy")
+    assert (again.stderr, "nothing to compute" in again.stdout) == ("", True)
+    record = json.loads((root / "reproduction.json").read_text())
+    assert record["data"]["file"] == "moved here.npy"
+    nowhere = inside(tmp_path, "report", "paper=curse_of_memory")
+    assert nowhere.stderr.endswith(f"; of paper=curse_of_memory there is {root.relative_to(tmp_path)}\n")
     assert Reproduction(root).findings("fig12") is not None
     assert inside(tmp_path, "figures", "paper=curse_of_memory", "fig=[1,12]").returncode == 0
     said = inside(tmp_path, "report", "paper=curse_of_memory", f"results={root}")
     assert (said.returncode, said.stderr) == (0, "")
-    assert "data=own.npy" in (root / "report.html").read_text()
+    assert said.stdout.startswith("no claim is judged on these data\n")
+    assert "data=moved here.npy" in (root / "report.html").read_text()
     refused = inside(tmp_path, "reproduce", "paper=curse_of_memory", "fig=12", f"results={root}")
-    assert (refused.returncode, "holds the figures of data=own.npy" in refused.stderr) == (2, True)
+    assert (refused.returncode, "holds the figures of data=moved here.npy" in refused.stderr) == (2, True)
+
+
+def test_a_damaged_record_of_the_data_is_said_and_mended(file, tmp_path):
+    record = dict(read_embeddings(str(file)).record)
+    paper = on_embeddings(PAPER, record)
+    record_request(tmp_path, paper, ["fig12"], "smoke")
+    whole = (tmp_path / "reproduction.json").read_text()
+    for shape in (None, [1, 2], "5"):
+        damaged = json.loads(whole)
+        damaged["data"]["shape"] = shape
+        (tmp_path / "reproduction.json").write_text(json.dumps(damaged))
+        with pytest.raises(ConfigError, match=r"the record of data=own\.npy is damaged"):
+            paper_in(tmp_path)
+        record_request(tmp_path, paper, ["fig12"], "smoke")
+        assert (tmp_path / "reproduction.json").read_text() == whole
 
 
 def test_networks_take_the_data(file, tmp_path):
@@ -102,6 +146,9 @@ def test_networks_take_the_data(file, tmp_path):
     (means,) = (tmp_path / "results").rglob("means.csv")
     assert means.read_text().splitlines()[1].startswith(f"{name},gru,constant,")
     assert {path.name for path in (tmp_path / "results").rglob("*.png")} == {"fig14.png", "fig15.png"}
+    tables = list((tmp_path / "results").rglob("*.csv"))
+    assert tables
+    assert all(table.read_text().startswith("data,") for table in tables)
 
 
 HOLE, FLAT = X.numpy().copy(), X.numpy().copy()
@@ -117,6 +164,8 @@ FLAT[:, :, 1] = 0.25
         (X[:, :19].numpy(), "must have sequences of at least 20 tokens, got 19"),
         (FLAT, "must have features that vary, got 0.25 everywhere in feature 1"),
         (np.ones((2, 30, 3), dtype=np.int64), "must have floating-point numbers, got int64"),
+        (X.numpy() * 1e-8, "must have a root mean square from 1e-06 to 1e+06, got 6.58e-09"),
+        (X.double().numpy() * 1e200, "must have a root mean square from 1e-06 to 1e+06, got inf"),
         (np.array([None]), "cannot be read as .npy: Object arrays cannot be loaded when allow_pickle=False"),
         (np.array(["a"]), "cannot be read as .npy: "),
     ],
@@ -133,14 +182,17 @@ def test_where_no_embeddings_are_taken(file, tmp_path):
         tmp_path, "data=none.npy: must be a file that can be read: No such", "paper=curse_of_memory", "data=none.npy"
     )
     answered(tmp_path, "data=own.npy: must be null with paper=gradient_flossing", "fig=4", "data=own.npy")
-    answered(tmp_path, "fig=1: takes no embeddings; with data= must be all, 5, 12, 13, 14, 15, or a list", "fig=[12,1]",
-             "paper=curse_of_memory", "data=own.npy")  # fmt: skip
+    for name in ("1", "m5"):  # before the file is read, which is not there
+        line = f"fig={name}: takes no data of one's own; with data= must be all, 5, 12, 13, 14, 15, or a list"
+        answered(tmp_path, line, f"fig=[12,{name}]", "paper=curse_of_memory", "data=none.npy")
     file.rename(tmp_path / "own.csv")
     answered(tmp_path, "data=own.csv: must be a file .npy, .safetensors, .pt", "paper=curse_of_memory", "data=own.csv")
     torch.save({"a": X, "b": X}, tmp_path / "two.pt")
-    answered(
-        tmp_path, "data=two.pt: cannot be read as .pt: must hold one tensor", "paper=curse_of_memory", "data=two.pt"
-    )
+    torch.save(X.to_sparse(), tmp_path / "sparse.pt")
+    torch.save(X.to("meta"), tmp_path / "meta.pt")
+    for name, line in {"two": "one tensor", "sparse": "a dense tensor", "meta": "a dense tensor"}.items():
+        line = f"data={name}.pt: cannot be read as .pt: must hold {line}"
+        answered(tmp_path, line, "paper=curse_of_memory", f"data={name}.pt")
     assert not (tmp_path / "results").exists()
 
 
