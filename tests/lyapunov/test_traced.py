@@ -147,6 +147,29 @@ def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler,
         assert replays == ["plain_chain", *([] if case.name in NOT_REVERSED else ["gradient_chain"])]
 
 
+def test_thresholds_are_numbers_and_not_masks(with_compiler):
+    """A state that is on one side when compiled code is compared, and on the other later on."""
+
+    def step(h):
+        return torch.where(h < 0.5, 0.9 * h + 0.15, 0.3 - 0.2 * h)
+
+    h = h0 = torch.tensor([-3.0], dtype=DOUBLE)
+    slopes = []
+    for _ in range(100):
+        slopes.append(0.9 if h < 0.5 else 0.2)
+        h = step(h)
+    with torch.no_grad():
+        lam = floss.lyapunov_spectrum(step, h0, steps=100)
+    assert {len(each._natives) for each in compiled._KNOWN.values()} == {1}
+    assert float(lam) == pytest.approx(np.log(slopes).mean(), abs=SAME)
+
+
+def test_a_sum_of_masks_is_not_compiled(with_compiler):
+    with torch.no_grad():
+        floss.lyapunov_spectrum(lambda h: torch.sin(h) * ((h > 0) + (h > 5)), gaussian(1, 3), steps=T, singular="-inf")
+    assert {len(each._natives) for each in compiled._KNOWN.values()} == {0}
+
+
 def test_most_kinds_are_compiled(with_compiler):
     """What is not is replayed, without a word."""
     with torch.no_grad():
