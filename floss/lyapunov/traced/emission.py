@@ -147,7 +147,7 @@ class Emission:
         for a in args:
             if isinstance(a, Tensor):
                 j = next(names)
-                bare = a.dtype == common or (j == 1 and text.startswith("({0} ?"))  # a mask says which, and is no number
+                bare = a.dtype == common or (j == 1 and text.startswith("({0} ?"))  # a mask that chooses
                 values.append(f"{'' if bare else '(C)'}a{j}[{index[j]}]")
             elif isinstance(a, bool | int | float):
                 values.append(_literal(a).replace("(T)", "(C)"))
@@ -161,7 +161,8 @@ class Emission:
         target = f"auto* __restrict o = {self.place(out)};"
         if any(t.untyped_storage().data_ptr() == out.untyped_storage().data_ptr() for t in tensors[1:]):
             target = target.replace("__restrict ", "")
-        self.lines.append(f"{{ typedef {kind} T; typedef {computed} C; {' '.join(pointers)} {target} {head} {{ {body} }} }}")
+        types = f"typedef {kind} T; typedef {computed} C;"
+        self.lines.append(f"{{ {types} {' '.join(pointers)} {target} {head} {{ {body} }} }}")
 
     def _joined(self, name: str, out: Tensor, args: list[Any]) -> None:
         axis = args[1] if len(args) > 1 else 0
