@@ -98,6 +98,14 @@ def test_a_network_that_is_fed_with_its_readout():
     assert floss.check_step(loop, gaussian(4, 3, n)) < 1e-6
 
 
+def test_a_readout_may_write_into_the_state():
+    gru, head = nn.GRU(S, N, dtype=DOUBLE), nn.Linear(N, S, dtype=DOUBLE)
+    step, n = floss.step_from_module(gru)
+    loops = [floss.close_loop(step, nn.Sequential(nn.ReLU(inplace=inplace), head)) for inplace in (True, False)]
+    D, wanted = (floss.one_step_jacobians(loop, gaussian(2, n), steps=2) for loop in loops)
+    torch.testing.assert_close(D, wanted, rtol=0, atol=0)
+
+
 def test_a_loop_of_functions_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^close_loop: readout=None must be a function of the state$"):
         floss.close_loop(lambda h, x: h, None)  # pyright: ignore
