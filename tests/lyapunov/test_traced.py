@@ -235,6 +235,25 @@ def test_gradients_of_states_and_inputs(monkeypatch, replays):
     assert replays == ["gradient_chain"]
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h: torch.tanh(
+            torch.baddbmm(h.new_ones(1, N, 1), h.new_ones(1, N, N), h[None, :, None], beta=0.7)[0, :, 0]
+        ),
+        lambda h: (1.7j * torch.tanh(h)).exp().imag,
+    ],
+    ids=["a factor of an absent tangent", "a conjugate"],
+)
+def test_operations_that_torch_does_not_do_below_its_transforms(step, monkeypatch):
+    """Neither ends the process, as reading the memory of absent tangents does, nor the run."""
+
+    def run():
+        return floss.lyapunov_spectrum(step, gaussian(2, N), steps=T, singular="-inf")
+
+    assert_same([run()], [eager(monkeypatch, run)])
+
+
 def test_lost_directions_are_lost(monkeypatch):
     W = weight(1, N, N).detach()
     mask = torch.tensor([1.0] * 3 + [0.0] * 5, dtype=DOUBLE)
