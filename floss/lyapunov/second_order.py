@@ -131,7 +131,7 @@ def by_reverse_mode(f: Callable[[Tensor], Tensor], h: Tensor, q: Tensor) -> tupl
         after, pull = torch.func.vjp(f, h)  # pyright: ignore[reportAssignmentType]
     n = h.shape[-1]
     each = torch.eye(n, dtype=h.dtype, device=h.device).reshape(n, *(1,) * (h.ndim - 1), n).expand(n, *h.shape)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.autograd.set_detect_anomaly(False):  # which cannot look at several at once
         warnings.filterwarnings("ignore", message="There is a performance drop")  # one after the other, inside torch
         (rows,) = torch.func.vmap(pull)(each)
     return after, rows.movedim(0, -2) @ q

@@ -491,7 +491,7 @@ def test_parameters_that_were_put_in_place_of_others(how):
         flosser = floss.Flosser(gru, k=2, epochs=2, lr=0.1, inputs=lambda: gaussian(3, 12, S).float())
         flosser.episode()
         if replaced and how == "assigned":
-            gru.weight_hh_l0 = nn.Parameter(gru.weight_hh_l0.detach().clone())
+            gru.weight_hh_l0 = nn.Parameter(gru.weight_hh_l0.detach().clone())  # pyright: ignore
         elif replaced:
             gru.load_state_dict({name: p.detach().clone() for name, p in gru.named_parameters()}, assign=True)
         flosser.episode()
