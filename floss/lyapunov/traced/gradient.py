@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
@@ -306,8 +307,8 @@ class _Chain(torch.autograd.Function):
         tensors, tape = list(ctx.saved_tensors), ctx.tape
         if torch.is_grad_enabled():
             found = tape.recorded(tensors, *grads)
-        elif any(torch._C._functorch.is_legacy_batchedtensor(g) for g in grads):
-            # Several gradients at once (`is_grads_batched`, jacobian(..., vectorize=True)): by operations that take them.
+        elif any(map(is_legacy_batchedtensor, grads)):
+            # Several gradients at once (jacobian(..., vectorize=True)): by operations that take them.
             with torch.enable_grad():
                 found = tape.recorded(tensors, *grads, again=False)
         else:
