@@ -171,6 +171,16 @@ def test_fixed_points_of_a_map_that_are_known():
     assert distinct.unstable_directions[order].tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e4])
+def test_fixed_points_do_not_depend_on_the_unit(unit, dtype):
+    states = unit * torch.tensor([[0.5], [-0.3], [1e-4]], dtype=dtype)
+    found = floss.fixed_points(lambda h: unit * torch.tanh(2.0 * h / unit), states)
+    assert found.converged.all()
+    wanted = torch.tensor([0.9575040241, 0.0, 0.0], dtype=dtype)
+    torch.testing.assert_close(found.points[:, 0].abs() / unit, wanted, rtol=1e-6, atol=1e-6)
+
+
 def test_fixed_points_of_a_driven_network():
     module = nn.LSTM(S, N, dtype=DOUBLE)
     step, n = floss.step_from_module(module)
