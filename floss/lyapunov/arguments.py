@@ -64,6 +64,8 @@ def real_or_whole_tensor(caller: str, name: str, value: Any, shape: str, *, axes
 
 
 def _tensor(caller: str, name: str, value: Any, allowed: str) -> Tensor:
+    if np.ma.is_masked(value):
+        raise ValueError(f"{caller}: {name} has {np.ma.count_masked(value)} masked numbers; fill them first (filled())")
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiubc":
         try:
             return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))

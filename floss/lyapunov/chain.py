@@ -10,6 +10,7 @@ from torch import Tensor
 from floss import random
 from floss.lyapunov.orthonormalisation import Orthonormaliser, orthonormalise
 from floss.lyapunov.qr import qr
+from floss.lyapunov.second_order import FORWARD, Way
 from floss.random import Stream
 
 
@@ -29,6 +30,8 @@ class Chain:
     watch: Callable[[int, Tensor], None] | None = None
     """Told of log R_ii after step s, counted from 1, at every orthonormalisation; may raise."""
 
+    way: Way = FORWARD
+    """To tangents whose gradients are right."""
     traced: bool = False
     """Whether the step may be recorded and replayed, which is faster, and the same but for rounding."""
 

@@ -20,7 +20,7 @@ class ClosedLoop:
 
     def __call__(self, h: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
         """The next state."""
-        return next_state(self.step, h, self.readout(h))
+        return next_state(self.step, h, self.readout(h.clone()))  # which may write into its argument as well
 
 
 def close_loop(step: Step, readout: Callable[[Tensor], Tensor]) -> ClosedLoop:

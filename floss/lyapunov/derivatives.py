@@ -1,6 +1,7 @@
 """Which derivatives a computation is followed by."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,3 +63,20 @@ def refuse_transforms(caller: str, *tensors: Tensor) -> None:
     """Raise a ValueError where derivatives are asked of what has none: they would come out as zeros."""
     if is_transformed(*tensors):
         raise ValueError(f"{caller}: has no derivatives, and does not run under torch.func or forward-mode ones")
+
+
+def with_memory(func: Any, args: Any) -> Any:
+    """The arguments of an operation that a dispatch mode sees, with memory for those that have none.
+
+    These are the zeros that stand for absent tangents: below `torch.func` some operations would read them as they are,
+    which ends the process.
+    """
+    if any(r.alias_info is not None for r in func._schema.returns):  # a view, or what it writes into
+        return args
+
+    def real(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return torch.zeros(value.shape, dtype=value.dtype, device=value.device) if value._is_zerotensor() else value
+        return [real(part) for part in value] if isinstance(value, list) else value
+
+    return tuple(map(real, args))

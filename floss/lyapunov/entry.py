@@ -1,5 +1,6 @@
 """The entry of every analysis along a trajectory: its arguments, checked once, as a chain that can be run."""
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -8,22 +9,24 @@ from torch import Tensor
 
 from floss.lyapunov import arguments
 from floss.lyapunov.chain import Chain, random_tangent
-from floss.lyapunov.derivatives import numbers_of
+from floss.lyapunov.derivatives import is_transformed, numbers_of
 from floss.lyapunov.failures import Watch
 from floss.lyapunov.interval import condition_bound, longest_interval
 from floss.lyapunov.qr import qr
+from floss.lyapunov.second_order import FORWARD, Operations, way_of
 from floss.lyapunov.sensitivity import check_sensitive, one_direction
-from floss.lyapunov.step import Step, check_sizes, count_steps
+from floss.lyapunov.step import Step, advance, check_sizes, count_steps, same_random_numbers
 
 _STATE = "[..., n]"
 
 
 def checked_trajectory(
-    caller: str, step: Any, h0: Any, inputs: Any, steps: Any, *, derivative: bool = True
+    caller: str, step: Any, h0: Any, inputs: Any, steps: Any, *, derivative: bool = True, seen: Operations | None = None
 ) -> tuple[Tensor, Tensor | None, int]:
     """The initial states, the inputs and the number of steps, of a map that takes them.
 
-    With `derivative`, a map whose derivative leaves out what its value depends on is refused.
+    With `derivative`, a map whose derivative leaves out what its value depends on is refused. With `seen`, it is seen
+    what the first step is made of.
     """
     arguments.function(caller, "step", step, "a map step(h, x) -> h, or step(h) -> h")
     h0 = arguments.real_tensor(caller, "h0", h0, _STATE)
@@ -40,10 +43,26 @@ def checked_trajectory(
     if inputs is not None and numbers_of(torch.isinf(inputs).any()).any():
         raise ValueError(f"{caller}: inputs has a value that is infinite")
     q = one_direction(h0)
-    tangent = check_sizes(caller, step, h0, inputs, q)
+    with contextlib.nullcontext() if seen is None else seen:
+        tangent = check_sizes(caller, step, h0, inputs, q)
     if derivative:
         check_sensitive(caller, step, h0, () if inputs is None else (inputs[0],), q, tangent)
     return h0, inputs, total
+
+
+def checked_differentiable(caller: str, step: Any, h0: Any, inputs: Any, steps: Any) -> tuple[Any, ...]:
+    """The same, and the way to tangents whose gradients are right, where there may be gradients."""
+    if not (torch.is_grad_enabled() or is_transformed()):
+        return *checked_trajectory(caller, step, h0, inputs, steps), FORWARD
+    seen = Operations()
+    h0, inputs, total = checked_trajectory(caller, step, h0, inputs, steps, seen=seen)
+    x = () if inputs is None else (inputs[0],)
+
+    def again() -> None:
+        with same_random_numbers(h0):
+            advance(step, h0.detach(), one_direction(h0), *(value.detach() for value in x))
+
+    return h0, inputs, total, way_of(seen, again)
 
 
 def checked_chain(
@@ -61,7 +80,7 @@ def checked_chain(
 ) -> tuple[Chain, Watch]:
     """The arguments of a spectrum as a chain that adds up in float64, and its watch; or a ValueError of one line."""
     arguments.choice(caller, "singular", singular, ("raise", "-inf"))
-    h0, inputs, total = checked_trajectory(caller, step, h0, inputs, steps)
+    h0, inputs, total, way = checked_differentiable(caller, step, h0, inputs, steps)
     n = h0.shape[-1]
     k = None if k is None else _count_of_exponents(caller, k, n)
     if q0 is not None:
@@ -79,7 +98,7 @@ def checked_chain(
     transient = arguments.whole_number(caller, "transient", transient, 0, last, allowed=f"from 0 to steps - 1 = {last}")
     q = random_tangent(h0, k) if q0 is None else _basis(caller, q0)
     # Forward-mode differentiation writes into states, which expanded ones do not allow.
-    chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64, traced=True)
+    chain = Chain(h0.contiguous(), q, inputs, total, 1, transient, sums=torch.float64, traced=not way.backward, way=way)
     if adaptive:
         pilot = replace(chain, watch=Watch(caller, step, chain, singular == "-inf"))
         t_ons = longest_interval(step, pilot, condition_bound(h0.dtype))

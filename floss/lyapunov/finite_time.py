@@ -84,8 +84,7 @@ def finite_time_exponents(
             scales, several = [], []
     times = torch.arange(1, T + 1, dtype=torch.float64, device=D.device)[:, None, None]
     exponents = torch.cat(logs)[..., :k] / times
-    dtype = torch.as_tensor(h0).dtype
-    return exponents.reshape(T, *D.batch, k).to(dtype)
+    return exponents.reshape(T, *D.batch, k).to(D.dtype)
 
 
 def _multiply(r: Tensor, scale: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

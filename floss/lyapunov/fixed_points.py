@@ -77,7 +77,8 @@ def fixed_points(
         step: the map, as in `floss.lyapunov_spectrum`.
         states: where to start, [..., n].
         x: the input [..., S], one for all states or with their leading axes; None for an autonomous map.
-        tolerance: largest ‖step(h) - h‖∞ of a fixed point; default 1e-11 in float64, 1e-5 in float32.
+        tolerance: largest ‖step(h) - h‖∞ of a fixed point; default 1e-11 in float64, 1e-5 in float32, times the size of
+            the states where it is below 1: the larger of ‖h‖∞ and of that of all states to start from.
         max_steps: steps of Newton's method, at most.
 
     Returns:
@@ -94,11 +95,10 @@ def fixed_points(
     h, inputs, _ = checked_trajectory(_CALLER, step, states, inputs, 1)
     refuse_transforms(_CALLER, h)
     u = () if inputs is None else (inputs[0],)
-    if tolerance is None:
-        tolerance = _TOLERANCE[h.dtype]
-    tolerance = arguments.real_number(
-        _CALLER, "tolerance", tolerance, "positive and finite", lambda v: isfinite(v) and v > 0.0
-    )
+    if tolerance is not None:
+        tolerance = arguments.real_number(
+            _CALLER, "tolerance", tolerance, "positive and finite", lambda v: isfinite(v) and v > 0.0
+        )
     max_steps = arguments.whole_number(_CALLER, "max_steps", max_steps, 1)
     h = h.detach().clone()
     identity = torch.eye(h.shape[-1], dtype=h.dtype, device=h.device).expand(*h.shape, h.shape[-1])
@@ -106,9 +106,17 @@ def fixed_points(
     def residual(at: Tensor) -> Tensor:
         return next_state(step, at, *u) - at
 
+    scale = h.abs().amax()
+
+    def largest(at: Tensor) -> Tensor | float:
+        if tolerance is not None:
+            return tolerance
+        size = torch.maximum(_size(at), scale)
+        return _TOLERANCE[h.dtype] * torch.where(size > 0, size, 1.0).clamp(max=1.0)
+
     F = residual(h)
     for _ in range(max_steps):
-        moving = _size(F) > tolerance
+        moving = _size(F) > largest(h)
         if not moving.any():
             break
         direction = _newton_direction(advance(step, h, identity, *u)[1] - identity, F)
@@ -121,7 +129,7 @@ def fixed_points(
     order = eigenvalues.abs().argsort(dim=-1, descending=True)
     eigenvalues = torch.where(finite[..., None], eigenvalues.gather(-1, order), torch.nan)
     size = _size(F)
-    return FixedPoints(h, size, size <= tolerance, eigenvalues)
+    return FixedPoints(h, size, size <= largest(h), eigenvalues)
 
 
 def _size(F: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class StroboscopicMap(FlowMap):
         def slope(h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
             if self.jacobian_product is None:
                 return advance(self.vector_field, h, q, *x)
-            return self.vector_field(h, *x), self.jacobian_product(h, q, *x)
+            return next_state(self.vector_field, h, *x), self.jacobian_product(h, q, *x)
 
         after, tangent = self._integrate(slope, (h, q))
         return after, tangent

@@ -135,16 +135,20 @@ class ReverseFunctionStep(FunctionStep, TangentStep):
 
 
 def _order_of_names(function: Callable[..., Any]) -> bool | None:
-    """Whether the input comes first by the names of the first two arguments; None where they do not tell."""
+    """Whether the input comes first by the names of the first two arguments; None where they do not tell.
+
+    An x before a name that says nothing is the input of a module, but may be the state in a function f(x, I).
+    """
     call = layers_of_wrapping(function)[-1]
-    call = call.forward if isinstance(call, torch.nn.Module) else call
+    is_module = isinstance(call, torch.nn.Module)
+    call = call.forward if is_module else call
     try:
         names = [*inspect.signature(call).parameters][:2]
     except (TypeError, ValueError):
         return None
     if len(names) < 2:
         return None
-    if names[0] in _INPUTS and names[1] not in _INPUTS:
+    if names[0] in _INPUTS and (names[1] in _STATES or (is_module and names[1] not in _INPUTS)):
         return True
     if names[0] in _STATES or names[1] in _INPUTS:
         return False
@@ -165,8 +169,8 @@ def step_from_function(
     Args:
         f: `f(state)`, `f(state, x)` or `f(x, state)`, which returns the next state in the same structure. The order is
             told by the names of the arguments (x, u, input, inputs; h, hx, state, hidden, ...), else by which of the
-            two gives a state back. It is called with the state of one trajectory: several of them go through
-            `torch.func.vmap`, or one after the other where that cannot be.
+            two gives a state back; where both do, it is an error. It is called with the state of one trajectory:
+            several of them go through `torch.func.vmap`, or one after the other where that cannot be.
         example_state: one state: a tensor, or tuples, lists and dictionaries of them, float32 or complex64 throughout,
             or float64 or complex128 throughout.
         derivative: `forward`, by `torch.func.jvp`; or `reverse`, by one backward pass for each number of the state, for

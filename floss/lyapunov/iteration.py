@@ -13,6 +13,7 @@ from torch import Tensor
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.derivatives import is_plain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
+from floss.lyapunov.second_order import differentiated
 from floss.lyapunov.step import ClosedFormStep, Step, advance
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.traced.gradient import gradient_chain
@@ -41,6 +42,11 @@ def qr_chain(step: Step, chain: Chain, *, total: bool = False) -> tuple[Tensor, 
 
     With `total` their sum alone, [1, ..., k], in the chain's dtype of sums: a long run then needs no memory.
     """
+    with differentiated(chain.way):
+        return _qr_chain(step, chain, total)
+
+
+def _qr_chain(step: Step, chain: Chain, total: bool) -> tuple[Tensor, Tensor, Tensor]:
     intervals = dict(orthonormalisation_times(chain.steps, chain.t_ons, chain.transient))
     h, q, growth = chain.h, chain.q, []
     tangent_qr = TangentQR(chain.orthonormaliser)

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.entry import checked_trajectory
+from floss.lyapunov.entry import checked_differentiable
 from floss.lyapunov.precision import in_full_precision
+from floss.lyapunov.second_order import differentiated
 from floss.lyapunov.step import Step, advance, writes
 
 
@@ -31,11 +32,12 @@ def one_step_jacobians(
     Raises:
         ValueError: states, inputs and `steps` that do not fit each other or the map.
     """
-    h0, inputs, total = checked_trajectory("one_step_jacobians", step, h0, inputs, steps)
+    h0, inputs, total, way = checked_differentiable("one_step_jacobians", step, h0, inputs, steps)
     identity = torch.eye(h0.shape[-1], dtype=h0.dtype, device=h0.device).expand(*h0.shape, h0.shape[-1])
     h, jacobians, written = h0.contiguous(), list[Tensor](), 0
     for s in range(total):
-        h, D = advance(step, h, identity, *(() if inputs is None else (inputs[s],)))
+        with differentiated(way):
+            h, D = advance(step, h, identity, *(() if inputs is None else (inputs[s],)))
         jacobians.append(D)
         written += writes((D,))
     if writes(jacobians) != written:

@@ -24,6 +24,8 @@ class JacobianSequence:
     """Leading axes of the trajectories."""
     n: int
     device: torch.device
+    dtype: torch.dtype
+    """Of the states, or of the Jacobians that were given."""
     walk: Callable[[], Iterator[Float[Tensor, "B n n"]]]
     """Goes through them once; the trajectories are along one axis. Raises a ValueError at one that is not finite."""
 
@@ -39,7 +41,7 @@ def of_tensor(caller: str, jacobians: Any) -> JacobianSequence:
         for step, D in enumerate(jacobians):
             _check_finite(caller, step, D)
     D = jacobians.flatten(1, -3) if jacobians.ndim > 3 else jacobians[:, None]
-    return JacobianSequence(len(D), shape[1:-2], shape[-1], D.device, lambda: iter(D))
+    return JacobianSequence(len(D), shape[1:-2], shape[-1], D.device, D.dtype, lambda: iter(D))
 
 
 def of_step(caller: str, step: Any, h0: Any, inputs: Any, steps: Any) -> JacobianSequence:
@@ -56,7 +58,7 @@ def of_step(caller: str, step: Any, h0: Any, inputs: Any, steps: Any) -> Jacobia
             _check_finite(caller, s, D)
             yield D.reshape(-1, n, n)
 
-    return JacobianSequence(total, h0.shape[:-1], n, h0.device, walk)
+    return JacobianSequence(total, h0.shape[:-1], n, h0.device, h0.dtype, walk)
 
 
 def _check_finite(caller: str, step: int, D: Tensor) -> None:

@@ -4,6 +4,7 @@ Directions that a rank-deficient Jacobian annihilates have log R_ii = -inf; they
 these is differentiated is told in `floss.lyapunov.tangent_qr`.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -29,6 +30,15 @@ def orthonormalisation_times(steps: int, t_ons: int, transient: int) -> Iterator
     for start, stop in ((0, transient), (transient, steps)):
         for begin in range(start, stop, t_ons):
             yield min(begin + t_ons, stop), start == transient
+
+
+def size_bound(dtype: torch.dtype) -> float:
+    """Largest |log R_ii| of one orthonormalisation interval: half of the exponents that a number can have.
+
+    Where tangent vectors all grow or shrink alike their condition number stays near one until they overflow, or lose
+    digits as denormal numbers.
+    """
+    return -0.5 * math.log(torch.finfo(dtype).tiny)
 
 
 class Orthonormaliser:

@@ -82,6 +82,8 @@ def adaptive_t_ons(
 ) -> int:
     """The longest orthonormalisation interval whose condition number R_11/R_kk stays below a bound (Eq. 28, App. J).
 
+    And over which the numbers stay within their range: they overflow, or vanish, where all directions grow alike.
+
     A short run with t_ons = 1 gives log R_ii of every step; over an interval they add up, so that one run tells the
     condition number of every interval of every length. Intervals of the first steps, in which Q has not yet turned to
     the Oseledets basis, count as well.

@@ -25,6 +25,7 @@ from torch import Tensor
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.derivatives import is_transformed
 from floss.lyapunov.recurrent_module import refuse_recurrent_module
+from floss.lyapunov.second_order import by_forward_mode, by_reverse_mode, present_way
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 _POSITIONAL_OR_KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -146,6 +147,13 @@ def advance(
             raise ValueError("advance(h, q, *x) of the map writes into h, q or x; it must return new tensors")
         return result
     h, q, x = h.clone(), q.clone(), tuple(value.clone() for value in x)
+    if present_way().backward:
+        return by_reverse_mode(lambda state: step(state, *x), h, q)
+    return by_forward_mode(lambda: _pushed_forward(step, h, q, x))
+
+
+def _pushed_forward(step: Step, h: Tensor, q: Tensor, x: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """The next state, and D(h) q by forward mode."""
 
     def push(vector: Tensor) -> tuple[Tensor, Tensor]:
         return torch.func.jvp(lambda state: step(state, *x), (h,), (vector,))  # pyright: ignore[reportReturnType]

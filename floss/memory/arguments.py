@@ -17,6 +17,8 @@ def numbers(name: str, value: Any, *, real: bool = False) -> Tensor:
         ValueError: anything else, whole numbers in a tensor, or a complex number where only real ones are taken.
     """
     tensor = value
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has {np.ma.count_masked(value)} masked numbers; fill them first (filled())")
     if isinstance(value, int | float | complex | np.number | np.ndarray) and not isinstance(value, bool):
         array = np.asarray(value)
         if array.dtype.kind in "iufc":

@@ -127,7 +127,9 @@ def _rate_of(parameters: dict[str, Tensor]) -> Tensor | None:
     for key, rate in _CONTINUOUS.items():
         dt = next((of(_wide(parameters[name])) for name, of in _TIME_STEP.items() if name in parameters), None)
         if key in parameters and dt is not None:
-            A = rate(_wide(parameters[key]))
+            A = _wide(parameters[key])
+            # Two real modes, and no pair of a real and an imaginary part, where each has a time step of its own.
+            A = -A if key == "Lambda" and A.shape == dt.shape and not A.is_complex() else rate(A)
             # Time steps of one number for each row of A, as of channels with several modes, or of one for each number.
             return A * (
                 dt[..., None] if A.ndim == dt.ndim + 1 else dt.reshape(A.shape) if dt.numel() == A.numel() else dt

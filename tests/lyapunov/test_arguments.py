@@ -51,6 +51,10 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: floss.fixed_points(step, H0[:0]), "fixed_points: h0 must be float32 or float64 of shape [..., n], of one"),
     (lambda: spectrum(h0=NESTED), "lyapunov_spectrum: h0=a nested tensor of torch.float64 must be a tensor or a NumPy"),
     (lambda: spectrum(inputs=1.0 / (X - X[7, 0, 0])), "lyapunov_spectrum: inputs has a value that is infinite"),
+    (
+        lambda: spectrum(inputs=np.ma.masked_less(X.numpy(), -0.2)),
+        "lyapunov_spectrum: inputs has 2 masked numbers; fill them first (filled())",
+    ),
     (lambda: spectrum(inputs=torch.tensor(1.0)), "inputs must be real numbers of shape [T, ...], one row per step"),
     (lambda: spectrum(inputs=PACKED), "lyapunov_spectrum: inputs=PackedSequence("),
     (lambda: spectrum(inputs=X.tolist()), "lyapunov_spectrum: inputs=[[["),
@@ -162,6 +166,10 @@ def test_arrays_that_torch_does_not_take_as_they_are():
     assert torch.equal(spectrum(h0=still), wanted)
     assert torch.equal(spectrum(h0=still[:, ::-1][:, ::-1]), wanted)
     assert torch.equal(spectrum(h0=still.astype(">f8")), wanted)
+    finite_time = floss.finite_time_exponents(step, H0, steps=3)
+    for array in (still, still.astype(">f8"), np.asfortranarray(still)):
+        assert torch.equal(floss.finite_time_exponents(step, array, steps=3), finite_time)
+    assert torch.equal(spectrum(h0=np.ma.masked_invalid(still)), wanted)  # of which nothing is masked
 
 
 def test_whole_inputs_are_the_business_of_the_map():

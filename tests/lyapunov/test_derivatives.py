@@ -238,6 +238,17 @@ def test_vmap_meets_a_bad_state_with_the_error_of_the_call():
         torch.func.vmap(lambda h: floss.lyapunov_spectrum(torch.tanh, h, steps=3))(h0)
 
 
+@pytest.mark.parametrize("steps", [5, 30])
+def test_several_gradients_at_once(steps):
+    W = gaussian(1, N, N)
+
+    def lam(w):
+        return floss.lyapunov_spectrum(lambda h: torch.tanh(h @ w.T), gaussian(2, N), steps=steps, k=2)
+
+    found, wanted = (torch.autograd.functional.jacobian(lam, W, vectorize=at_once) for at_once in (True, False))
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+
+
 def test_functional_call():
     module = torch.nn.Linear(N, N, dtype=DOUBLE)
     weights = {name: p.detach() for name, p in module.named_parameters()}

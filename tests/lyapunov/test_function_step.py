@@ -110,10 +110,13 @@ def test_which_argument_is_the_state():
     for f, first in ((lambda h, x: h - x, 1.0), (lambda x, h: h - x, 1.0), (lambda a, x: a - x, 1.0)):
         step, n = floss.step_from_function(f, torch.zeros(2))
         assert torch.equal(step(torch.ones(2), torch.zeros(2)), torch.full((n,), first))
-    step, n = floss.step_from_function(lambda a, b: a - b, torch.zeros(2))
-    with pytest.raises(ValueError, match=r"lyapunov_spectrum: .*either order; name its arguments") as caught:
-        floss.lyapunov_spectrum(step, torch.ones(n), torch.zeros(3, 2))
-    assert "\n" not in str(caught.value)
+    for f in (lambda a, b: a - b, lambda x, I: x - I):  # x is a state in many books  # noqa: E741
+        step, n = floss.step_from_function(f, torch.zeros(2))
+        with pytest.raises(ValueError, match=r"lyapunov_spectrum: .*either order; name its arguments") as caught:
+            floss.lyapunov_spectrum(step, torch.ones(n), torch.zeros(3, 2))
+        assert "\n" not in str(caught.value)
+    step, n = floss.step_from_function(lambda x, current: x - current.sum(), torch.zeros(2))  # which x alone fits
+    assert torch.equal(step(torch.ones(2), torch.ones(3)), torch.full((n,), -2.0))
 
 
 @pytest.mark.parametrize(

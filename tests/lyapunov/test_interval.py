@@ -56,6 +56,20 @@ def test_adaptive_interval_of_the_first_exponents():
     assert found == [30, 9, 4, 3]
 
 
+@pytest.mark.parametrize("t_ons", [1, "adaptive"])
+@pytest.mark.parametrize(
+    ("dtype", "rate"), [(torch.float32, -6.0), (torch.float32, -1.0), (torch.float32, 2.0), (DOUBLE, -46.3)]
+)
+def test_intervals_end_before_numbers_overflow_or_vanish(dtype, rate, t_ons):
+    """All directions grow alike, so that no condition number ever ends an interval."""
+    W = (math.exp(rate) * orthogonal(1, 4)).to(dtype)
+    with torch.no_grad():
+        lam = floss.lyapunov_spectrum(lambda h: h @ W.T, torch.zeros(4, dtype=dtype), steps=300, k=2, t_ons=t_ons)
+    torch.testing.assert_close(
+        lam.double(), torch.full((2,), rate, dtype=DOUBLE), rtol=20 * torch.finfo(dtype).eps, atol=0
+    )
+
+
 @pytest.mark.parametrize(("steps", "longest"), [(1, 1), (2, 1), (3, 1), (7, 3), (60, 30), (200, 100), (5000, 100)])
 def test_adaptive_interval_is_at_most_half_of_the_short_run(steps, longest):
     """Which is at most 200 steps; the map turns and stretches nothing."""

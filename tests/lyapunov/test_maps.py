@@ -98,6 +98,14 @@ def test_a_network_that_is_fed_with_its_readout():
     assert floss.check_step(loop, gaussian(4, 3, n)) < 1e-6
 
 
+def test_a_readout_may_write_into_the_state():
+    gru, head = nn.GRU(S, N, dtype=DOUBLE), nn.Linear(N, S, dtype=DOUBLE)
+    step, n = floss.step_from_module(gru)
+    loops = [floss.close_loop(step, nn.Sequential(nn.ReLU(inplace=inplace), head)) for inplace in (True, False)]
+    D, wanted = (floss.one_step_jacobians(loop, gaussian(2, n), steps=2) for loop in loops)
+    torch.testing.assert_close(D, wanted, rtol=0, atol=0)
+
+
 def test_a_loop_of_functions_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^close_loop: readout=None must be a function of the state$"):
         floss.close_loop(lambda h, x: h, None)  # pyright: ignore
@@ -161,6 +169,16 @@ def test_fixed_points_of_a_map_that_are_known():
     torch.testing.assert_close(distinct.eigenvalues[order, 0].real, values, rtol=0, atol=1e-11)
     assert distinct.stable[order].tolist() == [True, False, True]
     assert distinct.unstable_directions[order].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e4])
+def test_fixed_points_do_not_depend_on_the_unit(unit, dtype):
+    states = unit * torch.tensor([[0.5], [-0.3], [1e-4]], dtype=dtype)
+    found = floss.fixed_points(lambda h: unit * torch.tanh(2.0 * h / unit), states)
+    assert found.converged.all()
+    wanted = torch.tensor([0.9575040241, 0.0, 0.0], dtype=dtype)
+    torch.testing.assert_close(found.points[:, 0].abs() / unit, wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_fixed_points_of_a_driven_network():

@@ -188,9 +188,11 @@ def test_a_vector_field_may_write_into_its_state():
         return h
 
     h0 = H0.clone()
-    step, wanted = (floss.stroboscopic_map(f, 0.1) for f in (in_place, lambda h: -2.0 * h))
-    assert torch.equal(step(h0), wanted(H0))
-    assert torch.equal(floss.one_step_jacobians(step, h0, steps=3), floss.one_step_jacobians(wanted, H0, steps=3))
+    wanted = floss.stroboscopic_map(lambda h: -2.0 * h, 0.1)
+    for product in (None, lambda h, q: -2.0 * q):
+        step = floss.stroboscopic_map(in_place, 0.1, jacobian_product=product)
+        assert torch.equal(step(h0), wanted(H0))
+        assert torch.equal(floss.one_step_jacobians(step, h0, steps=3), floss.one_step_jacobians(wanted, H0, steps=3))
     assert torch.equal(h0, H0)
 
 

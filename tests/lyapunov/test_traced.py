@@ -100,7 +100,7 @@ def assert_same(found: list[Tensor], wanted: list[Tensor], bound: float = SAME):
 @pytest.fixture
 def never_longer(monkeypatch):
     """Intervals are not lengthened: then the numbers are the same but for the order of sums."""
-    monkeypatch.setattr(plain, "_WIDEST", dict.fromkeys(plain._WIDEST, 0.0))
+    monkeypatch.setattr(plain, "_WIDEST", dict.fromkeys(plain._WIDEST, 1e-9))
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -145,6 +145,29 @@ def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler,
         wanted = eager(monkeypatch, lambda: gradients(case))
         assert_same(gradients(case), wanted, 1e-10)
         assert replays == ["plain_chain", *([] if case.name in NOT_REVERSED else ["gradient_chain"])]
+
+
+def test_thresholds_are_numbers_and_not_masks(with_compiler):
+    """A state that is on one side when compiled code is compared, and on the other later on."""
+
+    def step(h):
+        return torch.where(h < 0.5, 0.9 * h + 0.15, 0.3 - 0.2 * h)
+
+    h = h0 = torch.tensor([-3.0], dtype=DOUBLE)
+    slopes = []
+    for _ in range(100):
+        slopes.append(0.9 if h < 0.5 else 0.2)
+        h = step(h)
+    with torch.no_grad():
+        lam = floss.lyapunov_spectrum(step, h0, steps=100)
+    assert {len(each._natives) for each in compiled._KNOWN.values()} == {1}
+    assert float(lam) == pytest.approx(np.log(slopes).mean(), abs=SAME)
+
+
+def test_a_sum_of_masks_is_not_compiled(with_compiler):
+    with torch.no_grad():
+        floss.lyapunov_spectrum(lambda h: torch.sin(h) * ((h > 0) + (h > 5)), gaussian(1, 3), steps=T, singular="-inf")
+    assert {len(each._natives) for each in compiled._KNOWN.values()} == {0}
 
 
 def test_most_kinds_are_compiled(with_compiler):
@@ -210,6 +233,25 @@ def test_gradients_of_states_and_inputs(monkeypatch, replays):
 
     assert_same(run(), eager(monkeypatch, run), 1e-10)
     assert replays == ["gradient_chain"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h: torch.tanh(
+            torch.baddbmm(h.new_ones(1, N, 1), h.new_ones(1, N, N), h[None, :, None], beta=0.7)[0, :, 0]
+        ),
+        lambda h: (1.7j * torch.tanh(h)).exp().imag,
+    ],
+    ids=["a factor of an absent tangent", "a conjugate"],
+)
+def test_operations_that_torch_does_not_do_below_its_transforms(step, monkeypatch):
+    """Neither ends the process, as reading the memory of absent tangents does, nor the run."""
+
+    def run():
+        return floss.lyapunov_spectrum(step, gaussian(2, N), steps=T, singular="-inf")
+
+    assert_same([run()], [eager(monkeypatch, run)])
 
 
 def test_lost_directions_are_lost(monkeypatch):

@@ -113,6 +113,7 @@ def cases() -> list[Case]:
         # Not chaotic: other sums would part from these as exp(λ₁ t).
         Case("einsum", lambda h: torch.sin(torch.einsum("ij,...j->...i", W, h)) * 0.9, h, None, [W]),
         Case("where", lambda h, x: torch.where(h > 0, h, torch.expm1(h)) @ W.T + x, h, x, [W]),
+        Case("thresholds", lambda h: torch.where(h < 0.4, 0.9 * h + 0.1 * (b > -0.3), 0.3 - 0.2 * h), h),
         Case("relu", lambda h, x: 0.9 * h + torch.relu(h @ W.T) + x, h, 0.1 * x, [W]),
         Case("cumsum", lambda h: torch.sin(torch.cumsum(h, -1) + b), h, None, [b]),
         Case("fft", lambda h: torch.tanh(torch.fft.irfft(torch.fft.rfft(h @ W.T) * 1.4, n=N)), h, None, [W]),

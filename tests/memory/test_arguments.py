@@ -41,6 +41,7 @@ WRONG: list[tuple[Any, str]] = [
     (lambda: memory.authors_teacher(0.5, HALF, 5), "theta=torch.float64 [2] must be one finite real number"),
     (lambda: memory.authors_teacher(0.5, 0.1, 5.0), "authors_teacher: steps=5.0 must be a whole number, at least 1"),
     (lambda: memory.zero_student_loss([0.5]), "kernel=[0.5] must be a real number, or a tensor"),
+    (lambda: memory.zero_student_loss(np.ma.masked_less([0.5, 0.1], 0.2)), "kernel has 1 masked numbers; fill them"),
     (lambda: memory.zero_student_loss(0.5), "kernel: must be of shape [..., T] with T >= 1, not of []"),
 ]
 

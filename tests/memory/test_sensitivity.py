@@ -229,6 +229,15 @@ def test_random_numbers_of_the_map_are_the_same_for_all_columns():
     assert_same(floss.sensitivity(step, {"W": W}, h0, inputs, chunk=2).mean, whole)
 
 
+def test_with_the_anomalies_of_autograd():
+    gru = torch.nn.GRU(2, 3)
+    step, n = floss.step_from_module(gru)
+    with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"), torch.autograd.detect_anomaly():
+        found = floss.sensitivity(step, gru, torch.zeros(2, n), torch.ones(4, 2))
+    wanted = floss.sensitivity(step, gru, torch.zeros(2, n), torch.ones(4, 2))
+    assert torch.equal(found.mean["weight_hh_l0"], wanted.mean["weight_hh_l0"])
+
+
 def test_single_precision_and_numbers_of_numpy():
     parameters = tanh_parameters()
     step = functools.partial(tanh_step, **parameters)

@@ -110,3 +110,10 @@ def test_what_has_no_time_constants():
         assert str(caught.value).startswith(message)
     with pytest.raises(ValueError, match=r"^time_constants: steps=0 must be at least 1$"):
         floss.time_constants(nn.Linear(2, 2), steps=0)
+
+
+@pytest.mark.parametrize(("modes", "steps", "found"), [((4, 2), (4,), 4), ((4, 2), (4, 2), 8), ((3,), (3,), 3)])
+def test_pairs_of_numbers_are_complex_where_they_have_one_time_step(modes, steps, found):
+    layer = nn.Module()
+    layer.Lambda, layer.log_step = nn.Parameter(torch.full(modes, -2.0)), nn.Parameter(torch.full(steps, 0.5).log())
+    torch.testing.assert_close(floss.time_constants(layer)[""], torch.full((found,), 1.0, dtype=torch.float64))

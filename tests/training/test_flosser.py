@@ -1,5 +1,6 @@
 """floss.Flosser: episodes of flossing in a training loop of one's own."""
 
+import copy
 import io
 
 import pytest
@@ -438,3 +439,61 @@ def test_what_goes_wrong_in_an_episode():
     other = floss.Flosser(lstm(), 2, inputs=inputs)
     with pytest.raises(ValueError, match=r"^Flosser: the state is not that of a Flosser of these parameters with k=1$"):
         floss.Flosser(lstm(), 1, inputs=inputs).load_state_dict(other.state_dict())
+
+
+class Decoder(nn.Module):
+    """Calls its layer for one step after the other."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.gru = nn.GRU(S, 6, **options)
+
+    def forward(self, x):
+        state = None
+        for u in x:  # [B, S]
+            state = self.gru(u[:, None] if self.gru.batch_first else u[None], state)[1]
+        return state
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_layer_that_is_called_step_by_step(batch_first):
+    """Has the sequences of a whole forward, and not those of its last step."""
+    decoder = Decoder(batch_first=batch_first)
+    whole = copy.deepcopy(decoder.gru)
+    monitor, other = floss.Monitor(decoder, k=2), floss.Monitor(whole, k=2)
+    flosser = floss.Flosser(decoder, k=2, epochs=1)
+    for length in (7, 12):
+        x = gaussian(3, length, 4, S).float()
+        batch = x.transpose(0, 1) if batch_first else x
+        decoder(x)
+        whole(batch)
+        assert monitor.log() == other.log()
+    assert len(flosser.state_dict()["inputs"][0]) == 12
+    lines = [str(floss.diagnose(*pair)).splitlines()[1:] for pair in ((decoder, x), (whole, batch))]
+    assert lines[0] == lines[1]
+
+
+def test_sequences_of_one_step():
+    gru = nn.GRU(S, 6)
+    flosser = floss.Flosser(gru, k=2, epochs=1)
+    gru(torch.zeros(1, 4, S))
+    with pytest.raises(ValueError, match=r"^Flosser: the sequences have 1 steps, and need at least 2: give steps=$"):
+        flosser.episode()
+
+
+@pytest.mark.parametrize("how", ["assigned", "loaded"])
+def test_parameters_that_were_put_in_place_of_others(how):
+    """Are those that are flossed from then on, as if they had been there from the beginning."""
+    several = []
+    for replaced in (False, True):
+        torch.manual_seed(1)
+        gru = nn.GRU(S, 6)
+        flosser = floss.Flosser(gru, k=2, epochs=2, lr=0.1, inputs=lambda: gaussian(3, 12, S).float())
+        flosser.episode()
+        if replaced and how == "assigned":
+            gru.weight_hh_l0 = nn.Parameter(gru.weight_hh_l0.detach().clone())  # pyright: ignore
+        elif replaced:
+            gru.load_state_dict({name: p.detach().clone() for name, p in gru.named_parameters()}, assign=True)
+        flosser.episode()
+        several.append(torch.nn.utils.parameters_to_vector(gru.parameters()))
+    assert torch.equal(*several)

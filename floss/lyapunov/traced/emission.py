@@ -49,6 +49,10 @@ POINTWISE = {
     "view": "{0}",
 }
 """Operations on each number, of tensors that are broadcast to one shape; T is the type of the result."""
+_COMPARED = {"gt", "lt", "ge", "le"}
+"""Those whose numbers are of the type that torch compares them in, and not of that of the result, which is a mask."""
+_OF_MASKS = _COMPARED | {"where", "clone", "expand", "view", "mul"}
+"""Those that are for masks what they are for numbers; a sum of masks is none, but 1 + 1 is 2."""
 
 
 class UnknownError(Exception):
@@ -114,7 +118,10 @@ class Emission:
                 text = text.replace("{1}", f"{_literal(factor)} * {{1}}")
             if any(f"{{{i}}}" in text for i in range(len(args), 3)):
                 raise UnknownError(str(node.func))
-            self.pointwise(text, out, args[:3])
+            if out.dtype == torch.bool and name not in _OF_MASKS:
+                raise UnknownError(str(node.func))
+            common = torch.result_type(*args[:2]) if name in _COMPARED else out.dtype
+            self.pointwise(text, out, args[:3], common)
         else:
             raise UnknownError(str(node.func))
 
@@ -126,8 +133,12 @@ class Emission:
         """Numbers of one tensor into another of the same shape."""
         self.pointwise("{0}", out, [source])
 
-    def pointwise(self, text: str, out: Tensor, args: Sequence[Any]) -> None:
-        """Out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @."""
+    def pointwise(self, text: str, out: Tensor, args: Sequence[Any], common: torch.dtype | None = None) -> None:
+        """Out = text of each number of the arguments, {0}, {1}, …, and of what the result is before, @.
+
+        `common` is the type in which it is computed, to which torch brings all numbers first; None: that of the result.
+        """
+        common = out.dtype if common is None else common
         tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
         loops, strides = _loops(tensors)
         index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
@@ -136,12 +147,13 @@ class Emission:
         for a in args:
             if isinstance(a, Tensor):
                 j = next(names)
-                values.append(f"a{j}[{index[j]}]")
+                bare = a.dtype == common or (j == 1 and text.startswith("({0} ?"))  # a mask that chooses
+                values.append(f"{'' if bare else '(C)'}a{j}[{index[j]}]")
             elif isinstance(a, bool | int | float):
-                values.append(_literal(a))
+                values.append(_literal(a).replace("(T)", "(C)"))
             elif a is not None:
                 raise UnknownError(f"{a!r}")
-        kind = TYPES.get(out.dtype, "?")
+        kind, computed = (TYPES.get(dtype, "?") for dtype in (out.dtype, common))
         pointers = [f"const auto* a{j} = {self.place(t)};" for j, t in enumerate(tensors) if j]
         # A result may lie where an argument lies, but only number by number.
         body = f"o[{index[0]}] = {text.format(*values)};".replace("@", f"o[{index[0]}]")
@@ -149,7 +161,8 @@ class Emission:
         target = f"auto* __restrict o = {self.place(out)};"
         if any(t.untyped_storage().data_ptr() == out.untyped_storage().data_ptr() for t in tensors[1:]):
             target = target.replace("__restrict ", "")
-        self.lines.append(f"{{ typedef {kind} T; {' '.join(pointers)} {target} {head} {{ {body} }} }}")
+        types = f"typedef {kind} T; typedef {computed} C;"
+        self.lines.append(f"{{ {types} {' '.join(pointers)} {target} {head} {{ {body} }} }}")
 
     def _joined(self, name: str, out: Tensor, args: list[Any]) -> None:
         axis = args[1] if len(args) > 1 else 0

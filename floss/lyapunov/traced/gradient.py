@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
@@ -267,8 +268,10 @@ class _Tape:
             found[i] = total
         return found
 
-    def recorded(self, tensors: list[Tensor], grad_growth: Tensor, grad_h: Tensor) -> list[Tensor | None]:
-        """The same as part of a graph, by the plain chain."""
+    def recorded(
+        self, tensors: list[Tensor], grad_growth: Tensor, grad_h: Tensor, *, again: bool = True
+    ) -> list[Tensor | None]:
+        """The same by the plain chain, and as part of a graph where it is to be differentiated `again`."""
         given = [t.view_as(t) for t in tensors]  # a tensor that is two of the arguments has two gradients
         h, q, *others = given
         drives, constants = [d.unbind(0) for d in others[: self.drives]], others[self.drives :]
@@ -285,7 +288,7 @@ class _Tape:
         results = [(r, c) for r, c in ((whole, grad_growth), (h, grad_h)) if r.requires_grad]
         outs, cots = zip(*results, strict=True)
         of = [given[i] for i in wanted]
-        found = torch.autograd.grad(outs, of, cots, create_graph=True, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(outs, of, cots, create_graph=again, allow_unused=True, materialize_grads=True)
         gradients: list[Tensor | None] = [None] * len(tensors)
         for i, gradient in zip(wanted, found, strict=True):
             gradients[i] = gradient
@@ -302,6 +305,12 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         tensors, tape = list(ctx.saved_tensors), ctx.tape
-        run = tape.recorded if torch.is_grad_enabled() else tape.backward
-        found = run(tensors, *grads)
+        if torch.is_grad_enabled():
+            found = tape.recorded(tensors, *grads)
+        elif any(map(is_legacy_batchedtensor, grads)):
+            # Several gradients at once (jacobian(..., vectorize=True)): by operations that take them.
+            with torch.enable_grad():
+                found = tape.recorded(tensors, *grads, again=False)
+        else:
+            found = tape.backward(tensors, *grads)
         return None, None, None, *(g if need else None for g, need in zip(found, ctx.needs_input_grad[3:], strict=True))

@@ -23,6 +23,8 @@ _VALUES = (bool, int, float, complex, str, bytes, type(None))
 _MOST = 5_000
 """Objects that are looked at, at most."""
 _FOREIGN = {"torch", "numpy", "builtins", "functools", "jaxtyping", "beartype", "abc", "collections", "math", "typing"}
+_FOREIGN |= {"floss"}
+"""Packages whose globals and classes a map does not change, by their names."""
 _LARGE = 2**16
 """Bytes of an array up to which its numbers are kept; of larger ones a checksum is."""
 _CONSTANT = (
@@ -180,6 +182,6 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _foreign(module: str | None) -> bool:
-    """Whether code is of Python or torch, whose globals are no business of a map."""
+    """Whether code is of Python, torch or ourselves, whose globals are no business of a map."""
     top = (module or "").split(".")[0]
     return top in _FOREIGN

@@ -3,8 +3,8 @@
 As in `floss.networks.rate.fast_spectrum`: for small matrices calling an operation costs more than doing it. QR
 decompositions are those of LAPACK, in double precision and without signs, and a chunk is checked as a whole. Where only
 the sum of the growth is wanted the intervals are lengthened while the condition number R_11/R_kk of each stays far
-below the inverse of the precision, so that the exponents do not depend on it. Where a direction is lost, or a number is
-not finite, the run is done again step by step.
+below the inverse of the precision, and the numbers within its range, so that the exponents do not depend on it. Where
+a direction is lost, or a number is not finite, the run is done again step by step.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.chain import Chain
+from floss.lyapunov.orthonormalisation import size_bound
 from floss.lyapunov.step import TangentStep, next_state
 from floss.lyapunov.threads import one_thread
 from floss.lyapunov.traced.native import Native, work_of
@@ -122,24 +123,29 @@ class _Run:
             diagonal = diagonals if isinstance(diagonals, Tensor) else torch.stack(diagonals)
             log_r = diagonal.abs().log_()
             spread = float((log_r.amax(-1) - log_r.amin(-1)).amax())
+            filled = self._filled(log_r, spread)
             if not math.isfinite(spread):
                 fitting = 1
-            elif not self.total or self.length <= self.shortest or spread <= _WIDEST[self.q.dtype]:
+            elif not self.total or self.length <= self.shortest or filled <= 1.0:
                 if spread >= LOST[self.q.dtype]:
                     raise LostError
                 break
             else:
-                fitting = int(0.95 * self.length * _WIDEST[self.q.dtype] / spread)
+                fitting = int(0.95 * self.length / filled)
             if self.length <= self.shortest:
                 raise LostError
             self.length = max(fitting, self.shortest)
             self.h.copy_(h)
             self.q.copy_(q)
         if self.total:
-            fitting = int(0.9 * self.length * _WIDEST[self.q.dtype] / max(spread, 1e-3))
+            fitting = int(0.9 * self.length / max(filled, 1e-3))
             self.length = max(min(max(fitting, self.length), _LONGEST), self.shortest)
         self.sign *= diagonal.sign().prod(0)
         return log_r
+
+    def _filled(self, log_r: Tensor, spread: float) -> float:
+        """Which part the intervals take of what the condition number, and the numbers themselves, may come to."""
+        return max(spread / _WIDEST[self.q.dtype], float(log_r.abs().amax()) / size_bound(self.q.dtype))
 
     def _ends(self, begin: int, end: int, stop: int) -> set[int]:
         """Steps of a chunk after which the tangent vectors are orthonormalised, counted from its begin."""

@@ -79,6 +79,8 @@ class Probe:
                 found = self._checked()
             except RefusedError as error:
                 self.reason = str(error)
+            except RuntimeError as error:  # of an operation that torch does below `torch.func` alone
+                self.reason = f"cannot be replayed: {str(error).splitlines()[0]}"
         if self.reason is not None:
             say(self.reason, (time.perf_counter() - self.start) / self.steps * self.chain.steps)
         return found

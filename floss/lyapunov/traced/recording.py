@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from floss.lyapunov.derivatives import with_memory
+
 _MASKS = (torch.bool, torch.uint8)
 _PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 
@@ -132,7 +134,7 @@ class _Recorder(TorchDispatchMode):
             self.reason = _reason(func, args)
         given = self._numbered(tuple(args)), {name: self._numbered(value) for name, value in kwargs.items()}
         written = func._schema.is_mutable and self._written(func, args, kwargs)
-        result = func(*args, **kwargs)
+        result = func(*with_memory(func, args), **kwargs)
         if self.reason is not None:
             return result
         results = result if isinstance(result, tuple | list) else (result,)

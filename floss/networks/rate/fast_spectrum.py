@@ -4,9 +4,9 @@ For small matrices calling an operation costs more than doing it. So the rate is
 which are rows here, and one product takes both through W; and one QR decomposition closes an interval, of which nothing
 is looked at before a chunk of steps is over. Then the chunk is checked as a whole:
 
-- the intervals are lengthened while the condition number R_11/R_kk of each stays below 0.1/√ε (Appendix J), and a
-  chunk in which one exceeds it is done again with shorter ones. The exponents do not depend on the interval but for
-  rounding: half of the digits of double precision are left to the smallest one;
+- the intervals are lengthened while the condition number R_11/R_kk of each stays below 0.1/√ε (Appendix J), and the
+  numbers within their range, and a chunk in which one exceeds it is done again with shorter ones. The exponents do not
+  depend on the interval but for rounding: half of the digits of double precision are left to the smallest one;
 - a chunk with a lost direction, or a network that is not finite, is done again by `orthonormalise`, which keeps such
   networks to themselves.
 
@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from floss.lyapunov.orthonormalisation import orthonormalise
+from floss.lyapunov.orthonormalisation import orthonormalise, size_bound
 from floss.lyapunov.threads import one_thread
 from floss.networks.rate.activation import Activation
 
@@ -103,15 +103,16 @@ class _Run:
             h, rows, diagonals = self._bare(drive)
             log_r = torch.stack(diagonals).abs_().log_().reshape(-1, *self.rows.shape[:2])
             spread = float((log_r.amax(-1) - log_r.amin(-1)).amax())
-            if spread <= _WIDEST or (self.length <= self.shortest and spread < _LOST):
+            filled = max(spread / _WIDEST, float(log_r.abs().amax()) / size_bound(log_r.dtype))
+            if filled <= 1.0 or (self.length <= self.shortest and spread < _LOST):
                 self.h, self.rows, growth = h.reshape(self.h.shape), rows.reshape(self.rows.shape), log_r.sum(0)
                 break
             if self.length <= self.shortest:  # also where the spread is NaN
                 growth = self._careful(drive)
                 break
-            fitting = int(0.95 * self.length * _WIDEST / spread) if spread < math.inf else 1
+            fitting = int(0.95 * self.length / filled) if spread < math.inf else 1
             self.length = max(fitting, self.shortest)
-        fitting = int(0.9 * self.length * _WIDEST / max(spread, 1e-3)) if spread <= _WIDEST else 1
+        fitting = int(0.9 * self.length / max(filled, 1e-3)) if filled <= 1.0 else 1
         self.length = max(min(max(fitting, self.length), _LONGEST), self.shortest)
         return growth
 

@@ -131,6 +131,7 @@ class Flosser:
             raise ValueError(f"{_CALLER}: a layer of a stack has no batch of its own: inputs= must be a function")
         elif self.steps is None:
             raise ValueError(f"{_CALLER}: a map without inputs needs steps=, and one with inputs needs inputs=")
+        self._all_parameters = parameters is None
         self._adam = torch.optim.Adam(self.parameters, lr=self.lr)
         self._life = self._epoch = 0
         self._last, self._pending = -1, False
@@ -183,6 +184,7 @@ class Flosser:
             raise ValueError(f"{_CALLER}: no batch has gone through {self._network.name} yet; give inputs=")
         reached = False
         self._pending = True
+        self._follow_parameters()
         if self._last_inputs is not None:
             self._last_inputs.ended = True
         device = self.parameters[0].device.type
@@ -201,6 +203,23 @@ class Flosser:
         self._epoch, self._pending = 0, False
         losses, several = zip(*records, strict=True)
         return FlossingEpisode(torch.tensor(losses, dtype=torch.float64), torch.stack(several), reached)
+
+    def _follow_parameters(self) -> None:
+        """Take those that the network has now, where others have been put in their place since the last episode.
+
+        Moments of Adam stay with the place of a parameter, as they do in a state that is loaded.
+        """
+        if not self._all_parameters:
+            return
+        present = parameters_of(_CALLER, self._network, None)
+        if [id(p) for p in present] == [id(p) for p in self.parameters]:
+            return
+        moments = [self._adam.state.get(p, {}) for p in self.parameters]
+        self.parameters = present
+        self._adam = torch.optim.Adam(present, lr=self.lr)
+        for p, kept in zip(present, moments, strict=False):
+            if kept and kept["exp_avg"].shape == p.shape:
+                self._adam.state[p] = {n: v if n == "step" else v.to(p) for n, v in kept.items()}
 
     def _flossing_epoch(self) -> tuple[float, Tensor]:
         """Loss and exponents, and the step of Adam."""
@@ -241,7 +260,10 @@ class Flosser:
     def _run_inputs(self) -> Tensor | None:
         """Inputs [T_f, S] or [T_f, B, S] of a run."""
         if self._last_inputs is not None:
-            return drive(self._network.remembered(self._last_inputs), self._life, self.steps)
+            x = drive(self._network.remembered(self._last_inputs), self._life, self.steps)
+            if len(x) < 2:
+                raise ValueError(f"{_CALLER}: the sequences have {len(x)} steps, and need at least 2: give steps=")
+            return x
         if self.inputs is None:
             return None
         batch = self.inputs(self._life) if takes_one_argument(self.inputs) else self.inputs()

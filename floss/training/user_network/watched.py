@@ -43,7 +43,7 @@ class LastInputs(Watching):
         self.restored: list[Tensor] = []
         """Sequences from a state that was saved, until others are seen."""
         self.ended = False
-        """Whether the next step of a cell begins another sequence."""
+        """Whether the next step of a cell, or of a layer that is called like one, begins another sequence."""
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -59,22 +59,29 @@ class LastInputs(Watching):
             return
         if not (x.numel() or self.always):  # an empty batch says nothing
             return
-        if isinstance(module, nn.RNNBase) or self.ended or (self.seen and self.seen[-1].shape != x.shape):
+        goes_on = isinstance(module, nn.RNNCellBase) or _is_one_step(module, x, args, kwargs)
+        if not goes_on or self.ended or (self.seen and self.seen[-1].shape != x.shape):
             self.seen = []
         self.restored, self.ended = [], False
         with torch.inference_mode(False):
             self.seen.append(x.clone() if x.is_inference() else x.detach())
 
 
+def _is_one_step(module: nn.Module, x: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a layer is called as a cell is: for one step, from a state that the caller keeps."""
+    state = args[1] if len(args) > 1 else kwargs.get("hx")
+    return state is not None and x.shape[1 if x.ndim == 3 and module.batch_first else 0] == 1
+
+
 class _NewSequence(Watching):
-    """Before a forward of the module that calls a cell step by step: another sequence begins."""
+    """Before a forward of the module that calls a layer or a cell step by step: another sequence begins."""
 
     def __init__(self, last: LastInputs) -> None:
         self.last = last
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:  # noqa: ARG002
         if not self.asleep:
-            self.last.seen = []
+            self.last.ended = True
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ class WatchedNetwork:
         last = LastInputs()
         assert self.part is not None
         self.part.register_forward_pre_hook(last, with_kwargs=True)
-        if isinstance(self.part, nn.RNNCellBase) and self.whole is not None and self.whole is not self.part:
+        if self.whole is not None and self.whole is not self.part:
             self.whole.register_forward_pre_hook(_NewSequence(last), with_kwargs=True)
         return last
 
@@ -167,12 +174,10 @@ def sequences_of(module: nn.Module, seen: list[Any]) -> list[Tensor]:
     """Each sequence [T, S] that went into a recurrent module: of a batch, packed or not, or of steps of a cell."""
     if not isinstance(module, nn.RNNBase):
         return _unbound(torch.stack(seen))
-    x = seen[0]
-    if isinstance(x, PackedSequence):
-        padded, lengths = pad_packed_sequence(x, batch_first=True)
+    if isinstance(seen[0], PackedSequence):
+        padded, lengths = pad_packed_sequence(seen[0], batch_first=True)
         return [one[: int(length)].detach() for one, length in zip(padded, lengths, strict=True)]
-    if x.ndim == 3 and module.batch_first:
-        x = x.transpose(0, 1)
+    x = torch.cat([one.transpose(0, 1) if one.ndim == 3 and module.batch_first else one for one in seen])
     return _unbound(x.detach())
 
 

@@ -1,0 +1,164 @@
+"""Operations of torch whose tangents have a wrong gradient, and what is computed instead of them.
+
+A gradient of exponents differentiates D(h) q, which is itself a derivative. By forward mode it is right; but torch's
+formulas for a few operations take for constants what they have kept from the operation (mean and deviation of a layer
+norm, the factors of a matrix), so that the gradient of the tangents leaves out a part, without a word. Reverse mode
+twice is right for all of them.
+
+What a map is made of is seen at its first step, which an analysis tries in any case:
+
+- norms over a layer are composed of simpler operations, which have right derivatives of every order;
+- with any other of them D(h) is computed by reverse mode, one pass for each number of the state.
+
+Seen by comparing the gradient of a tangent of each operation of torch with that of reverse mode twice.
+"""
+
+import contextlib
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from floss.lyapunov.derivatives import with_memory
+
+_NORMS = {"aten::native_layer_norm"}
+_FACTORED = {"aten::_linalg_det", "aten::_linalg_slogdet", "aten::_linalg_solve_ex", "aten::linalg_householder_product"}
+_TRAINED = {"aten::native_batch_norm", "aten::_native_batch_norm_legit", "aten::_batch_norm_with_update"}
+"""With the numbers of the batch; in evaluation mode they are right."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How tangents are computed that are to be differentiated."""
+
+    composed: bool = False
+    """Norms over a layer are composed of simpler operations."""
+    backward: bool = False
+    """D(h) is computed by reverse mode."""
+
+
+FORWARD = Way()
+"""By forward mode, as it is right for nearly all maps."""
+
+
+class _Present(threading.local):
+    """No `ContextVar`, into which the recorder of steps could not look."""
+
+    way: Way = FORWARD
+
+
+_PRESENT = _Present()
+
+
+class Operations(TorchDispatchMode):
+    """Sees which of these operations a map is made of, whatever calls them."""
+
+    def __init__(self) -> None:
+        """Nothing has been seen."""
+        super().__init__()
+        self.norms = self.others = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: what torch does for its compiler would import it, which takes seconds."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        self.norms |= name in _NORMS
+        self.others |= name in _FACTORED or (name in _TRAINED and _is_training(func, args, kwargs or {}))
+        return func(*with_memory(func, args), **(kwargs or {}))
+
+
+def _is_training(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.name in ("train", "training"):
+            return bool(args[i] if i < len(args) else kwargs.get(argument.name, True))
+    return True  # one that has no other mode
+
+
+def way_of(seen: Operations, again: Callable[[], Any]) -> Way:
+    """The way for a map of which a step has been seen; `again` does the step once more."""
+    if not seen.norms:
+        return _way(composed=False, backward=seen.others)
+    rest = Operations()
+    with torch.no_grad(), _Composed(), rest:
+        again()
+    return _way(composed=True, backward=rest.norms or rest.others)
+
+
+@functools.cache
+def _way(*, composed: bool, backward: bool) -> Way:
+    """One object for each, by which a recorded step is known again."""
+    return Way(composed, backward) if composed or backward else FORWARD
+
+
+@contextmanager
+def differentiated(way: Way) -> Iterator[None]:
+    """Within it tangents are computed in this way."""
+    before, _PRESENT.way = _PRESENT.way, way
+    try:
+        yield
+    finally:
+        _PRESENT.way = before
+
+
+def present_way() -> Way:
+    """In which tangents are to be computed."""
+    return _PRESENT.way
+
+
+def by_forward_mode(push: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What `push` gives by forward mode, whose operations are composed where they have to be."""
+    if not _PRESENT.way.composed:
+        return push()
+    with _Composed():
+        return push()
+
+
+def by_reverse_mode(f: Callable[[Tensor], Tensor], h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """The next state, and D(h) q by reverse mode, differentiable once more."""
+    with _Composed() if _PRESENT.way.composed else contextlib.nullcontext():
+        after, pull = torch.func.vjp(f, h)  # pyright: ignore[reportAssignmentType]
+    n = h.shape[-1]
+    each = torch.eye(n, dtype=h.dtype, device=h.device).reshape(n, *(1,) * (h.ndim - 1), n).expand(n, *h.shape)
+    with warnings.catch_warnings(), torch.autograd.set_detect_anomaly(False):  # which cannot look at several at once
+        warnings.filterwarnings("ignore", message="There is a performance drop")  # one after the other, inside torch
+        (rows,) = torch.func.vmap(pull)(each)
+    return after, rows.movedim(0, -2) @ q
+
+
+class _Composed(TorchFunctionMode):
+    """Layer norms of simpler operations."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        call: Any = _COMPOSED.get(func, func)
+        return call(*args, **(kwargs or {}))
+
+
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+    **__: Any,
+) -> Tensor:
+    axes = tuple(range(-len(tuple(normalized_shape)), 0))
+    centred = input - input.mean(axes, keepdim=True)
+    out = centred * (centred.square().mean(axes, keepdim=True) + eps).rsqrt()
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+_COMPOSED: dict[Any, Callable[..., Any]] = {functional.layer_norm: _layer_norm, torch.layer_norm: _layer_norm}
