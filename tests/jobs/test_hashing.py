@@ -19,6 +19,7 @@ from floss.jobs.keys import key, known_keys, list_of, one_of, whole
 from floss.jobs.networks import network_ids
 from floss.jobs.train import TrainJob, config_yaml
 from floss.papers.gradient_flossing.one_step import ONE_STEP, OneStepJob
+from floss.papers.gradient_flossing.qr_jobs import QR_COST, QR_INTERVAL, QRCostJob, QRIntervalJob
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -105,6 +106,14 @@ COMMITTED = sorted([*RESULTS.glob("*/*/config.yaml"), *RESULTS.glob("paper/analy
 COMMITTED = [path for path in COMMITTED if path.parent.parent != RESULTS / "ensembles"]
 
 
+OF_FIGURES: dict[str, tuple[Any, Any]] = {
+    "one_step": (ONE_STEP, OneStepJob),
+    "qr_cost": (QR_COST, QRCostJob),
+    "qr_interval": (QR_INTERVAL, QRIntervalJob),
+}
+"""Analyses that `floss reproduce` alone computes."""
+
+
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
 def test_committed_folders_are_found_again(reference, defaults, path):
     """Or else starting their command again would compute everything anew."""
@@ -115,8 +124,9 @@ def test_committed_folders_are_found_again(reference, defaults, path):
         if found["checkpoint"] is None:
             assert analysis_job(type(default), filled(found, dataclasses.asdict(default))).folder.name == name
         return
-    if name.startswith("one_step-"):
-        assert ONE_STEP.folder(OneStepJob(**found)).name == name
+    if name.partition("-")[0] in OF_FIGURES:
+        kind, make = OF_FIGURES[name.partition("-")[0]]
+        assert kind.folder(make(**found)).name == name
         return
     names = found.get("folders", [name])
     for values, own in zip(found.get("runs", [found]), names, strict=True):

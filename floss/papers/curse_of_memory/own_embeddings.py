@@ -84,7 +84,7 @@ def _read(file: str, changed: int, size: int) -> Embeddings:  # noqa: ARG001  # 
 
 def _size_fault(x: Tensor) -> str:
     """As `embeddings_fault`, of numbers whose gradients would be nothing or infinite in float32."""
-    size = float(torch.linalg.vector_norm(x, dtype=torch.float64)) / x.numel() ** 0.5
+    size = float(x.square().mean(dtype=torch.float64)) ** 0.5
     low, high = SIZES
     return "" if low <= size <= high else f"have a root mean square from {low:g} to {high:g}, got {size:.3g}"
 
