@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from hydra.core.config_store import ConfigStore
-from signatures import check_signatures, start_anew
+
+# Until the tests are there, whatever is made stays: no garbage to look for among hundreds of thousands of objects.
+gc.disable()
 
 # What these modules assert is shown in full, as in a test.
 pytest.register_assert_rewrite(
@@ -25,9 +25,6 @@ pytest.register_assert_rewrite(
     "sweep.stacked_sweep",
     "sweep.tiny_runs",
 )
-
-# The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
-torch.set_num_threads(1)
 
 CHECKED = (
     "floss.training.adam",
@@ -57,23 +54,32 @@ CHECKED = (
     "floss.training.training",
 )
 
-check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
 
-from command import without_pictures  # noqa: E402
-from composed import compose_once  # noqa: E402
+def pytest_configure(config: pytest.Config) -> None:
+    """Get ready for tests, in a process that runs some: the one that only hands them out to others has none."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        get_ready()
 
-from floss.jobs import extensions  # noqa: E402
-from floss.networks import CELLS  # noqa: E402
-from floss.runtime.messages import show_messages  # noqa: E402
-from floss.tasks import TASKS  # noqa: E402
-from floss.training import engines  # noqa: E402
-from floss.training.engines.operators import NAMES  # noqa: E402
 
-show_messages()
-compose_once()
+def get_ready() -> None:
+    """Import what is checked while it runs, and build the native engine, here instead of in the middle of a test."""
+    import torch
 
-for arch in NAMES:  # builds the native engine now, if ever, and says so here instead of in the middle of a test
-    engines.find("auto", arch=arch, device="cpu")
+    # The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
+    torch.set_num_threads(1)
+    from signatures import check_signatures
+
+    check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
+    from composed import compose_once
+
+    from floss.runtime.messages import show_messages
+    from floss.training import engines
+    from floss.training.engines.operators import NAMES
+
+    show_messages()
+    compose_once()
+    for arch in NAMES:
+        engines.find("auto", arch=arch, device="cpu")
 
 
 LONGEST = (
@@ -108,6 +114,8 @@ _file: list[Path] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    from signatures import start_anew
+
     start_anew(item)
     if _file != [item.path]:
         _file[:] = [item.path]
@@ -127,6 +135,12 @@ def keep_what_is_there() -> None:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What this process learns of other packages is forgotten after the test."""
+    from hydra.core.config_store import ConfigStore
+
+    from floss.jobs import extensions
+    from floss.networks import CELLS
+    from floss.tasks import TASKS
+
     extensions._registered.cache_clear()
     yield
     extensions._registered.cache_clear()
@@ -142,10 +156,13 @@ def forgotten() -> Iterator[None]:
 @pytest.fixture
 def no_pictures():
     """For tests that look at no picture: drawing takes several times as long as a tiny run."""
+    from command import without_pictures
+
     with without_pictures():
         yield
 
 
 def pytest_collection_finish():
     """What a test leaves can wait."""
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
