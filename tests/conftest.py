@@ -5,13 +5,16 @@ their arguments themselves, for users; nor `floss.lyapunov.step`, through which 
 would take half as long again.
 """
 
+import argparse
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from signatures import check_signatures, start_anew
 
 # Until the tests are there, whatever is made stays: no garbage to look for among hundreds of thousands of objects.
 gc.disable()
@@ -55,10 +58,12 @@ CHECKED = (
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Get ready for tests, in a process that runs some: the one that only hands them out to others has none."""
-    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        get_ready()
+def hands_out_tests() -> bool:
+    """Whether this process only hands out tests to others, as `-n auto` asks: it needs nothing of what they need."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-n", "--numprocesses")
+    known, _ = parser.parse_known_args(sys.argv[1:])
+    return "PYTEST_XDIST_WORKER" not in os.environ and known.numprocesses not in (None, "0")
 
 
 def get_ready() -> None:
@@ -67,7 +72,6 @@ def get_ready() -> None:
 
     # The matrices here are tiny: a second thread only waits, and on a busy machine it waits long.
     torch.set_num_threads(1)
-    from signatures import check_signatures
 
     check_signatures(CHECKED, lambda: [importlib.import_module(name) for name in CHECKED])
     from composed import compose_once
@@ -80,6 +84,16 @@ def get_ready() -> None:
     compose_once()
     for arch in NAMES:
         engines.find("auto", arch=arch, device="cpu")
+
+
+if not hands_out_tests():
+    get_ready()  # before other conftest.py import what is to be checked
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests are run by processes that are ready for them."""
+    if hands_out_tests() and not config.getoption("numprocesses", None):
+        raise pytest.UsageError("-n: is not what xdist has understood, and signatures would not be checked")
 
 
 LONGEST = (
@@ -114,8 +128,6 @@ _file: list[Path] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    from signatures import start_anew
-
     start_anew(item)
     if _file != [item.path]:
         _file[:] = [item.path]
