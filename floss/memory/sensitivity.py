@@ -237,9 +237,8 @@ def _by_parameters(step: Step, h: Tensor, x: tuple[Tensor, ...], directions: _Di
         if not pairs:
             return h.new_zeros(*h.shape, directions.count)
         outputs, vectors = zip(*pairs, strict=True)
-        with torch.autograd.set_detect_anomaly(
-            False
-        ):  # which looks at numbers, and cannot at several derivatives at once
+        # The anomaly detection looks at numbers, and cannot at several derivatives at once.
+        with torch.autograd.set_detect_anomaly(False):
             (forced,) = torch.autograd.grad(outputs, u, vectors, retain_graph=True, is_grads_batched=True)
     return forced.detach().movedim(0, -1)
 

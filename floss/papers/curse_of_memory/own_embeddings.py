@@ -84,7 +84,8 @@ def _read(file: str, changed: int, size: int) -> Embeddings:  # noqa: ARG001  # 
 
 def _size_fault(x: Tensor) -> str:
     """As `embeddings_fault`, of numbers whose gradients would be nothing or infinite in float32."""
-    size = float(x.square().mean(dtype=torch.float64)) ** 0.5
+    squares = [float(sequence.square().mean(dtype=torch.float64)) for sequence in x]  # one at a time, for memory
+    size = (sum(squares) / len(squares)) ** 0.5
     low, high = SIZES
     return "" if low <= size <= high else f"have a root mean square from {low:g} to {high:g}, got {size:.3g}"
 
