@@ -76,14 +76,14 @@ def _in_numpy(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
     """Both products of a round at once: of the words (c0, c2), which stand beside (c3, c1) and the keys (k1, k0)."""
     c0, c1, c2, c3, k0, k1 = (word.numpy().astype(np.uint64) for word in (*counter, *key))
     shape = np.broadcast_shapes(*(word.shape for word in (c0, c1, c2, c3, k0, k1)))
-    pair = (2,) + (1,) * len(shape)
+    multipliers = _MULTIPLIERS_OF_BOTH.reshape(2, *(1,) * len(shape))
     factors, others = np.empty((2, *shape), np.uint64), np.empty((2, *shape), np.uint64)
     factors[0], factors[1], others[0], others[1] = c0, c2, c3, c1
-    keys = np.stack(np.broadcast_arrays(k1, k0))
-    keys = keys.reshape(2, *(1,) * (len(shape) + 1 - keys.ndim), *keys.shape[1:])
-    for bumped in _KEYS_BUMPED:
-        products = factors * _MULTIPLIERS_OF_BOTH.reshape(pair)
-        factors = ((products >> _HALF) ^ others ^ ((keys + bumped.reshape(pair)) & _LOW))[::-1]
+    first = np.stack(np.broadcast_arrays(k1, k0))
+    first = first.reshape(2, *(1,) * (len(shape) + 1 - first.ndim), *first.shape[1:])
+    for keys in (first + _KEYS_BUMPED.reshape(_ROUNDS, 2, *(1,) * len(shape))) & _LOW:
+        products = factors * multipliers
+        factors = ((products >> _HALF) ^ others ^ keys)[::-1]
         others = products & _LOW
     (c0, c2), (c3, c1) = (torch.from_numpy(words.astype(np.int64)) for words in (factors, others))
     return c0, c1, c2, c3
