@@ -444,21 +444,21 @@ def test_what_goes_wrong_in_an_episode():
 class Decoder(nn.Module):
     """Calls its layer for one step after the other."""
 
-    def __init__(self, **options):
+    def __init__(self, *, from_zeros=False, **options):
         super().__init__()
-        self.gru = nn.GRU(S, 6, **options)
+        self.gru, self.from_zeros = nn.GRU(S, 6, **options), from_zeros
 
     def forward(self, x):
-        state = None
+        state = torch.zeros(1, x.shape[1], 6) if self.from_zeros else None
         for u in x:  # [B, S]
             state = self.gru(u[:, None] if self.gru.batch_first else u[None], state)[1]
         return state
 
 
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_a_layer_that_is_called_step_by_step(batch_first):
-    """Has the sequences of a whole forward, and not those of its last step."""
-    decoder = Decoder(batch_first=batch_first)
+@pytest.mark.parametrize(("batch_first", "from_zeros"), [(False, True), (True, False), (True, True)])
+def test_a_layer_that_is_called_step_by_step(batch_first, from_zeros):
+    """Has the sequences of a whole forward: neither those of its last step, nor those of two forwards."""
+    decoder = Decoder(batch_first=batch_first, from_zeros=from_zeros)
     whole = copy.deepcopy(decoder.gru)
     monitor, other = floss.Monitor(decoder, k=2), floss.Monitor(whole, k=2)
     flosser = floss.Flosser(decoder, k=2, epochs=1)
