@@ -100,7 +100,7 @@ class Run:
             raise ConfigError(f"load: module={shown(module)} must be a module of torch, or None for to_torch()")
         job, module = self.job, self.to_torch() if module is None else module
         network, seeds = network_of(job), torch.tensor([job.seed])
-        task, dtype = TASKS[job.task.name], getattr(torch, job.dtype)
+        task, dtype = TASKS[job.task.name].held(job.task.hold), getattr(torch, job.dtype)
         if isinstance(task, TeacherTask):
             task = task.of([network.teacher], seeds, job.train.steps)
         losses, accuracies = [], []

@@ -467,6 +467,19 @@ def make_capacity(pick: Pick) -> World:
     return {"sizes": {"summary": rows}}
 
 
+def make_items(pick: Pick) -> World:
+    world: World = {}
+    for d, holds in ((40, (1, 2, 4, 8)), (80, (1, 2, 4, 8, 16)), (160, (2, 4, 8, 16, 32))):
+        rows = [
+            row for hold in holds for row in networks("none early", (d,), seeds=range(40), **_key("task.hold", hold))
+        ]
+        for row in rows:
+            few = d / row["task.hold"] <= (10 if d == 160 and row["seed"] % 4 == 0 else 20)
+            row["final_accuracy"] = pick(0.99, 0.5) if row["flossing"] == "early" and few else pick(0.5, 0.99)
+        world[f"d{d}"] = {"summary": rows}
+    return world
+
+
 def make_spectra(pick: Pick) -> World:
     """Networks with early episodes solve the task."""
     rows = networks("none during early")

@@ -109,7 +109,7 @@ def _trained(job: AnalysisJob, device: str, states: int, dtype: torch.dtype) -> 
     """The networks of a training checkpoint that have not diverged; their first initial states."""
     checkpoint = checkpoint_of(str(job.checkpoint), job.run)
     run: Any = checkpoint.run
-    task = TASKS[run["task"]["name"]]
+    task = TASKS[run["task"]["name"]].held(run["task"].get("hold", 1))
     try:
         trained = Trained.load(checkpoint.file)
     except CheckpointError as error:

@@ -58,6 +58,10 @@ def _check_teacher(job: TrainJob) -> None:
             shown = getattr(task, name) if given else "null"
             needs = "is for task=teacher alone" if given else "has no value, which task=teacher needs"
             raise ConfigError(f"task.{name}={shown}: {needs}")
+    if task.name == TEACHER and task.hold != 1:
+        raise ConfigError(f"task.hold={task.hold}: must be 1 for task=teacher, whose inputs are white noise")
+    if task.hold >= job.train.steps:
+        raise ConfigError(f"task.hold={task.hold}: must be smaller than train.steps={job.train.steps}")
     if arch.name not in LINEAR_STUDENTS:
         return
     if task.name != TEACHER:

@@ -42,6 +42,9 @@ class TaskConfig:
     theta: float | None = key(
         optional(real(0.0, above=True)), "of task=teacher: largest angle of its eigenvalues, in radians", added=None
     )
+    hold: int = key(
+        whole(1, 10**6), "steps for which an input stays: d / hold inputs are to be stored over the delay", added=1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,7 @@ def protocol_of(job: TrainJob) -> Protocol:
         penalty=job.flossing.penalty,
         dtype=getattr(torch, job.dtype),
         heads=job.arch.heads,
+        hold=job.task.hold,
     )
 
 

@@ -1,7 +1,7 @@
 """What a task is: where its inputs come from, what the target is, and how the output is judged."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -25,6 +25,12 @@ class Task(ABC):
     """Cross-entropy and accuracy if true; mean squared error, and no accuracy, if false."""
     has_delay: bool = True
     """Whether d means anything; it is 0 where it does not."""
+    hold: int = 1
+    """Steps for which an input stays: over a delay d, d / hold inputs are to be stored."""
+
+    def held(self, hold: int) -> "Task":
+        """The same task with inputs that stay for so many steps."""
+        return self if hold == self.hold else replace(self, hold=hold)
 
     @abstractmethod
     def sample_inputs(
@@ -46,9 +52,13 @@ class Task(ABC):
         batch: int,
         dtype: torch.dtype = torch.float32,
     ) -> Float[Tensor, "R {steps} {batch} S"]:
-        """Inputs of one epoch, a pure function of (seed, stream, epoch)."""
+        """Inputs of one epoch, a pure function of (seed, stream, epoch): x_t is the t - t mod hold-th drawn."""
         numbers = self.sample_inputs(seeds, stream, epoch, steps * batch * self.inputs, dtype)
-        return numbers.reshape(len(seeds), steps, batch, self.inputs)
+        x = numbers.reshape(len(seeds), steps, batch, self.inputs)
+        if self.hold == 1:
+            return x
+        t = torch.arange(steps, device=x.device)
+        return x[:, t - t % self.hold]
 
     def loss(
         self,

@@ -92,6 +92,8 @@ class Protocol:
     dtype: torch.dtype = torch.float32
     heads: int = 1
     """Blocks of the recurrence of a dense linear student."""
+    hold: int = 1
+    """Steps for which an input of the task stays."""
 
 
 class Ensemble:
@@ -100,7 +102,7 @@ class Ensemble:
     def __init__(self, networks: Sequence[Network], protocol: Protocol, device: torch.device | str = "cpu") -> None:
         """Draw the networks, each from its own seed."""
         self.networks, self.protocol = tuple(networks), protocol
-        self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task]
+        self.cell, self.task = CELLS[protocol.arch], TASKS[protocol.task].held(protocol.hold)
         further = {}
 
         def per_network(name: str, dtype: torch.dtype = torch.int64) -> Tensor:

@@ -17,6 +17,7 @@ TAKEN_AND_NOT = {
     "task.teacher": ([None], ["seeded", "none"]),
     "task.nu": ([None], [0.5, 1.0]),
     "task.theta": ([None], [1.0, 0.0]),
+    "task.hold": ([1, 7, 299], [0, 300, 1.5, None, "x"]),
     "arch.name": (["vanilla", "relu", "linear", "lstm", "gru", "lru"], ["", "rnn", None]),
     "arch.n": ([75, 1000], [0, -1, 80.5, "80 units"]),
     "arch.g": ([0, 1, 2.5], [-0.1, float("inf"), float("nan"), "big"]),
@@ -131,7 +132,7 @@ REFERENCE = {
     "d": 40,
     "seed": 0,
     "seeds": 1,
-    "task": {"name": "xor", "delay": 40, "teacher": None, "nu": None, "theta": None},
+    "task": {"name": "xor", "delay": 40, "teacher": None, "nu": None, "theta": None, "hold": 1},
     "arch": {
         "name": "vanilla",
         "n": 80,

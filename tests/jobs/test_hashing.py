@@ -89,7 +89,7 @@ def test_keys_that_came_later_are_marked_so():
     added = {name: f.metadata["added"] for name, f in known_keys(TrainJob).items() if f.metadata["added"] != nothing}
     assert added == {
         **{"diagnostics": (), "flossing.penalty": "exponents", "flossing.until": None, "train.schedule": "constant"},
-        **{"task.teacher": None, "task.nu": None, "task.theta": None},
+        **{"task.teacher": None, "task.nu": None, "task.theta": None, "task.hold": 1},
         **{"arch.heads": 1, "arch.nu": None, "arch.theta": None, "logger": None},
     }
 

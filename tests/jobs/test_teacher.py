@@ -12,6 +12,7 @@ STUDENT = ("task=teacher", "arch=linear_lru", "arch.n=8", "flossing=none")
 REFUSED = {
     "task=teacher task.teacher=null": "task.teacher=null: has no value, which task=teacher needs",
     "task=teacher task.nu=1": "task.nu=1: must be null or a finite number >= 0 and < 1",
+    "task=teacher task.hold=2": "task.hold=2: must be 1 for task=teacher, whose inputs are white noise",
     "task.nu=0.5": "task.nu=0.5: is for task=teacher alone",
     "arch=linear_lru": "arch=linear_lru: learns from task=teacher alone, and task=xor",
     "task=teacher arch=linear_lru arch.heads=2": "arch.heads=2: must be 1 for arch=linear_lru, which has no blocks",

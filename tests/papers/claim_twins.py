@@ -672,6 +672,18 @@ def twin_capacity(t: Any) -> dict[str, float]:
     }
 
 
+def twin_items(t: Any) -> dict[str, float]:
+    def rows(schedule: str, d: int, items: int) -> list[Row]:
+        return [r for r in select(t[f"d{d}"]["summary"], flossing=schedule) if r["task.hold"] * items == d]
+
+    return {
+        "few_over_long_delays": mean(solved(rows("early", 160, 20)).values()),
+        "fewer_are_easier": more_solve(rows("early", 80, 20), rows("early", 80, 80)),
+        "delay_matters_at_equal_items": more_solve(rows("early", 40, 20), rows("early", 160, 20)),
+        "delay_limits_unflossed": mean(solved(rows("none", 160, 5)).values()),
+    }
+
+
 def twin_spectra(t: Any) -> dict[str, float]:
     rows = [r for r in t["watched"]["metrics"] if r["phase"] == "train" and not math.isnan(r["near_zero"])]
     accuracy = {r["network"]: r["final_accuracy"] for r in t["watched"]["summary"]}

@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable
 
@@ -91,7 +92,9 @@ def test_smoke_data_has_no_verdict(figure, quick):
 LASTS = (-1, 0, 300)
 
 
-@pytest.mark.parametrize(("last", "figure"), grid([*zip(LASTS * 9, figures(), strict=True)], LASTS, figures()))
+@pytest.mark.parametrize(
+    ("last", "figure"), grid([*zip(itertools.cycle(LASTS), figures(), strict=False)], LASTS, figures())
+)
 def test_diverged_networks_are_no_obstacle(figure, last, quick):
     """All networks of seed 0, after so many epochs; they have no final accuracy or loss."""
 

@@ -90,7 +90,7 @@ def pictures(folder: Path) -> dict[str, bytes]:
 
 FURTHER = {"fig14_more", "gated", "linear", "qr"}
 """Experiments on what the paper says without a figure."""
-OURS = {"budget", "capacity", "control", "spectra", "until"}
+OURS = {"budget", "capacity", "control", "items", "spectra", "until"}
 """Experiments on what it does not say."""
 
 

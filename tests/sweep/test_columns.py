@@ -29,7 +29,7 @@ OTHER = {
     **{"flossing.lr": "0.5", "train.epochs": "6", "train.steps": "22", "train.batch": "3", "train.lr": "0.5"},
     **{"train.clip": "0.5", "train.log_every": "3", "train.evaluation_batches": "5", "dtype": "float64"},
     **{"diagnostics": "[grad_h0]", "flossing.penalty": "one_step", "flossing.until": "0.5"},
-    "train.schedule": "cosine",
+    **{"train.schedule": "cosine", "task.hold": "2"},
 }
 OF_STUDENTS = {
     **{"task.teacher": "seeded", "task.nu": "0.5", "task.theta": "1", "arch.heads": "2", "arch.nu": "0.5"},

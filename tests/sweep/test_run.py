@@ -7,6 +7,7 @@ from itertools import chain
 
 import pytest
 from command import TINY, expand, files, floss, inside, job, jobs, rows, run_jobs, start
+from grids import covered
 from sweep.stacked_sweep import SWEEP, by_job, computed, ensembles, tables
 
 from floss.commands.hydra_app import run_hydra
@@ -30,9 +31,12 @@ def test_a_sweep_is_one_ensemble(stacked):
     ]
 
 
-@pytest.mark.parametrize("how", [["hydra/launcher=basic"], ["parts=5"], ["memory_limit=1e-5"], ["parts=12"]])
+PIECES = ("parts=5", "memory_limit=1e-5", "parts=12")
+
+
+@pytest.mark.parametrize("how", covered(["hydra/launcher=basic", *PIECES], ["hydra/launcher=basic", "parts=5"]))
 def test_the_same_rows_by_another_launcher_and_in_other_pieces(stacked, tmp_path, how):
-    done = floss(tmp_path, "train", "-m", *SWEEP, *how)
+    done = floss(tmp_path, "train", "-m", *SWEEP, how)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(ensembles(tmp_path / "results")) > 3
     assert by_job(tmp_path / "results") == by_job(stacked / "results")

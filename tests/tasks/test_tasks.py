@@ -130,3 +130,12 @@ def test_inputs(name):
 def test_copy_without_delay_is_the_input():
     x = TASKS["copy"].sample(torch.arange(2), Stream.TRAINING, 0, steps=6, batch=3)
     assert torch.equal(TASKS["copy"].combine(x, torch.tensor([0, 0])), x[..., 0])
+
+
+@pytest.mark.parametrize("name", DELAYED)
+def test_held_inputs_stay_for_so_many_steps(name):
+    task, seeds = TASKS[name], torch.tensor([7, 3])
+    drawn = task.sample(seeds, Stream.TRAINING, 2, steps=11, batch=3)
+    held = task.held(4).sample(seeds, Stream.TRAINING, 2, steps=11, batch=3)
+    assert torch.equal(held, drawn[:, [0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8]])
+    assert task.held(1) is task

@@ -100,6 +100,7 @@ class NativeEngine(Engine):
             e.seeds,
             e.d,
             e.task.name,
+            e.task.hold,
             p.steps,
             epoch,
             count,
@@ -126,6 +127,7 @@ class NativeEngine(Engine):
             o.k,
             o.target,
             not e.task.binary,
+            e.task.hold,
             o.run.length,
             o.t_ons,
             o.run.transient,
@@ -141,6 +143,8 @@ class NativeEngine(Engine):
     def evaluate(self) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         e, p = self.ensemble, self.ensemble.protocol
         tensors = [e.parameters[name] for name in self._names]
-        measured = operators.evaluate(self._arch, tensors, e.seeds, e.d, e.task.name, p.steps, p.evaluation_batches)
+        measured = operators.evaluate(
+            self._arch, tensors, e.seeds, e.d, e.task.name, e.task.hold, p.steps, p.evaluation_batches
+        )
         loss, accuracy = measured.to(p.dtype)
         return loss, accuracy if e.task.binary else None

@@ -150,6 +150,7 @@ def train(
     seeds: Tensor,
     d: Tensor,
     task: str,
+    hold: int,
     steps: int,
     first_epoch: int,
     epochs: int,
@@ -168,6 +169,7 @@ def train(
         task,
         d,
         mode=_TRAIN,
+        hold=hold,
         stream=int(Stream.TRAINING),
         first_epoch=first_epoch,
         epochs=epochs,
@@ -187,7 +189,7 @@ def train(
 
 @_operator()
 def evaluate(
-    arch: str, parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, steps: int, batches: int
+    arch: str, parameters: Sequence[Tensor], seeds: Tensor, d: Tensor, task: str, hold: int, steps: int, batches: int
 ) -> Tensor:
     """Mean loss and accuracy over batches of evaluation data, [2, R] float64."""
     measured = torch.empty(2, len(seeds), dtype=torch.float64)
@@ -198,6 +200,7 @@ def evaluate(
         task,
         d,
         mode=_EVALUATE,
+        hold=hold,
         stream=int(Stream.EVALUATION),
         epochs=batches,
         seeds=seeds.data_ptr(),
@@ -288,6 +291,7 @@ def floss(
     k: Tensor,
     target: Tensor,
     uniform: bool,
+    hold: int,
     steps: int,
     t_ons: int,
     transient: int,
@@ -314,6 +318,7 @@ def floss(
         target,
         mode=_TRAIN,
         uniform=uniform,
+        hold=hold,
         stream=int(Stream.FLOSSING),
         epochs=epochs,
         lr=lr,

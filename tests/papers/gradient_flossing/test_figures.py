@@ -19,7 +19,7 @@ from floss.papers.gradient_flossing import fig15, one_step
 NAMED = {module.__name__.rpartition(".")[2]: module for module in ALL}
 
 
-@pytest.mark.parametrize("name", covered(NAMED, ["fig06", "overlap"]))
+@pytest.mark.parametrize("name", covered(NAMED, ["overlap"]))
 def test_a_figure_is_the_same_when_drawn_again(name, tmp_path):
     """Those of smoke scale are, all of them, in test_reproduce.py."""
     module = NAMED[name]

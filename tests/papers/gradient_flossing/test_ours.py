@@ -24,7 +24,7 @@ from floss.figures.style import save
 from floss.papers.finding import Finding, Findings
 from floss.papers.gradient_flossing.until import last_loss
 
-FIGURES = ("budget", "capacity", "control", "spectra", "until")
+FIGURES = ("budget", "capacity", "control", "items", "spectra", "until")
 
 
 def final(network: Network) -> float:
@@ -64,6 +64,11 @@ def findings(figure: str, final: Callable[[Network], float] = final) -> Findings
         return {name: finding(several("flossing.epochs", own, name), final=final) for name, own in epochs.items()}
     if figure == "capacity":
         return {"sizes": finding(several("arch.n", (80, 112), "during", "early", d=80), final=final)}
+    if figure == "items":
+        holds = {40: (1, 2, 8), 80: (2, 4, 16), 160: (4, 8, 32)}
+        return {
+            f"d{d}": finding(several("task.hold", own, "none", "early", d=d), final=final) for d, own in holds.items()
+        }
     if figure == "until":
         own = finding(networks(flossing=("during",)), final=final)
         return {"fixed": with_losses(own, lambda at: 1.0 / at), "until": with_losses(own, lambda at: 0.1 / at)}
@@ -106,6 +111,7 @@ def test_panels_say_what_they_are_about():
         "C  2500 flossing epochs in all",
     ]
     assert titles["capacity"][0] == "A  before and during training, d = 80"
+    assert titles["items"][:2] == ["A  never flossed", "B  flossed in five early episodes"]
     assert titles["until"][0] == "A  flossed before and during training, d = 70"
     assert titles["spectra"] == ["A  near zero, d = 70", "B  accuracy, d = 70", "C  last logged epoch, d = 70"]
 
@@ -120,6 +126,16 @@ def test_the_loss_at_the_end_of_the_last_episode():
     assert reached == pytest.approx(sorted([0.002, 0.004, 0.006, 0.0002, 0.0004, 0.0006]))
     spent = {float(x) for line in d.lines if line.get_linestyle() == "None" for x in np.asarray(line.get_xdata())}
     assert spent == {200.0, 300.0, 400.0}
+
+
+def test_the_number_of_stored_bits_is_the_delay_over_how_long_each_stays():
+    upper, _, lower, _ = drawn("items", findings("items")).axes
+    shares = {str(line.get_label()): np.asarray(line.get_ydata()) for line in upper.lines}
+    assert {name: share.tolist() for name, share in shares.items()} == {
+        f"d = {d}": pytest.approx([1 / 3] * 3) for d in (40, 80, 160)
+    }
+    assert shown(lower) == 27
+    assert [text.get_text() for text in lower.get_xticklabels()] == ["5", "20", "40"]
 
 
 def test_one_schedule_alone_has_a_column_of_its_own():

@@ -26,7 +26,7 @@ OWN = tuple(f"fig{i:02d}" for i in (3, 4, 5, 7, 8, 9, 10, 12, 13))
 """Figures with code of their own."""
 
 
-@pytest.mark.parametrize("figure", covered(OWN, ["fig04", "fig10"]))
+@pytest.mark.parametrize("figure", covered(OWN, ["fig10"]))
 def test_drawn_twice_the_bytes_are_the_same(figure, tmp_path):
     """But for the places of the panels, which take most of the time; test_reproduce.py has those, too."""
     written = []

@@ -33,6 +33,16 @@ def test_a_training_is_that_of_torch(task):
     check_training(ours, reference)
 
 
+def test_held_inputs_are_those_of_torch():
+    """In training, flossing and evaluation; others than those that change at every step."""
+    protocol = replace(SMALL, hold=3)
+    ours, reference = training(NativeEngine, protocol), training(TorchEngine, protocol)
+    check_training(ours, reference)
+    free = training(NativeEngine, SMALL)
+    finished(free)
+    assert not torch.equal(free.ensemble.parameters["W"], ours.ensemble.parameters["W"])
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_the_same_bits_for_any_ensemble_and_number_of_threads(dtype, threads):
     protocol = replace(SMALL, dtype=dtype)

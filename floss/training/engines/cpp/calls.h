@@ -20,7 +20,7 @@ constexpr int FLOSSED_TENSORS = 4;  // and of these, flossed ones
 }  // namespace
 
 struct TrainCall {
-    int64_t networks, n, inputs, batch, steps, threads, mode, task, uniform, binary, stream, first_epoch, epochs;
+    int64_t networks, n, inputs, batch, steps, threads, mode, task, uniform, binary, hold, stream, first_epoch, epochs;
     double lr, clip;
     void* parameters[TENSORS];
     void* mean[TENSORS];
@@ -39,7 +39,7 @@ struct TrainCall {
 };
 
 struct FlossCall {
-    int64_t networks, n, inputs, batch, steps, columns, threads, mode, uniform, stream, epochs;
+    int64_t networks, n, inputs, batch, steps, columns, threads, mode, uniform, hold, stream, epochs;
     double lr;
     void* parameters[TENSORS];
     void* mean[FLOSSED_TENSORS];
@@ -82,6 +82,7 @@ constexpr Field TRAIN_LAYOUT[] = {
     FIELD(TrainCall, task),
     FIELD(TrainCall, uniform),
     FIELD(TrainCall, binary),
+    FIELD(TrainCall, hold),
     FIELD(TrainCall, stream),
     FIELD(TrainCall, first_epoch),
     FIELD(TrainCall, epochs),
@@ -115,6 +116,7 @@ constexpr Field FLOSS_LAYOUT[] = {
     FIELD(FlossCall, threads),
     FIELD(FlossCall, mode),
     FIELD(FlossCall, uniform),
+    FIELD(FlossCall, hold),
     FIELD(FlossCall, stream),
     FIELD(FlossCall, epochs),
     FIELD(FlossCall, lr),

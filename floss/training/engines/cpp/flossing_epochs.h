@@ -47,7 +47,7 @@ struct FlossingEpochs {
             } else {
                 const Philox random{std::uint64_t(call.seeds[i]), std::uint32_t(call.stream),
                                     std::uint32_t(call.first_life[i] + epoch)};
-                call.uniform ? random.uniform(x, numbers) : random.bits(x, numbers);
+                draw_inputs(call, random, call.steps, call.inputs, x);
             }
             chain.forward(p, h0, q0, k, x);
             chain.exponents(exponents);

@@ -43,4 +43,12 @@ struct Philox {
     }
 };
 
+// Inputs of an epoch: `width` numbers for each step, which stay for `hold` steps (Task.sample).
+template <class T, class Call>
+void draw_inputs(const Call& call, const Philox& random, int64_t steps, int64_t width, T* x) {
+    call.uniform ? random.uniform(x, steps * width) : random.bits(x, steps * width);
+    for (int64_t t = 0; t < steps && call.hold > 1; ++t)
+        if (t % call.hold) std::copy_n(x + (t - 1) * width, width, x + t * width);
+}
+
 }  // namespace

@@ -104,7 +104,7 @@ struct Trainer {
             } else {
                 const Philox random{std::uint64_t(call.seeds[network]), std::uint32_t(call.stream),
                                     std::uint32_t(epoch)};
-                call.uniform ? random.uniform(x, numbers) : random.bits(x, numbers);
+                draw_inputs(call, random, steps, B * S, x);
             }
             loop.pack(p);
             loop.forward(x, y);
