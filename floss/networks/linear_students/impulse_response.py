@@ -34,6 +34,8 @@ class Student:
     """λ of all hidden units, complex, [..., n]."""
     gain: Callable[[Parameters], Tensor | float] = lambda _: 1.0
     """What the input of each hidden unit is multiplied by."""
+    modes: "Callable[[Parameters], tuple[Pair, Pair]] | None" = None
+    """λ and w of k_τ = Re Σ_j w_j λ_j^τ, real and imaginary parts, where the recurrence is diagonal."""
 
 
 def impulse_response(student: str, parameters: Parameters, steps: int) -> Float[Tensor, "*batch steps"]:
@@ -180,13 +182,21 @@ def _diagonal_student(
 ) -> Student:
     """A student with a diagonal recurrence whose input is multiplied by exp(gain), by gain, or by its step size."""
 
-    def kernel(p: Parameters, steps: int) -> Tensor:
+    def modes(p: Parameters) -> tuple[Pair, Pair]:
         re, im = _product((p["C_re"], p["C_im"]), (p["B_re"], p["B_im"]))
         g = _GAINS[gain](p)
-        return _diagonal(lam(p), (g * re, g * im), steps)
+        return lam(p), (g * re, g * im)
 
     dims: dict[str, int] = dict.fromkeys((*recurrent, *([gain] if gain else [])), 1)
-    return Student(name, {**dims, **_READ_WRITE}, kernel, recurrent, lambda p: torch.complex(*lam(p)), _GAINS[gain])
+    return Student(
+        name,
+        {**dims, **_READ_WRITE},
+        lambda p, steps: _diagonal(*modes(p), steps),
+        recurrent,
+        lambda p: torch.complex(*lam(p)),
+        _GAINS[gain],
+        modes,
+    )
 
 
 STUDENTS = {

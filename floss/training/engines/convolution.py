@@ -7,10 +7,17 @@ The loss of a minibatch is a quadratic form in δ = k - k*, exactly:
 
 G is a function of the data alone, so networks of one seed share it: one T×T product XᵀX, summed along its diagonals.
 What is left for each network is k of its parameters, and the way back. The time loop is the slow twin (`engine=torch`).
+
+On a CPU the networks of each seed go through all epochs of a call on their own, few at a time, so that what they need
+stays in a core's cache. Threads take seeds, and within a seed torch has one thread: operations on such small tensors,
+shared between threads, end with all of them waiting for each other, a thousand times an epoch.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -19,6 +26,7 @@ from torch import Tensor
 
 from floss.networks import Parameters
 from floss.networks.linear_students import LinearStudent
+from floss.networks.linear_students.pullback import response_with_pullback
 from floss.random import Stream
 from floss.tasks.teacher import TeacherTask
 from floss.training.adam import clip_gradient
@@ -30,6 +38,37 @@ from floss.training.flossing import finite_networks
 _ROWS = 8
 """Networks of one seed that are multiplied by its G together. The number is fixed, and rows are filled up with zeros,
 so that no bit of a network depends on how many others there are."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Networks that one thread takes through the epochs of a call, and the seeds of their data."""
+
+    seeds: Int64[Tensor, "S"]
+    pieces: list["Piece"]
+
+    @functools.cached_property
+    def index(self) -> Int64[Tensor, "r"]:
+        """Rows of the ensemble, ascending."""
+        return torch.cat([piece.index for piece in self.pieces])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Networks that are computed together, and where each stands in blocks of `_ROWS` that have one stream of data."""
+
+    index: Int64[Tensor, "r"]
+    """Rows of the ensemble, ascending."""
+    rows: Int64[Tensor, "r"]
+    streams: Int64[Tensor, "M"]
+    """The stream of each block."""
+
+    def times(self, G: Float[Tensor, "S T T"], vectors: Float[Tensor, "r T"]) -> Float[Tensor, "r T"]:
+        """G of each network's own data times its vector."""
+        blocks = vectors.new_zeros(len(self.streams) * _ROWS, vectors.shape[-1])
+        blocks[self.rows] = vectors
+        products = blocks.reshape(len(self.streams), _ROWS, -1) @ G[self.streams]
+        return products.reshape(blocks.shape)[self.rows]
 
 
 class ConvolutionEngine(TorchEngine):
@@ -46,8 +85,8 @@ class ConvolutionEngine(TorchEngine):
             raise TypeError(f"{cell.name} on {task.name}: the convolution engine is for linear students and teachers")
         self._student, protocol = cell.student, ensemble.protocol
         self._target = task.kernels[:, : protocol.steps].to(protocol.dtype)
-        self._seeds, stream = torch.unique(ensemble.seeds, return_inverse=True)
-        self._rows, self._streams = _blocks(stream)
+        self._threads = torch.get_num_threads() if ensemble.seeds.device.type == "cpu" else 1
+        self._shares = _shares(ensemble.seeds, self._threads)
 
     @property
     def stretch(self) -> int:
@@ -65,57 +104,60 @@ class ConvolutionEngine(TorchEngine):
             loss, _, gradient = super().task_gradient(parameters, x, d, first)
             return loss, None, gradient
         G = autocorrelation(x[..., 0])
-        return self._loss_and_gradient(parameters, lambda difference: (difference[:, None] @ G)[:, 0])
+        return self._loss_and_gradient(parameters, self._target, lambda difference: (difference[:, None] @ G)[:, 0])
 
     def train(self, epoch: int, count: int) -> TrainingMeasurement:
+        loss = torch.empty_like(self._target[:, 0])
+        take = functools.partial(self._train_share, range(epoch, epoch + count), loss)
+        with _one_thread_for_each_operation(self._threads):
+            if self._threads == 1 or len(self._shares) == 1:
+                for share in self._shares:
+                    take(share)
+            else:
+                with ThreadPoolExecutor(self._threads) as threads:
+                    list(threads.map(take, self._shares))
+        return TrainingMeasurement(self.ensemble.alive, loss, None)
+
+    def _train_share(self, epochs: range, loss: Float[Tensor, "R"], share: Share) -> None:
+        """The epochs of some networks in place; `loss` gets that of the last one."""
         e, p = self.ensemble, self.ensemble.protocol
-        everyone = torch.arange(len(e.networks), device=e.seeds.device)
-        loss = torch.empty(0)
-        for now in range(epoch, epoch + count):
-            G = self._autocorrelations(Stream.TRAINING, now)
-            loss, _, gradient = self._loss_and_gradient(e.parameters, functools.partial(self._times, G))
-            finite, alive = finite_networks(loss, gradient), e.alive
-            e.diverged_at.copy_(torch.where(alive & ~finite, now, e.diverged_at))
+        for now in epochs:
+            x = e.task.sample(share.seeds, Stream.TRAINING, now, steps=p.steps, batch=p.batch, dtype=p.dtype)
+            G = autocorrelation(x[..., 0])
+            parts = []
+            for piece in share.pieces:
+                parameters = {name: e.parameters[name][piece.index] for name in self._student.dims}
+                times_G = functools.partial(piece.times, G)
+                parts.append(self._loss_and_gradient(parameters, self._target[piece.index], times_G))
+            gradient = {name: torch.cat([part[2][name] for part in parts]) for name in self._student.dims}
+            i, losses = share.index, torch.cat([part[0] for part in parts])
+            finite, diverged_at = finite_networks(losses, gradient), e.diverged_at[i]
+            alive = diverged_at < 0
+            e.diverged_at[i] = torch.where(alive & ~finite, now, diverged_at)
             clipped = gradient if p.clip is None else {n: clip_gradient(g, p.clip) for n, g in gradient.items()}
-            e.task_adam.step(e.parameters, clipped, alive & finite, everyone)
-        return TrainingMeasurement(e.alive, loss, None)
+            e.task_adam.step(e.parameters, clipped, alive & finite, i)
+            loss[i] = losses
 
     def evaluate(self) -> tuple[Float[Tensor, "R"], None]:
         """The expected loss ½ Σ_τ (1 - τ/T) (k_τ - k*_τ)², which is that of infinitely many fresh sequences."""
-        with torch.no_grad():
-            difference = self._response(self.ensemble.parameters).double() - self._target.double()
+        own = {name: self.ensemble.parameters[name] for name in self._student.dims}
+        k, _ = response_with_pullback(self._student, own, self._target.shape[-1])
+        difference = k.double() - self._target.double()
         steps = difference.shape[-1]
         weights = 1.0 - torch.arange(steps, dtype=torch.float64, device=difference.device) / steps
         return 0.5 * (weights * difference**2).sum(-1).to(self._target.dtype), None
 
-    def _response(self, parameters: Parameters) -> Float[Tensor, "R T"]:
-        k = self._student.kernel(parameters, self._target.shape[-1])
-        return torch.cat((k[..., :1] + parameters["D"][..., None], k[..., 1:]), dim=-1)
-
     def _loss_and_gradient(
-        self, parameters: Parameters, times_G: Callable[[Tensor], Tensor]
-    ) -> tuple[Float[Tensor, "R"], None, Parameters]:
+        self, parameters: Parameters, target: Float[Tensor, "r T"], times_G: Callable[[Tensor], Tensor]
+    ) -> tuple[Float[Tensor, "r"], None, Parameters]:
         """Of each network, by the product of its data's G with its k - k*."""
-        leaves = {name: parameters[name].detach().requires_grad_() for name in self._student.dims}
-        k = self._response(leaves)
-        difference = k.detach() - self._target.to(k.dtype)
+        own = {name: parameters[name] for name in self._student.dims}
+        k, pull = response_with_pullback(self._student, own, self._target.shape[-1])
+        difference = k - target.to(k.dtype)
         slope = times_G(difference)
         loss = 0.5 * (difference * slope).sum(-1)
-        gradient = torch.autograd.grad(k, list(leaves.values()), slope)
-        return loss, None, dict(zip(leaves, gradient, strict=True))
-
-    def _times(self, G: Float[Tensor, "S T T"], vectors: Float[Tensor, "R T"]) -> Float[Tensor, "R T"]:
-        """G of each network's own data times its vector."""
-        blocks = vectors.new_zeros(len(self._streams) * _ROWS, vectors.shape[-1])
-        blocks[self._rows] = vectors
-        products = blocks.reshape(len(self._streams), _ROWS, -1) @ G[self._streams]
-        return products.reshape(blocks.shape)[self._rows]
-
-    def _autocorrelations(self, stream: Stream, epoch: int) -> Float[Tensor, "S T T"]:
-        """G of each seed's data."""
-        e, p = self.ensemble, self.ensemble.protocol
-        x = e.task.sample(self._seeds, stream, epoch, steps=p.steps, batch=p.batch, dtype=p.dtype)
-        return autocorrelation(x[..., 0])
+        gradient = pull(slope)
+        return loss, None, {name: gradient[name] for name in own}
 
 
 def autocorrelation(x: Float[Tensor, "S T B"]) -> Float[Tensor, "S T T"]:
@@ -131,6 +173,24 @@ def autocorrelation(x: Float[Tensor, "S T B"]) -> Float[Tensor, "S T T"]:
     return straight.flip(1) / (B * T)
 
 
+def _shares(seeds: Int64[Tensor, "R"], threads: int) -> list[Share]:
+    """A share for each seed, or several where there are fewer seeds than threads; on a GPU one for all networks."""
+    if seeds.device.type != "cpu":
+        different, stream = torch.unique(seeds, return_inverse=True)
+        return [Share(different, [Piece(torch.arange(len(seeds), device=seeds.device), *_blocks(stream))])]
+    shares = []
+    different = torch.unique(seeds)
+    for seed in different:
+        pieces = [
+            Piece(index, torch.arange(len(index)), torch.zeros(1, dtype=torch.int64))
+            for index in (seeds == seed).nonzero()[:, 0].split(_ROWS)
+        ]
+        parts = min(len(pieces), -(-threads // len(different)))
+        each = -(-len(pieces) // parts)
+        shares += [Share(seed[None], pieces[first : first + each]) for first in range(0, len(pieces), each)]
+    return sorted(shares, key=lambda share: -len(share.pieces))
+
+
 def _blocks(stream: Int64[Tensor, "R"]) -> tuple[Int64[Tensor, "R"], Int64[Tensor, "M"]]:
     """Where each network stands in blocks of `_ROWS` that have one stream of data, and the stream of each block."""
     rows, streams = torch.empty_like(stream), []
@@ -139,3 +199,16 @@ def _blocks(stream: Int64[Tensor, "R"]) -> tuple[Int64[Tensor, "R"], Int64[Tenso
         rows[members] = len(streams) * _ROWS + torch.arange(len(members), device=stream.device)
         streams += [number] * -(-len(members) // _ROWS)
     return rows, torch.tensor(streams, device=stream.device)
+
+
+@contextmanager
+def _one_thread_for_each_operation(threads: int) -> Iterator[None]:
+    """Torch's own threads are as many as before when this ends."""
+    if threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

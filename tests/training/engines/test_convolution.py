@@ -105,6 +105,19 @@ def test_stacked_is_looped_bit_for_bit(arch):
         assert torch.equal(stacked.evaluate()[0][row], alone.evaluate()[0][0])
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_number_of_threads_changes_no_bits(count, threads):
+    """Neither where threads have seeds of their own, nor where several share the networks of one."""
+    members = [dataclasses.replace(n, lr=1e-3 * i) for i in range(1, 7) for n in networks(episodes=(0,))]
+    threads(1)
+    alone = trained(ConvolutionEngine, members, dtype=torch.float32, n=32, steps=100)
+    threads(count)
+    together = trained(ConvolutionEngine, members, dtype=torch.float32, n=32, steps=100)
+    assert torch.get_num_threads() == count
+    for name, value in alone.ensemble.parameters.items():
+        assert torch.equal(together.ensemble.parameters[name], value), name
+
+
 def test_the_final_loss_is_the_expected_one():
     """The mean over many fresh sequences, within their noise."""
     training = trained(ConvolutionEngine, networks(), evaluation_batches=200)
