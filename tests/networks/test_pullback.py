@@ -21,9 +21,10 @@ def parameters(name: str, heads: int = 1, n: int = 6, networks: int = 3) -> dict
     return p
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"), grid([*zip(STUDENTS, (170, 17, 2, 1, 3, 170), strict=True)], STUDENTS, STEPS)
-)
+ONE_EACH = list(zip(STUDENTS, (170, 17, 2, 1, 3, 170), strict=True))
+
+
+@pytest.mark.parametrize(("name", "steps"), grid([*ONE_EACH, ("dense", 1)], STUDENTS, STEPS))
 def test_equals_automatic_differentiation(name, steps):
     student, p = STUDENTS[name], parameters(name)
     slope = gaussian(99, 3, steps)
