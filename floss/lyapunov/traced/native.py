@@ -5,18 +5,17 @@ for longer than that already, and for those that were compiled before.
 """
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, built_text, load
+from floss.lyapunov.blas import blas, instructions
+from floss.lyapunov.compiler import BuildError, built_text, load
 from floss.lyapunov.traced.emission import TYPES, Emission, UnknownError
 from floss.lyapunov.traced.replay import Program
 
-_BLAS = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_")
 WORTH = 4.0
 """Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST_LINES = 6000
@@ -55,22 +54,6 @@ _SUPPORTED = {
 }
 
 
-@functools.cache
-def _functions() -> Any:
-    """Addresses of the BLAS and the LAPACK of torch; None where they have none."""
-    try:
-        library = ctypes.CDLL("libtorch_cpu.so")
-        found = [ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _BLAS]
-    except (OSError, AttributeError):
-        return None
-    return (ctypes.c_void_p * len(found))(*found)
-
-
-def _instructions() -> str:
-    capability = torch.backends.cpu.get_cpu_capability()
-    return capability if capability in INSTRUCTION_SETS else INSTRUCTION_SETS[0]
-
-
 class Native:
     """A program whose calls are one, and a chain of its steps another.
 
@@ -89,7 +72,7 @@ class Native:
 
     def run(self) -> None:
         """The body once."""
-        self.library.floss_body(self._places, _functions())
+        self.library.floss_body(self._places, blas())
 
     def chain(
         self, steps: int, ends: Tensor, diagonals: Tensor, drives: Sequence[Tensor], first: int, work: Tensor
@@ -103,7 +86,7 @@ class Native:
         pointers = (ctypes.c_void_p * max(len(rows), 1))(*rows)
         places = (ctypes.c_void_p(t.data_ptr()) for t in (ends, diagonals))
         self.library.floss_chain(
-            self._places, _functions(), ctypes.c_long(steps), *places, pointers, ctypes.c_void_p(work.data_ptr())
+            self._places, blas(), ctypes.c_long(steps), *places, pointers, ctypes.c_void_p(work.data_ptr())
         )
 
 
@@ -116,12 +99,12 @@ def native(program: Program, driven: Sequence[int], *, build: bool, chain: bool 
         build: whether to compile it where it has not been compiled before.
         chain: whether a chain of its steps is wanted.
     """
-    if _functions() is None:
+    if blas() is None:
         return None
-    instructions = _instructions()
+    used = instructions()
     try:
-        source, buffers = _source(program, driven, instructions, chain)
-        path = built_text(source, "step", instructions, build=build)
+        source, buffers = _source(program, driven, used, chain)
+        path = built_text(source, "step", used, build=build)
         if path is None:
             return None
         library = load(path, "floss_supported")
