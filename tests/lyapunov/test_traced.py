@@ -23,8 +23,6 @@ from floss.lyapunov.traced import compiled, gradient, plain, probe, pullback, re
 SAME = 1e-12
 """What two orders of the same sums may differ by, of exponents and relative to the largest number of a gradient."""
 CASES = cases()
-NOT_REVERSED = ("fft", "conv1d")
-"""Steps whose gradients go the general way: torch's own formulas for them write into parts of tensors, or give none."""
 IDS = [case.name for case in CASES]
 
 
@@ -116,7 +114,7 @@ def test_exponents_are_those_without(case, monkeypatch, replays, never_longer):
 def test_gradients_are_those_without(case, monkeypatch, replays):
     wanted = eager(monkeypatch, lambda: gradients(case, transient=5))
     found = gradients(case, transient=5)
-    assert replays == ([] if case.name in NOT_REVERSED else ["gradient_chain"])
+    assert replays == ["gradient_chain"]
     assert_same(found, wanted, 1e-10)
 
 
@@ -144,7 +142,7 @@ def test_compiled_code_gives_the_same(case, monkeypatch, replays, with_compiler,
     if case.weights:
         wanted = eager(monkeypatch, lambda: gradients(case))
         assert_same(gradients(case), wanted, 1e-10)
-        assert replays == ["plain_chain", *([] if case.name in NOT_REVERSED else ["gradient_chain"])]
+        assert replays == ["plain_chain", "gradient_chain"]
 
 
 def test_thresholds_are_numbers_and_not_masks(with_compiler):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from floss.lyapunov.traced.recording import Call, Kind, Recording, Ref, RefusedError
+from floss.lyapunov.traced.writes import is_view_call, lies_as_its_axes_go, overlap, put, same_place
 
 aten = torch.ops.aten
 
@@ -125,6 +125,7 @@ def clean(recording: Recording) -> Graph:
 
 _SAME = {"alias", "detach", "clone", "lift_fresh", "lift_fresh_copy", "contiguous", "_to_copy", "positive"}
 _EMPTY = {"zeros", "zeros_like", "new_zeros", "_efficientzerotensor", "_new_zeros_with_same_feature_meta"}
+_EMPTY |= {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}  # nobody reads what is in these
 _SHAPES = {"expand", "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "select"}
 _SHAPES |= {"slice", "unbind", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "diagonal"}
 _SHAPED = {"squeeze_", "unsqueeze_", "t_", "transpose_"}
@@ -140,6 +141,8 @@ class _Cleaner:
         self.out = Graph()
         self.value: dict[int, Value] = {}
         self.known: dict[Any, tuple[int, ...]] = {}
+        self.view_of: dict[int, Call] = {}
+        """The operations that made views."""
         for number in (*range(recording.inputs), *recording.externals):
             self.value[number] = Ref(self.out.add(recording.kinds[number]))
         first = recording.inputs
@@ -153,6 +156,8 @@ class _Cleaner:
                 self._write(place, call)
             else:
                 self._add(call, call.func)
+                if is_view_call(call) and isinstance(call.args[0], Ref):
+                    self.view_of.update(dict.fromkeys(call.outs, call))
         self.out.outputs = tuple(self._materialized(self.value[number]) for number in self.recording.outputs)
         return _renumbered(self.out.without_unread())
 
@@ -165,9 +170,10 @@ class _Cleaner:
 
     def _add(self, call: Call, func: Any) -> None:
         """Define the values of a call that writes into nothing."""
-        if func._schema.name == "aten::as_strided":
-            raise RefusedError("uses as_strided, which depends on how numbers lie in memory")
         outs, kinds = call.outs, list(call.kinds)
+        if func._schema.name == "aten::as_strided":
+            self.value[outs[0]] = self._node(func, (self._as_its_axes_go(call), *call.args[1:]), kinds[0])
+            return
         args = substituted(call.args, lambda ref: self.value[ref.index])
         kwargs = {name: substituted(value, lambda ref: self.value[ref.index]) for name, value in call.kwargs.items()}
         found = self._simpler(func, args, kwargs, kinds)
@@ -183,6 +189,14 @@ class _Cleaner:
             self.known[key] = tuple(self.out.add(kind) for kind in kinds)
             self.out.nodes.append(Node(func, args, kwargs, self.known[key]))
         self.value.update({out: Ref(new) for out, new in zip(outs, self.known[key], strict=True)})
+
+    def _as_its_axes_go(self, call: Call) -> Ref:
+        """What as_strided is a part of, with numbers that lie in memory as they did when it was recorded."""
+        source = call.args[0].index
+        if not lies_as_its_axes_go(self.recording.tensors[source], call):
+            raise RefusedError("uses as_strided, which depends on how numbers lie in memory")
+        value, kind = Ref(self._materialized(self.value[source])), self.recording.kinds[source]
+        return self._node(aten.clone.default, (value,), kind, memory_format=torch.contiguous_format)
 
     def _simpler(self, func: Any, args: Any, kwargs: Any, kinds: list[Kind]) -> list[Value] | None:
         """The values of an operation that need none; None where it has to be done."""
@@ -289,44 +303,51 @@ class _Cleaner:
         return Ref(self.known[key][0])
 
     def _spread(self, place: int, target: int) -> None:
-        """The other values in the same memory: those of the same numbers follow, others must not be read any more."""
+        """The other values in the same memory: what a view is a part of, and the views of that."""
+        fresh = {target}
+        source = target
+        while source in self.view_of:
+            call = self.view_of[source]
+            part, source = source, call.args[0].index
+            if source < self.recording.inputs or source in self.recording.externals:
+                raise RefusedError("writes into a tensor that it keeps")
+            self.value[source] = self._put(call, part, source)
+            fresh.add(source)
         tensor = self.recording.tensors[target]
         for other, value in enumerate(self.recording.tensors):
-            if other == target or other not in self.value or self.uses.get(other, -1) <= place:
+            if other in fresh or other not in self.value or self.uses.get(other, -1) <= place:
                 continue
-            if not _overlap(tensor, value):
+            if not overlap(tensor, value):
                 continue
-            if _place(tensor) != _place(value):
+            if same_place(tensor, value):
+                self.value[other] = self.value[target]
+            elif not self._looked_at_anew(other, fresh):
                 raise RefusedError("writes into a part of a tensor, and reads the rest of it")
-            self.value[other] = self.value[target]
 
+    def _put(self, call: Call, part: int, source: int) -> Value:
+        """The source of a view with the present value of the view in it."""
+        whole, new, kind = self.value[source], self.value[part], self.recording.kinds[source]
+        if isinstance(whole, Zeros) and isinstance(new, Zeros):
+            return whole
+        strided = call.func._schema.name == "aten::as_strided"
+        before = self._as_its_axes_go(call) if strided else Ref(self._materialized(whole))
+        found = put(call, part, before, kind, Ref(self._materialized(new)))
+        return new if found is None else self._node(found[0], found[1], kind)
 
-def _place(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.storage_offset(), tensor.shape, tensor.stride()
+    def _node(self, func: Any, args: tuple[Any, ...], kind: Kind, **kwargs: Any) -> Ref:
+        key = (func, repr(args), repr(kwargs))
+        if key not in self.known:
+            self.known[key] = (self.out.add(kind),)
+            self.out.nodes.append(Node(func, args, kwargs, self.known[key]))
+        return Ref(self.known[key][0])
 
-
-def _overlap(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors share any number."""
-    start = _memory(a)
-    if start is None or start != _memory(b):
-        return False
-    if a.dtype != b.dtype:
+    def _looked_at_anew(self, view: int, fresh: set[int]) -> bool:
+        """Make a view again, of what has been made again; False where it is no view of that."""
+        if view in fresh:
+            return True
+        call = self.view_of.get(view)
+        if call is None or not self._looked_at_anew(call.args[0].index, fresh):
+            return False
+        self._add(call, call.func)
+        fresh.update(call.outs)
         return True
-    low, high = zip(_span(a), _span(b), strict=True)
-    if max(low) > min(high):
-        return False
-    marks = torch.zeros(max(high) + 1, dtype=torch.bool)
-    marks.as_strided(a.shape, a.stride(), a.storage_offset()).fill_(True)
-    return bool(marks.as_strided(b.shape, b.stride(), b.storage_offset()).any())
-
-
-def _memory(t: Tensor) -> int | None:
-    """Where the memory of a tensor begins; None where it has none."""
-    if t.device.type == "meta" or t._is_zerotensor() or t.numel() == 0:
-        return None
-    return t.untyped_storage().data_ptr()
-
-
-def _span(t: Tensor) -> tuple[int, int]:
-    last = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-    return int(t.storage_offset()), int(t.storage_offset() + last)
