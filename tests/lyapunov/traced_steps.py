@@ -148,6 +148,7 @@ def cases() -> list[Case]:
         Case("where", lambda h, x: torch.where(h > 0, h, torch.expm1(h)) @ W.T + x, h, x, [W]),
         Case("thresholds", lambda h: torch.where(h < 0.4, 0.9 * h + 0.1 * (b > -0.3), 0.3 - 0.2 * h), h),
         Case("relu", lambda h, x: 0.9 * h + torch.relu(h @ W.T) + x, h, 0.1 * x, [W]),
+        Case("solve", lambda h: torch.tanh(torch.linalg.solve(torch.eye(N, dtype=DOUBLE) + W - W.T, 1.4 * h)), h),
         Case("cumsum", lambda h: torch.sin(torch.cumsum(h, -1) + b), h, None, [b]),
         Case("fft of complex numbers", _filtered(kernel), h, None, [kernel]),
         Case("conv2d", _rolled(kernel), h, None, [kernel]),
