@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -198,7 +199,7 @@ def _quiet_and_simple() -> Iterator[None]:
             _Settings.before = sdp.flash_sdp_enabled(), layers.get_fastpath_enabled()
             sdp.enable_flash_sdp(False)
             layers.set_fastpath_enabled(False)
-            torch._C._functorch._set_vmap_fallback_warning_enabled(False)
+            _functorch._set_vmap_fallback_warning_enabled(False)
         _Settings.count += 1
     try:
         yield
@@ -208,4 +209,4 @@ def _quiet_and_simple() -> Iterator[None]:
             if not _Settings.count:
                 sdp.enable_flash_sdp(_Settings.before[0])
                 layers.set_fastpath_enabled(_Settings.before[1])
-                torch._C._functorch._set_vmap_fallback_warning_enabled(True)  # nobody can ask what it was
+                _functorch._set_vmap_fallback_warning_enabled(True)  # nobody can ask what it was
