@@ -8,12 +8,12 @@ import torch
 
 from floss.lyapunov.compiler import INSTRUCTION_SETS
 
-_NAMES = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_")
+_NAMES = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_", "sgeqrf_", "sorgqr_")
 
 
 @functools.cache
 def blas() -> Any:
-    """Addresses of dgemm, sgemm, dgemv, sgemv, dgeqrf and dorgqr; None where torch has none."""
+    """Addresses of dgemm, sgemm, dgemv, sgemv, dgeqrf, dorgqr, sgeqrf and sorgqr; None where torch has none."""
     try:
         library = ctypes.CDLL("libtorch_cpu.so")
         found = [ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _NAMES]

@@ -38,12 +38,14 @@ static inline void x##gemv(void** f, char t, int m, int n, const T* a, int lda, 
         &t, &m, &n, &one, a, &lda, v, &inc, &keep, c, &step); }
 PRODUCTS(double, d, 0, 2)
 PRODUCTS(float, s, 1, 3)
-static void factor(void** f, int n, int k, double* a, double* diagonal, double* work, int size) {
-    int info; double* tau = work; double* rest = work + k;
-    ((void (*)(I, I, double*, I, double*, double*, I, int*))f[4])(&n, &k, a, &n, tau, rest, &size, &info);
-    for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i];
-    ((void (*)(I, I, I, double*, I, double*, double*, I, int*))f[5])(&n, &k, &k, a, &n, tau, rest, &size, &info);
-}
+#define FACTOR(T, geqrf_at, orgqr_at) \\
+static inline void factor(void** f, int n, int k, T* a, double* diagonal, T* work, int size) { \\
+    int info; T* tau = work; T* rest = work + k; \\
+    ((void (*)(I, I, T*, I, T*, T*, I, int*))f[geqrf_at])(&n, &k, a, &n, tau, rest, &size, &info); \\
+    for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i]; \\
+    ((void (*)(I, I, I, T*, I, T*, T*, I, int*))f[orgqr_at])(&n, &k, &k, a, &n, tau, rest, &size, &info); }
+FACTOR(double, 4, 5)
+FACTOR(float, 6, 7)
 extern "C" int floss_supported() { return SUPPORTED; }
 """
 _SUPPORTED = {
@@ -169,7 +171,7 @@ def _chain(program: Program, emission: Emission, driven: Sequence[int]) -> str:
         'extern "C" void floss_chain(char** p, void** f, long steps, const unsigned char* ends, double* diagonals,',
         "                            char** drives, double* work) {",
         "(void)drives;",
-        f"double* a = work; double* rest = work + {n * k};",
+        f"{TYPES[q.dtype]}* a = ({TYPES[q.dtype]}*)work; auto* rest = a + {n * k};",
         "for (long s = 0; s < steps; s++) {",
         *drives,
         "floss_body(p, f);",

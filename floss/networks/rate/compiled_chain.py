@@ -41,7 +41,7 @@ class CompiledChain:
         self._function, self._Wt, self._k = function, Wt, k
         n = len(Wt)
         self._scaled, self._after = (torch.empty(k + 1, n, dtype=Wt.dtype) for _ in range(2))
-        self._work = torch.empty(n * k + 33 * k + 64, dtype=torch.float64)
+        self._work = torch.empty(33 * k + 64, dtype=Wt.dtype)
 
     def __call__(self, h: Tensor, rows: Tensor, drive: Tensor, ends: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """The state and the tangent vectors after the steps of drive [C, N], and the diagonals of R [M, k] in float64.

@@ -10,8 +10,8 @@ is looked at before a chunk of steps is over. Then the chunk is checked as a who
 - a chunk with a lost direction, or a network that is not finite, is done again by `orthonormalise`, which keeps such
   networks to themselves.
 
-QR decompositions are in double precision, whatever the states are. Small products gain nothing from a second thread and
-wait for it, so there is only one. A single network goes through compiled code, a chunk of steps in one call.
+The growth is added up in double precision, whatever the states are. Small products gain nothing from a second thread
+and wait for it, so there is only one. A single network goes through compiled code, a chunk of steps in one call.
 """
 
 import math
@@ -130,7 +130,6 @@ class _Run:
             ends = sorted({*range(self.length, steps, self.length), steps})
             return self.compiled(self.h[0], self.rows[0], drive[:, 0], ends)
         k, n = self.rows.shape[1:]
-        double = drive.dtype == torch.float64
         before, after = (drive.new_empty(len(self.Wt), k + 1, n) for _ in range(2))
         rows, h, Wt = self.rows, self.h.clone(), self.Wt
         product: Callable[..., Tensor] = torch.bmm
@@ -150,10 +149,10 @@ class _Run:
             rows, since = pushed, since + 1
             steps -= 1
             if since == self.length or not steps:
-                q, r = torch.linalg.qr(pushed.mT if double else pushed.mT.double())
-                rows, since = q.mT if double else q.mT.to(drive.dtype), 0
+                q, r = torch.linalg.qr(pushed.mT)
+                rows, since = q.mT, 0
                 diagonals.append(r.diagonal(dim1=-2, dim2=-1))
-        return h, rows, torch.stack(diagonals)
+        return h, rows, torch.stack(diagonals).double()
 
     def _careful(self, drive: Tensor) -> Tensor:
         """The growth by orthonormalisations that never fail and keep bad networks to themselves.

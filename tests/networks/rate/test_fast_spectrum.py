@@ -87,7 +87,7 @@ def test_one_network_through_compiled_code_is_what_it_is_through_torch(monkeypat
 @pytest.mark.parametrize("R", [1, 3])
 @pytest.mark.parametrize("arch", RATE_CELLS)
 def test_single_precision(arch, R):
-    """QR decompositions are in double precision: the error is that of the products and of the states."""
+    """Against double precision; the growth is added up in it."""
     arguments = problem(arch, 12, 12, R, 0.6, 300)
     wanted = rate_network_exponents(*arguments)
     single: tuple[Any, ...] = (*(a.float() for a in arguments[:-1]), arguments[-1])

@@ -2,8 +2,8 @@
 //
 //     scaled = [rows ∘ φ'(h); φ(h)],   [rows; h] ← scaled Wᵀ + [0; drive[t]],   rows, R ← QR after some steps
 //
-// Products and QR decompositions are those of the BLAS and the LAPACK that torch uses, by their addresses f. A matrix of
-// rows [k][N] is the column-major N x k matrix of the tangent vectors. QR decompositions are in double precision.
+// Products and QR decompositions are those of the BLAS and the LAPACK that torch uses, by their addresses f. A matrix
+// of rows [k][N] is the column-major N x k matrix of the tangent vectors.
 #include <cmath>
 #include <type_traits>
 
@@ -24,14 +24,15 @@ void product(void** f, int m, int n, int k, const float* a, const float* b, floa
                float*, Size))f[1])("N", "N", &m, &n, &k, &one, a, &m, b, &k, &zero, c, &m);
 }
 
-// a [N x k, column-major] becomes Q, and the diagonal of R, whatever its signs.
-void factor(void** f, int n, int k, double* a, double* diagonal, double* work) {
+// a [N x k, column-major] becomes Q, and the diagonal of R, whatever its signs; functions are those of T in f.
+template <typename T>
+void factor(void** f, int n, int k, T* a, double* diagonal, T* work) {
+    void** own = f + (std::is_same<T, double>::value ? 4 : 6);
     int info, size = 32 * k;
-    double *tau = work, *rest = work + k;
-    ((void (*)(Size, Size, double*, Size, double*, double*, Size, int*))f[4])(&n, &k, a, &n, tau, rest, &size, &info);
+    T *tau = work, *rest = work + k;
+    ((void (*)(Size, Size, T*, Size, T*, T*, Size, int*))own[0])(&n, &k, a, &n, tau, rest, &size, &info);
     for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i];
-    ((void (*)(Size, Size, Size, double*, Size, double*, double*, Size, int*))f[5])(&n, &k, &k, a, &n, tau, rest, &size,
-                                                                                   &info);
+    ((void (*)(Size, Size, Size, T*, Size, T*, T*, Size, int*))own[1])(&n, &k, &k, a, &n, tau, rest, &size, &info);
 }
 
 struct Tanh {
@@ -49,10 +50,10 @@ struct Identity {
     template <typename T> static T slope(T) { return T(1); }
 };
 
-// work has 33 k + 64 numbers, and N k more for single precision; scaled and after have (k + 1) N.
+// work has 33 k + 64 numbers; scaled and after have (k + 1) N.
 template <typename Phi, typename T>
 void chain(void** f, long n, long k, long steps, const T* Wt, const T* drive, T* h, T* rows, const unsigned char* ends,
-           double* diagonals, T* scaled, T* after, double* work) {
+           double* diagonals, T* scaled, T* after, T* work) {
     const T* from = rows;
     T* rate = scaled + k * n;
     for (long t = 0; t < steps; t++, drive += n) {
@@ -64,14 +65,7 @@ void chain(void** f, long n, long k, long steps, const T* Wt, const T* drive, T*
         for (long i = 0; i < n; i++) h[i] = after[k * n + i] + drive[i];
         from = after;
         if (!ends[t]) continue;
-        if constexpr (std::is_same<T, double>::value) {
-            factor(f, n, k, after, diagonals, work);
-        } else {
-            double* a = work + 33 * k + 64;
-            for (long i = 0; i < n * k; i++) a[i] = after[i];
-            factor(f, n, k, a, diagonals, work);
-            for (long i = 0; i < n * k; i++) after[i] = a[i];
-        }
+        factor(f, n, k, after, diagonals, work);
         diagonals += k;
     }
     for (long i = 0; i < n * k; i++) rows[i] = from[i];
@@ -81,7 +75,7 @@ void chain(void** f, long n, long k, long steps, const T* Wt, const T* drive, T*
 
 #define CHAIN(name, Phi, T)                                                                                            \
     extern "C" void name(void** f, long n, long k, long steps, const T* Wt, const T* drive, T* h, T* rows,             \
-                         const unsigned char* ends, double* diagonals, T* scaled, T* after, double* work) {            \
+                         const unsigned char* ends, double* diagonals, T* scaled, T* after, T* work) {            \
         chain<Phi>(f, n, k, steps, Wt, drive, h, rows, ends, diagonals, scaled, after, work);                          \
     }
 
