@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from floss.lyapunov.traced.graph import Graph, clean
+from floss.lyapunov.traced.cleaning import clean
+from floss.lyapunov.traced.graph import Graph
 from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native, work_of
 from floss.lyapunov.traced.recording import Recording
 from floss.lyapunov.traced.replay import Program, alike, evaluate

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from floss.lyapunov.traced.graph import Graph, Node, clean
+from floss.lyapunov.traced.cleaning import clean
+from floss.lyapunov.traced.graph import Graph, Node
 from floss.lyapunov.traced.native import WORTH, can_be_emitted, native
 from floss.lyapunov.traced.recording import RefusedError, record
 from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
