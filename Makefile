@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DOCS := .venv/.docs
+EXTRAS := .venv/.extras
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu lint format figures report bench docs install clean
@@ -24,7 +25,7 @@ demo: $(READY) ## train six networks on XOR over 30 steps, with and without flos
 test: $(READY) ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-slow: $(DOCS) ## run the slow tests
+test-slow: $(EXTRAS) ## run the slow tests, with all other packages that they look at
 	$(BIN)/python -m pytest -q -m slow
 
 gpu: ## on a machine with a CUDA card: the tests that need one, then floss bench; WHEELS=folder for what is missing
@@ -53,6 +54,11 @@ docs: $(DOCS) ## build the documentation site from README.md, docs/ (whose noteb
 
 $(DOCS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+$(EXTRAS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[docs,bench,cells,lightning,transformers,tensorboard,mlflow,wandb]'
 	touch $@
 
 clean: ## remove the virtual environment and caches; results stay

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from command import ENVIRONMENT, TINY, files
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 END = "=" * 9
@@ -91,3 +94,16 @@ def test_the_installed_wheel_trains(wheel, tmp_path):
     assert re.findall(r"^(finished|known) +xor", swept, re.MULTILINE) == ["finished", "known"]  # Hydra has our plugins
     assert swept.endswith("networks 2 done\n")
     assert "flossing: during, early, none, pre, throughout" in run(program, "train", "--help", folder=work)
+
+
+def test_every_package_that_an_install_names_is_pinned():
+    """An extra whose packages are not pinned takes an installer minutes to resolve, and installs others every day."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    assert len(pins) == len(lines)
+    for extra, packages in {"": project["dependencies"], **project["optional-dependencies"]}.items():
+        for package in map(Requirement, packages):
+            name = canonicalize_name(package.name)
+            assert name in pins, f"{extra}: {package} is not in constraints.txt"
+            assert package.specifier.contains(pins[name]), f"{extra}: {package} is not {pins[name]}"

@@ -44,7 +44,7 @@ FOLDERS = 12
 NOT_IN_CORE = {"hydra", "omegaconf", "matplotlib", "pandas", "tqdm", "filelock"}
 FILE_MODULES = {"os", "io", "pathlib", "shutil", "tempfile", "csv", "json", "pickle", "subprocess", "sys"}
 NATIVE_BUILD = {f"floss/training/engines/{name}.py" for name in ("processor", "shared_library")}
-NATIVE_BUILD |= {"floss/lyapunov/compiler.py"}
+NATIVE_BUILD |= {"floss/lyapunov/compiler.py", "floss/networks/rate/compiled_chain.py"}
 """Building compiled code reads and writes files, unlike the rest of the core."""
 NEVER = ("_target_", "instantiate(", "experimental-rerun", "experimental_rerun")
 PLUGIN = """{"_target_": f"{PLUGINS}.{_class}", **_more}"""

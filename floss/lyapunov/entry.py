@@ -1,6 +1,5 @@
 """The entry of every analysis along a trajectory: its arguments, checked once, as a chain that can be run."""
 
-import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -42,11 +41,11 @@ def checked_trajectory(
     # A map may take NaN for a missing value; from an infinite state it may come back without a trace.
     if inputs is not None and numbers_of(torch.isinf(inputs).any()).any():
         raise ValueError(f"{caller}: inputs has a value that is infinite")
-    q = one_direction(h0)
-    with contextlib.nullcontext() if seen is None else seen:
+    q, seen = one_direction(h0), Operations() if seen is None else seen
+    with seen:
         tangent = check_sizes(caller, step, h0, inputs, q)
     if derivative:
-        check_sensitive(caller, step, h0, () if inputs is None else (inputs[0],), q, tangent)
+        check_sensitive(caller, step, h0, () if inputs is None else (inputs[0],), q, tangent, seen.without)
     return h0, inputs, total
 
 

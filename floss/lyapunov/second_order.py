@@ -7,7 +7,8 @@ twice is right for all of them.
 
 What a map is made of is seen at its first step, which an analysis tries in any case:
 
-- norms over a layer are composed of simpler operations, which have right derivatives of every order;
+- norms over a layer and gated linear units are composed of simpler operations, which have right derivatives of every
+  order, and so is attention, whose fast forms have no derivative by forward mode at all;
 - with any other of them D(h) is computed by reverse mode, one pass for each number of the state.
 
 Seen by comparing the gradient of a tangent of each operation of torch with that of reverse mode twice.
@@ -16,7 +17,6 @@ Seen by comparing the gradient of a tangent of each operation of torch with that
 import contextlib
 import functools
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,16 +24,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from floss.lyapunov.derivatives import with_memory
 
-_NORMS = {"aten::native_layer_norm"}
+_COMPOUND = {"aten::native_layer_norm", "aten::glu"}
 _FACTORED = {"aten::_linalg_det", "aten::_linalg_slogdet", "aten::_linalg_solve_ex", "aten::linalg_householder_product"}
 _TRAINED = {"aten::native_batch_norm", "aten::_native_batch_norm_legit", "aten::_batch_norm_with_update"}
 """With the numbers of the batch; in evaluation mode they are right."""
+_POLYNOMIALS = ("chebyshev_polynomial", "shifted_chebyshev_polynomial", "hermite_polynomial", "laguerre_polynomial")
+_UNKNOWN = ("airy_ai", "bessel", "modified_bessel", "scaled_modified_bessel", "spherical_bessel", "legendre_polynomial")
+_WITHOUT = tuple(f"aten::special_{name}" for name in (*_UNKNOWN, *_POLYNOMIALS))
+"""Beginnings of the names of operations of which torch has no derivative, and does not say so."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Way:
     """How tangents are computed that are to be differentiated."""
 
     composed: bool = False
-    """Norms over a layer are composed of simpler operations."""
+    """Some operations are composed of simpler ones."""
     backward: bool = False
     """D(h) is computed by reverse mode."""
 
@@ -65,7 +70,9 @@ class Operations(TorchDispatchMode):
     def __init__(self) -> None:
         """Nothing has been seen."""
         super().__init__()
-        self.norms = self.others = False
+        self.compound = self.others = False
+        self.without: str | None = None
+        """One of which torch has no derivative."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -74,7 +81,9 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
-        self.norms |= name in _NORMS
+        self.compound |= name in _COMPOUND
+        if name.startswith(_WITHOUT):
+            self.without = name.removeprefix("aten::special_")
         self.others |= name in _FACTORED or (name in _TRAINED and _is_training(func, args, kwargs or {}))
         return func(*with_memory(func, args), **(kwargs or {}))
 
@@ -88,12 +97,12 @@ def _is_training(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool
 
 def way_of(seen: Operations, again: Callable[[], Any]) -> Way:
     """The way for a map of which a step has been seen; `again` does the step once more."""
-    if not seen.norms:
+    if not seen.compound:
         return _way(composed=False, backward=seen.others)
     rest = Operations()
     with torch.no_grad(), _Composed(), rest:
         again()
-    return _way(composed=True, backward=rest.norms or rest.others)
+    return _way(composed=True, backward=rest.compound or rest.others)
 
 
 @functools.cache
@@ -119,26 +128,23 @@ def present_way() -> Way:
 
 def by_forward_mode(push: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """What `push` gives by forward mode, whose operations are composed where they have to be."""
-    if not _PRESENT.way.composed:
-        return push()
-    with _Composed():
+    with _quiet_and_simple(), _Composed() if _PRESENT.way.composed else contextlib.nullcontext():
         return push()
 
 
 def by_reverse_mode(f: Callable[[Tensor], Tensor], h: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     """The next state, and D(h) q by reverse mode, differentiable once more."""
-    with _Composed() if _PRESENT.way.composed else contextlib.nullcontext():
+    with _quiet_and_simple(), _Composed() if _PRESENT.way.composed else contextlib.nullcontext():
         after, pull = torch.func.vjp(f, h)  # pyright: ignore[reportAssignmentType]
     n = h.shape[-1]
     each = torch.eye(n, dtype=h.dtype, device=h.device).reshape(n, *(1,) * (h.ndim - 1), n).expand(n, *h.shape)
-    with warnings.catch_warnings(), torch.autograd.set_detect_anomaly(False):  # which cannot look at several at once
-        warnings.filterwarnings("ignore", message="There is a performance drop")  # one after the other, inside torch
+    with _quiet_and_simple(), torch.autograd.set_detect_anomaly(False):  # which cannot look at several at once
         (rows,) = torch.func.vmap(pull)(each)
     return after, rows.movedim(0, -2) @ q
 
 
 class _Composed(TorchFunctionMode):
-    """Layer norms of simpler operations."""
+    """Norms over layers and gated linear units of simpler operations."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         call: Any = _COMPOSED.get(func, func)
@@ -161,4 +167,46 @@ def _layer_norm(
     return out if bias is None else out + bias
 
 
-_COMPOSED: dict[Any, Callable[..., Any]] = {functional.layer_norm: _layer_norm, torch.layer_norm: _layer_norm}
+def _glu(input: Tensor, dim: int = -1) -> Tensor:
+    value, gate = input.chunk(2, dim)
+    return value * torch.sigmoid(gate)
+
+
+_COMPOSED: dict[Any, Callable[..., Any]] = {
+    functional.layer_norm: _layer_norm,
+    torch.layer_norm: _layer_norm,
+    functional.glu: _glu,
+}
+
+
+class _Settings:
+    """How many have changed settings of the whole process, and what they were before."""
+
+    lock = threading.Lock()
+    count = 0
+    before = (True, True)
+
+
+@contextmanager
+def _quiet_and_simple() -> Iterator[None]:
+    """Within it attention, and the layers of transformers, consist of operations with derivatives of every order.
+
+    And nothing is said of operations that vmap does one after the other.
+    """
+    sdp, layers = torch.backends.cuda, torch.backends.mha
+    with _Settings.lock:
+        if not _Settings.count:
+            _Settings.before = sdp.flash_sdp_enabled(), layers.get_fastpath_enabled()
+            sdp.enable_flash_sdp(False)
+            layers.set_fastpath_enabled(False)
+            _functorch._set_vmap_fallback_warning_enabled(False)
+        _Settings.count += 1
+    try:
+        yield
+    finally:
+        with _Settings.lock:
+            _Settings.count -= 1
+            if not _Settings.count:
+                sdp.enable_flash_sdp(_Settings.before[0])
+                layers.set_fastpath_enabled(_Settings.before[1])
+                _functorch._set_vmap_fallback_warning_enabled(True)  # nobody can ask what it was

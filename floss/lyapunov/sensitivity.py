@@ -21,6 +21,8 @@ _ROUNDING = 1e3
 """Rounding errors that a difference must exceed."""
 _ALIKE = 0.1
 """What differences of a smooth map may differ by from one another, relative to their size."""
+_LEFT_OUT = {torch.float32: 2e-2, torch.float64: 1e-4}
+"""Part of a difference from which on it is not that of curvature and rounding that a tangent leaves out."""
 
 
 def one_direction(h: Float[Tensor, "*batch n"], seed: int = 0) -> Float[Tensor, "*batch n 1"]:
@@ -31,7 +33,13 @@ def one_direction(h: Float[Tensor, "*batch n"], seed: int = 0) -> Float[Tensor, 
 
 
 def check_sensitive(
-    caller: str, step: Step, h: Tensor, x: tuple[Tensor, ...], q: Tensor, tangent: Float[Tensor, "*batch n 1"]
+    caller: str,
+    step: Step,
+    h: Tensor,
+    x: tuple[Tensor, ...],
+    q: Tensor,
+    tangent: Float[Tensor, "*batch n 1"],
+    without: str | None = None,
 ) -> None:
     """Raise a ValueError where numbers of the next state move smoothly with h, and have a derivative of zero.
 
@@ -45,6 +53,7 @@ def check_sensitive(
         x: inputs of one step, as arguments of the map.
         q: a tangent vector for each state.
         tangent: D(h) q.
+        without: an operation of the map of which torch has no derivative.
     """
     if is_transformed(h, *x):
         return
@@ -55,6 +64,8 @@ def check_sensitive(
                 tangent = advance(step, h, q, *x)[1]
         if isinstance(step, TangentStep):
             return
+        if without is not None and _other_differences(step, h, x, q):
+            raise ValueError(f"{caller}: the next state depends on h by {without}, of which torch has no derivative")
         rows = _without_tangent(tangent)
         if not rows.any():  # as of nearly all maps, so that the check costs nothing
             return
@@ -69,6 +80,26 @@ def check_sensitive(
 def _without_tangent(tangent: Tensor) -> Tensor:
     """Numbers of the next state whose tangents are zero in all trajectories, [n]."""
     return (tangent[..., 0] == 0).reshape(-1, tangent.shape[-2]).all(0)
+
+
+def _other_differences(step: Step, h: Tensor, x: tuple[Tensor, ...], q: Tensor) -> bool:
+    """Whether differences of the map are others than its tangents, and the same at two lengths."""
+    scale = h.abs().max().clamp(min=1.0)
+    e = float(_LENGTH[h.dtype] * scale)
+    h = h + _NUDGE[h.dtype] * scale * one_direction(h, seed=1)[..., 0]
+    with same_random_numbers(h):
+        tangent = advance(step, h, q, *x)[1][..., 0]
+    slopes = []
+    for length in (e, e / 2):
+        ends = []
+        for sign in (1.0, -1.0):
+            with same_random_numbers(h):
+                ends.append(next_state(step, h + sign * length * q[..., 0], *x).double())
+        slopes.append((ends[0] - ends[1]) / (2 * length))
+    off = torch.linalg.vector_norm(slopes[1] - tangent)
+    unsure = torch.linalg.vector_norm(slopes[1] - slopes[0])
+    large = off > _LEFT_OUT[h.dtype] * torch.linalg.vector_norm(slopes[1])
+    return bool(large) and bool(unsure < _ALIKE * off)
 
 
 def _moving(step: Step, h: Tensor, x: tuple[Tensor, ...], q: Tensor, rows: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ class Identity(Activation):
     """φ = identity, φ' = 1, φ'' = 0."""
 
     is_linear = True
+    compiled = "identity"
 
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return h.clone() if out is None else out.copy_(h)

@@ -10,6 +10,8 @@ from floss.networks.rate.network import RateNetwork
 class Relu(Activation):
     """φ = max(h, 0), φ' = 1 where r > 0 and 0 elsewhere, φ'' = 0."""
 
+    compiled = "relu"
+
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return torch.clamp(h, min=0.0, out=out)
 

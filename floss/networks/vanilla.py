@@ -13,6 +13,8 @@ _ONE = {dtype: torch.ones((), dtype=dtype) for dtype in (torch.float32, torch.fl
 class Tanh(Activation):
     """φ = tanh, φ' = 1 - r², φ''/φ' = -2r."""
 
+    compiled = "tanh"
+
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:
         return torch.tanh(h, out=out)
 

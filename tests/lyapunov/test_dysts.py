@@ -1,6 +1,6 @@
 """Exponents of twenty chaotic flows of dysts (Gilpin 2021): against plain NumPy, and against what it has measured."""
 
-# dysts is in no extra: pip install dysts
+# dysts is in the extra floss[cells]
 # pyright: reportMissingImports=false
 
 import warnings
@@ -30,7 +30,7 @@ def flow(name: str) -> Any:
     """A flow of polynomials, so that its right-hand side takes tensors and complex numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would rather have Numba
-        flows = pytest.importorskip("dysts.flows", reason="needs pip install dysts")
+        flows = pytest.importorskip("dysts.flows", reason="needs pip install 'floss[cells]'")
         return getattr(flows, name)()
 
 

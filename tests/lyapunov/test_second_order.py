@@ -39,7 +39,23 @@ def batch_norm(w):
     return lambda h: torch.tanh(functional.batch_norm((h @ w.T)[None, None], None, None, training=True)[0, 0])
 
 
+def attention(w):
+    layer = nn.MultiheadAttention(2, 1, batch_first=True, bias=False, dtype=DOUBLE)
+    for i, p in enumerate(layer.parameters()):
+        p.data, p.requires_grad = 0.5 * gaussian(5 + i, *p.shape), False
+
+    def step(h):
+        tokens = (h @ w.T).reshape(1, 3, 2)
+        return torch.tanh(1.3 * tokens + layer(tokens, tokens, tokens, need_weights=False)[0]).reshape(h.shape)
+
+    return step
+
+
 MAPS = {
+    "attention": attention,
+    "gated linear unit": lambda w: (
+        lambda h: torch.tanh(1.5 * functional.glu(torch.cat((h @ w.T, 2.0 * h), -1)) + 0.2 * h)
+    ),
     "layer norm": lambda w: lambda h: torch.tanh(functional.layer_norm(h @ w.T, (N,), GAIN, eps=1e-2)) + 0.1 * h,
     "torch's layer norm": lambda w: lambda h: torch.tanh(torch.layer_norm(h @ w.T, (N,))) + 0.3 * h,
     "layer norm of a field": lambda w: floss.euler_map(lambda h: functional.layer_norm(h @ w.T, (N,)) - h, 0.3),
@@ -102,3 +118,16 @@ def test_numbers_are_those_of_torch():
         D = floss.one_step_jacobians(step, h, steps=1)[0]
         with torch.no_grad():
             torch.testing.assert_close(floss.one_step_jacobians(step, h, steps=1)[0], D, rtol=1e-12, atol=1e-13)
+
+
+def test_attention_is_fast_again_afterwards():
+    """The fast forms have no derivative by forward mode; whether they are used is a setting of the whole process."""
+    layer = nn.TransformerEncoderLayer(2, 1, 4, dropout=0.0, batch_first=True, dtype=DOUBLE).eval()
+    with torch.no_grad():
+        lam = floss.lyapunov_spectrum(lambda h: layer(h.reshape(1, 3, 2)).reshape(h.shape), H, steps=3, k=1)
+    assert torch.isfinite(lam).all()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.mha.get_fastpath_enabled()
+    with pytest.raises(ValueError, match="cannot take"):
+        floss.lyapunov_spectrum(lambda h: layer(h), H, steps=3)
+    assert torch.backends.cuda.flash_sdp_enabled()

@@ -205,3 +205,14 @@ def test_it_does_not_touch_the_random_numbers_of_the_caller():
     h = STATES["one"]
     sensitivity.check_sensitive("f", FINE["noise"](), h, (), sensitivity.one_direction(h), torch.zeros(6, 1))
     assert torch.equal(torch.randn(3), wanted)
+
+
+@pytest.mark.parametrize("state", ["zeros", "one", "batch", "single"])
+def test_an_operation_of_which_torch_has_no_derivative_is_refused(state):
+    """It gives none, and says nothing; of what does not depend on the state there is nothing to say."""
+    h = STATES[state]
+    bessel = torch.special.bessel_j0
+    with pytest.raises(ValueError, match="lyapunov_spectrum: the next state depends on h by bessel_j0, of which torch"):
+        floss.lyapunov_spectrum(lambda h: torch.tanh(h @ weights(h).T) + 0.5 * bessel(h + 1.0), h, steps=5)
+    gain = torch.tensor(0.3, dtype=h.dtype)
+    floss.lyapunov_spectrum(lambda h: torch.tanh(h @ weights(h).T) * bessel(gain) + 0.1 * h, h, steps=5)

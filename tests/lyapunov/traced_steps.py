@@ -51,6 +51,39 @@ class Leaky(nn.Module):
         return (1 - self.rate) * h + self.rate * torch.tanh(self.scale * self.inner(h) + x)
 
 
+def _filtered(kernel: Tensor) -> Callable[..., Tensor]:
+    def step(h):
+        return torch.tanh(torch.fft.ifft(torch.fft.fft(h) * torch.fft.fft(kernel.flatten(), n=N)).real * 1.4)
+
+    return step
+
+
+def _rolled(kernel: Tensor) -> Callable[..., Tensor]:
+    """On a ring: the circular padding of torch is written into parts of a tensor."""
+
+    def step(h):
+        image = functional.pad(h.reshape(-1, 1, 2, N // 2), (1, 1, 1, 1), mode="circular")
+        return torch.tanh(functional.conv2d(image, kernel[..., None].expand(-1, -1, -1, 3)).reshape(h.shape) + 0.5 * h)
+
+    return step
+
+
+def _writing(W: Tensor) -> Callable[..., Tensor]:
+    """Into slices, entries, diagonals and transposed parts of its own tensors."""
+
+    def step(h, x):
+        new = h @ W.mT + x
+        new[..., 2:5] *= 0.7
+        new[..., 0] = 0.5 * new[..., 1].clone() * h[..., 7]
+        square = torch.outer(new, h)
+        square.diagonal().mul_(0.5)
+        square.mT[1:3] += 0.3
+        square[-1].mul_(0.8)
+        return torch.tanh(new + 0.2 * square.sum(-1))
+
+    return step
+
+
 def _function_step(kind: str) -> Case:
     W = weight(3, 3, 3)
     if kind == "tuple":
@@ -115,7 +148,11 @@ def cases() -> list[Case]:
         Case("where", lambda h, x: torch.where(h > 0, h, torch.expm1(h)) @ W.T + x, h, x, [W]),
         Case("thresholds", lambda h: torch.where(h < 0.4, 0.9 * h + 0.1 * (b > -0.3), 0.3 - 0.2 * h), h),
         Case("relu", lambda h, x: 0.9 * h + torch.relu(h @ W.T) + x, h, 0.1 * x, [W]),
+        Case("solve", lambda h: torch.tanh(torch.linalg.solve(torch.eye(N, dtype=DOUBLE) + W - W.T, 1.4 * h)), h),
         Case("cumsum", lambda h: torch.sin(torch.cumsum(h, -1) + b), h, None, [b]),
+        Case("fft of complex numbers", _filtered(kernel), h, None, [kernel]),
+        Case("conv2d", _rolled(kernel), h, None, [kernel]),
+        Case("writes into parts", _writing(W), h, x, [W]),
         Case("fft", lambda h: torch.tanh(torch.fft.irfft(torch.fft.rfft(h @ W.T) * 1.4, n=N)), h, None, [W]),
         Case(
             "conv1d",

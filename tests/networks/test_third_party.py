@@ -1,7 +1,7 @@
 """Recurrent cells of other packages as maps: their Jacobians against differences, their exponents and gradients.
 
-Each test needs its package (`pip install ncps torchrecurrent torchdiffeq snntorch reservoirpy xlstm s5-pytorch
-transformers`), and is skipped where it is not installed. What is written here itself (a minGRU, a complex diagonal
+Each test needs its package (`pip install 'floss[cells,transformers]'`, as `make test-slow` does), and is skipped where
+it is not installed. What is written here itself (a minGRU, a complex diagonal
 recurrence) is always tried.
 """
 

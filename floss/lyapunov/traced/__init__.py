@@ -5,7 +5,8 @@ In the order in which a chain goes through it:
     probe      does the first steps by differentiation, recorded, and says whether the others can be replayed
     recording  one step as the list of operations that it made, and the tensors that it read
     memory     what Python objects the map keeps: one that changes them from call to call is not replayed
-    graph      the list, cleaned of what forward-mode differentiation leaves behind
+    cleaning   the list as a graph, cleaned of what forward-mode differentiation leaves behind
+    writes     what becomes of tensors that a part is written into
     stages     the graph cut into what is constant in a run, what inputs alone determine, and the rest
     compiled   both for the next run of a step that does the same; recall finds them again
     replay     a graph done: as calls that make new tensors, or as calls that write into fixed memory

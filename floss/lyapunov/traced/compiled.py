@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from floss.lyapunov.traced.graph import Graph, clean
+from floss.lyapunov.traced.cleaning import clean
+from floss.lyapunov.traced.graph import Graph
 from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native, work_of
 from floss.lyapunov.traced.recording import Recording
 from floss.lyapunov.traced.replay import Program, alike, evaluate
@@ -46,6 +47,8 @@ class Compiled:
         self._natives: list[Native] = []
         self._native = True
         """Whether compiled code is possible, as far as is known."""
+        self._looked = False
+        """Whether it has been looked for among what was compiled before, for which its text has to be written."""
         self.spent = 0.0
         """Seconds that were spent replaying."""
         self.further: dict[Any, Any] = {}
@@ -74,10 +77,13 @@ class Compiled:
                 self._natives.append(found)
 
     def _new_native(self, seconds: float, values: Sequence[Tensor]) -> Native | None:
+        build = self.spent + seconds > (-1.0 if _AT_ONCE.get() else WORTH)
+        if self._looked and not build:
+            return None
+        self._looked = True
         body, driven = self.stages.body, self.stages.driven
         feedback = list(zip(body.outputs, body.inputs[:2], strict=True))
         program = Program(body, (), feedback, {body.inputs[1]: self.tangent_memory()})
-        build = self.spent + seconds > (-1.0 if _AT_ONCE.get() else WORTH)
         found = native(program, driven, build=build)
         if found is None:
             self._native = not build and can_be_emitted(program, driven)

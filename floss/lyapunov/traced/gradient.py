@@ -181,8 +181,7 @@ class _Tape:
                     stack[s].copy_(piece)
                 h = after.clone()
                 if s + 1 in self.intervals:
-                    q, r = torch.linalg.qr(pushed.double())
-                    q, r = q.to(h.dtype), r.to(h.dtype)
+                    q, r = torch.linalg.qr(pushed)
                     self.factors[s] = q, r
                 else:
                     q = pushed.clone()

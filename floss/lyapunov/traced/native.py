@@ -5,18 +5,17 @@ for longer than that already, and for those that were compiled before.
 """
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, built_text, load
+from floss.lyapunov.blas import blas, instructions
+from floss.lyapunov.compiler import BuildError, built_text, load
 from floss.lyapunov.traced.emission import TYPES, Emission, UnknownError
 from floss.lyapunov.traced.replay import Program
 
-_BLAS = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_")
 WORTH = 4.0
 """Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST_LINES = 6000
@@ -39,12 +38,14 @@ static inline void x##gemv(void** f, char t, int m, int n, const T* a, int lda, 
         &t, &m, &n, &one, a, &lda, v, &inc, &keep, c, &step); }
 PRODUCTS(double, d, 0, 2)
 PRODUCTS(float, s, 1, 3)
-static void factor(void** f, int n, int k, double* a, double* diagonal, double* work, int size) {
-    int info; double* tau = work; double* rest = work + k;
-    ((void (*)(I, I, double*, I, double*, double*, I, int*))f[4])(&n, &k, a, &n, tau, rest, &size, &info);
-    for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i];
-    ((void (*)(I, I, I, double*, I, double*, double*, I, int*))f[5])(&n, &k, &k, a, &n, tau, rest, &size, &info);
-}
+#define FACTOR(T, geqrf_at, orgqr_at) \\
+static inline void factor(void** f, int n, int k, T* a, double* diagonal, T* work, int size) { \\
+    int info; T* tau = work; T* rest = work + k; \\
+    ((void (*)(I, I, T*, I, T*, T*, I, int*))f[geqrf_at])(&n, &k, a, &n, tau, rest, &size, &info); \\
+    for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i]; \\
+    ((void (*)(I, I, I, T*, I, T*, T*, I, int*))f[orgqr_at])(&n, &k, &k, a, &n, tau, rest, &size, &info); }
+FACTOR(double, 4, 5)
+FACTOR(float, 6, 7)
 extern "C" int floss_supported() { return SUPPORTED; }
 """
 _SUPPORTED = {
@@ -53,22 +54,6 @@ _SUPPORTED = {
     "AVX512": '__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")'
     ' && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")',
 }
-
-
-@functools.cache
-def _functions() -> Any:
-    """Addresses of the BLAS and the LAPACK of torch; None where they have none."""
-    try:
-        library = ctypes.CDLL("libtorch_cpu.so")
-        found = [ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _BLAS]
-    except (OSError, AttributeError):
-        return None
-    return (ctypes.c_void_p * len(found))(*found)
-
-
-def _instructions() -> str:
-    capability = torch.backends.cpu.get_cpu_capability()
-    return capability if capability in INSTRUCTION_SETS else INSTRUCTION_SETS[0]
 
 
 class Native:
@@ -89,7 +74,7 @@ class Native:
 
     def run(self) -> None:
         """The body once."""
-        self.library.floss_body(self._places, _functions())
+        self.library.floss_body(self._places, blas())
 
     def chain(
         self, steps: int, ends: Tensor, diagonals: Tensor, drives: Sequence[Tensor], first: int, work: Tensor
@@ -103,7 +88,7 @@ class Native:
         pointers = (ctypes.c_void_p * max(len(rows), 1))(*rows)
         places = (ctypes.c_void_p(t.data_ptr()) for t in (ends, diagonals))
         self.library.floss_chain(
-            self._places, _functions(), ctypes.c_long(steps), *places, pointers, ctypes.c_void_p(work.data_ptr())
+            self._places, blas(), ctypes.c_long(steps), *places, pointers, ctypes.c_void_p(work.data_ptr())
         )
 
 
@@ -116,12 +101,12 @@ def native(program: Program, driven: Sequence[int], *, build: bool, chain: bool 
         build: whether to compile it where it has not been compiled before.
         chain: whether a chain of its steps is wanted.
     """
-    if _functions() is None:
+    if blas() is None:
         return None
-    instructions = _instructions()
+    used = instructions()
     try:
-        source, buffers = _source(program, driven, instructions, chain)
-        path = built_text(source, "step", instructions, build=build)
+        source, buffers = _source(program, driven, used, chain)
+        path = built_text(source, "step", used, build=build)
         if path is None:
             return None
         library = load(path, "floss_supported")
@@ -186,7 +171,7 @@ def _chain(program: Program, emission: Emission, driven: Sequence[int]) -> str:
         'extern "C" void floss_chain(char** p, void** f, long steps, const unsigned char* ends, double* diagonals,',
         "                            char** drives, double* work) {",
         "(void)drives;",
-        f"double* a = work; double* rest = work + {n * k};",
+        f"{TYPES[q.dtype]}* a = ({TYPES[q.dtype]}*)work; auto* rest = a + {n * k};",
         "for (long s = 0; s < steps; s++) {",
         *drives,
         "floss_body(p, f);",

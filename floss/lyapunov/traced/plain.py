@@ -1,7 +1,7 @@
 """Replayed chains without gradients: few calls per step, and no look at a number before a chunk of steps is over.
 
 As in `floss.networks.rate.fast_spectrum`: for small matrices calling an operation costs more than doing it. QR
-decompositions are those of LAPACK, in double precision and without signs, and a chunk is checked as a whole. Where only
+decompositions are those of LAPACK, without signs, and a chunk is checked as a whole. Where only
 the sum of the growth is wanted the intervals are lengthened while the condition number R_11/R_kk of each stays far
 below the inverse of the precision, and the numbers within its range, so that the exponents do not depend on it. Where
 a direction is lost, or a number is not finite, the run is done again step by step.
@@ -58,7 +58,6 @@ class _Run:
         self._take(program, chain.h, chain.q)
         self.sign = torch.ones_like(self.q[..., 0, :])
         self.shortest = self.length = chain.t_ons
-        self.double = self.q.dtype == torch.float64
 
     def _take(self, program: Program, h: Tensor, q: Tensor) -> None:
         """Go on with a program from a state and tangent vectors."""
@@ -169,7 +168,7 @@ class _Run:
         copies = [(a, b) for a, b in ((h, after), (q, pushed)) if a.data_ptr() != b.data_ptr()]
         of_state = [pair for pair in copies if pair[0] is h]
         give, rows = self.program.ports(self.stages.driven), list(zip(*(d.unbind(0) for d in drives), strict=True))
-        calls, diagonals, double, qr = self.program.calls, list[Tensor](), self.double, torch.linalg.qr
+        calls, diagonals, qr = self.program.calls, list[Tensor](), torch.linalg.qr
         for s in range(steps):
             if rows:
                 give(rows[s])
@@ -178,9 +177,9 @@ class _Run:
             if wanted is not None and s == 0:
                 self._compare(wanted)
             if s + 1 in ends:
-                vectors, r = qr(pushed if double else pushed.double())
+                vectors, r = qr(pushed)
                 q.copy_(vectors)
-                diagonals.append(r.diagonal(dim1=-2, dim2=-1))
+                diagonals.append(r.diagonal(dim1=-2, dim2=-1).double())
                 for target, source in of_state:
                     target.copy_(source)
             else:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from floss.lyapunov.traced.graph import Graph, Node, clean
+from floss.lyapunov.traced.cleaning import clean
+from floss.lyapunov.traced.graph import Graph, Node
 from floss.lyapunov.traced.native import WORTH, can_be_emitted, native
 from floss.lyapunov.traced.recording import RefusedError, record
 from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
@@ -46,6 +47,8 @@ class Pullback:
     _free: list["Pair"] = field(default_factory=list)
     _compiled: bool | None = None
     """Whether compiled code serves; None: not known yet."""
+    _looked: bool = False
+    """Whether it has been looked for among what was compiled before, for which its text has to be written."""
 
     @contextmanager
     def programs(self) -> Iterator["Pair"]:
@@ -63,8 +66,10 @@ class Pullback:
 
     def _try_compiled(self) -> None:
         """Compile both graphs where it is worth while, and compare them with what they are made of."""
-        pair = Pair(self, ())
         build = self.spent > WORTH
+        if self._looked and not build:
+            return
+        self._looked, pair = True, Pair(self, ())
         found = [native(program, (), build=build, chain=False) for program in (pair.forward, pair.backward)]
         if None in found:
             possible = can_be_emitted(pair.forward, ()) and can_be_emitted(pair.backward, ())

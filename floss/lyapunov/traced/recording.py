@@ -130,18 +130,23 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.reason is None:
-            self.reason = _reason(func, args)
+        if func._schema.name == "aten::_linalg_check_errors":  # what cannot be solved has no finite numbers either
+            return func(*args, **kwargs)
+        mask = None
+        if func is torch.ops.aten.convolution_backward.default:  # which leaves out some of its results
+            mask, args = args[-1], _whole_convolution(args)
+        self.reason = self.reason or _reason(func, args)
         given = self._numbered(tuple(args)), {name: self._numbered(value) for name, value in kwargs.items()}
         written = func._schema.is_mutable and self._written(func, args, kwargs)
         result = func(*with_memory(func, args), **kwargs)
+        wanted = result if mask is None else tuple(r if m else None for r, m in zip(result, mask, strict=True))
         if self.reason is not None:
-            return result
+            return wanted
         results = result if isinstance(result, tuple | list) else (result,)
         if not all(isinstance(r, Tensor) for r in results) or any(type(r) not in _PLAIN for r in results):
             if not (func._schema.is_mutable and all(r is None for r in results)):
                 self.reason = "looks at numbers, on which the course of the computation may depend"
-                return result
+                return wanted
             results = ()
         lifted = func._schema.name in ("aten::lift_fresh", "aten::lift_fresh_copy") and isinstance(args[0], Tensor)
         if lifted:
@@ -150,7 +155,7 @@ class _Recorder(TorchDispatchMode):
         if not (written or lifted) and any(out in self.recording.externals for out in outs):
             self.reason = "returns a tensor that it keeps"
         self.recording.calls.append(Call(func, *given, outs, tuple(map(kind_of, results))))
-        return result
+        return wanted
 
     def _numbered(self, value: Any) -> Any:
         """Arguments with numbers for tensors."""
@@ -172,6 +177,14 @@ class _Recorder(TorchDispatchMode):
                     if number in self.recording.externals or number < self.recording.inputs:
                         self.reason = self.reason or "writes into a tensor that it keeps"
         return True
+
+
+def _whole_convolution(args: Any) -> tuple[Any, ...]:
+    """Arguments of the backward pass of a convolution for all its three gradients."""
+    grad, x, weight, _, stride, padding, dilation, transposed, output_padding, groups, _ = args
+    channels = weight.shape[1] * groups if transposed else weight.shape[0]
+    geometry = (stride, padding, dilation, transposed, output_padding, groups)
+    return (grad, x, weight, [channels], *geometry, [True, True, True])
 
 
 def _reason(func: Any, args: Any) -> str | None:

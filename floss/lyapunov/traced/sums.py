@@ -2,7 +2,8 @@
 
     Σ_t A_t B_t = [A_1 … A_T] [B_1; …; B_T]
 
-so that the gradient of a matrix of weights costs one product of the whole run.
+so that the gradient of a matrix of weights costs one product of the whole run. Products of many terms each are added up
+as they come: they need no larger ones, and all A_t and B_t would not fit into a cache.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,9 @@ from floss.lyapunov.traced.replay import RESHAPES, is_view
 
 _TURNED = {"permute", "t", "transpose", "unsqueeze", "squeeze", "view"}
 """Operations that a sum goes through."""
+
+_MANY = 48
+"""Terms of a product of matrices from which on it is as fast alone as with those of other steps."""
 
 
 @dataclass
@@ -47,6 +51,8 @@ class Sums:
                 self._plan(part)
         elif name in _TURNED and len([*node.reads()]) == 1:
             self._plan(next(node.reads()))
+        elif name in ("mm", "bmm") and self._terms(node) >= _MANY:
+            self.added.add(value)
         elif name in ("mm", "bmm") or (name == "mul" and self._outer(node) is not None):
             for part in node.reads():
                 self.stacked.add(self._source(part))
@@ -56,6 +62,10 @@ class Sums:
     def _plain_sum(self, node: Node) -> bool:
         kinds = [self.graph.kinds[part] for part in node.reads()]
         return len(kinds) == 2 and kinds[0] == kinds[1] == self.graph.kinds[node.outs[0]] and not node.kwargs
+
+    def _terms(self, node: Node) -> int:
+        """Of how many terms the numbers of a product of matrices are sums."""
+        return self.graph.kinds[next(node.reads())].shape[-1]
 
     def _outer(self, node: Node) -> tuple[int, int] | None:
         """Column and row of which a product is the outer product."""

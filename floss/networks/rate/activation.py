@@ -11,6 +11,8 @@ class Activation(ABC):
 
     is_linear: ClassVar[bool] = False
     """Whether φ' is the same everywhere."""
+    compiled: ClassVar[str | None] = None
+    """Its name in `cpp/rate_chain.cpp`; None where it is not there."""
 
     @abstractmethod
     def rate(self, h: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -10,7 +10,8 @@ is looked at before a chunk of steps is over. Then the chunk is checked as a who
 - a chunk with a lost direction, or a network that is not finite, is done again by `orthonormalise`, which keeps such
   networks to themselves.
 
-Small products gain nothing from a second thread and wait for it, so there is only one.
+The growth is added up in double precision, whatever the states are. Small products gain nothing from a second thread
+and wait for it, so there is only one. A single network goes through compiled code, a chunk of steps in one call.
 """
 
 import math
@@ -23,14 +24,15 @@ from torch import Tensor
 from floss.lyapunov.orthonormalisation import orthonormalise, size_bound
 from floss.lyapunov.threads import one_thread
 from floss.networks.rate.activation import Activation
+from floss.networks.rate.compiled_chain import compiled_chain
 
 _EPS = torch.finfo(torch.float64).eps
-_WIDEST = math.log(0.1 / _EPS**0.5)
+_WIDEST = {torch.float64: math.log(0.1 / _EPS**0.5), torch.float32: math.log(30.0)}
 """Largest logarithm of an interval's condition number."""
-_LOST = -math.log(1e4 * _EPS)
+_LOST = {torch.float64: -math.log(1e4 * _EPS), torch.float32: math.log(1e5)}
 """Logarithm of a condition number at which the smallest direction may be rounding noise."""
-_FIRST_CHUNK, _CHUNK, _LONGEST = 8, 128, 16
-"""Steps of the first chunk, of the others, and of an interval, at most."""
+_FIRST_CHUNK, _CHUNK, _COMPILED_CHUNK, _LONGEST = 8, 128, 1024, 16
+"""Steps of the first chunk, of the others, of those of compiled code, and of an interval, at most."""
 
 
 @torch.no_grad()
@@ -45,8 +47,11 @@ def rate_network_spectrum(
     *,
     t_ons: int = 1,
     transient: int = 0,
+    compiled: bool = True,
 ) -> Float[Tensor, "R k"]:
-    """What `reduced_adjoint.rate_network_exponents` returns, in float64, without a gradient and without memory.
+    """What `reduced_adjoint.rate_network_exponents` returns, without a gradient and without memory.
+
+    The growth is added up in float64.
 
     Args:
         W: recurrent weights.
@@ -58,6 +63,7 @@ def rate_network_spectrum(
         activation: transfer function φ.
         t_ons: shortest orthonormalisation interval in steps.
         transient: steps that are not counted.
+        compiled: whether a single network may go through compiled code.
 
     Returns:
         Exponents in nats per step, unsorted; -inf for directions lost to rank deficiency; NaN for a network that is
@@ -67,9 +73,9 @@ def rate_network_spectrum(
     """
     T, R = inputs.shape[:2]
     k = q0.shape[-1]
-    run = _Run(W, V, b, h0, q0, activation, t_ons)
+    run = _Run(W, V, b, h0, q0, activation=activation, t_ons=t_ons, compiled=compiled)
     lost = torch.zeros(R, k, dtype=torch.bool, device=W.device)
-    total = torch.zeros(R, k, dtype=W.dtype, device=W.device)
+    total = torch.zeros(R, k, dtype=torch.float64, device=W.device)
     size = _FIRST_CHUNK
     with one_thread(W.shape[-1] * k):
         for start, stop in ((0, transient), (transient, T)):
@@ -80,20 +86,21 @@ def rate_network_spectrum(
                 lost |= growth == -torch.inf
                 if start == transient:
                     total += growth
-                begin, size = end, _CHUNK
+                begin, size = end, _CHUNK if run.compiled is None else _COMPILED_CHUNK
     exponents = torch.where((lost.cumsum(-1) > 0) & ~total.isnan(), -torch.inf, total / (T - transient))
-    return torch.where(torch.isfinite(run.h).all(-1, keepdim=True), exponents, torch.nan)
+    return torch.where(torch.isfinite(run.h).all(-1, keepdim=True), exponents, torch.nan).to(q0.dtype)
 
 
 class _Run:
     """States h [R, N] and tangent vectors [R, k, N] on their way, and the length of the intervals."""
 
-    def __init__(
-        self, W: Tensor, V: Tensor, b: Tensor, h0: Tensor, q0: Tensor, activation: Activation, t_ons: int
-    ) -> None:
-        self.Wt, self.V, self.b, self.activation = W.mT.contiguous(), V, b, activation
-        self.h, self.rows = h0, q0.mT
+    def __init__(self, *tensors: Tensor, activation: Activation, t_ons: int, compiled: bool) -> None:
+        W, self.V, self.b, self.h, q0 = tensors
+        self.Wt, self.rows, self.activation = W.mT.contiguous(), q0.mT, activation
         self.shortest = self.length = t_ons
+        one = compiled and len(W) == 1
+        self.compiled = compiled_chain(self.Wt[0], q0.shape[-1], activation) if one else None
+        """Steps of a single network in one call."""
 
     def chunk(self, inputs: Float[Tensor, "C R S"]) -> Float[Tensor, "R k"]:
         """Through the steps of a chunk; the growth log R_ii over all of them."""
@@ -101,10 +108,10 @@ class _Run:
         drive = drive.transpose(0, 1).contiguous()
         while True:
             h, rows, diagonals = self._bare(drive)
-            log_r = torch.stack(diagonals).abs_().log_().reshape(-1, *self.rows.shape[:2])
+            log_r = diagonals.abs().log_().reshape(-1, *self.rows.shape[:2])
             spread = float((log_r.amax(-1) - log_r.amin(-1)).amax())
-            filled = max(spread / _WIDEST, float(log_r.abs().amax()) / size_bound(log_r.dtype))
-            if filled <= 1.0 or (self.length <= self.shortest and spread < _LOST):
+            filled = max(spread / _WIDEST[h.dtype], float(log_r.abs().amax()) / size_bound(h.dtype))
+            if filled <= 1.0 or (self.length <= self.shortest and spread < _LOST[h.dtype]):
                 self.h, self.rows, growth = h.reshape(self.h.shape), rows.reshape(self.rows.shape), log_r.sum(0)
                 break
             if self.length <= self.shortest:  # also where the spread is NaN
@@ -116,8 +123,12 @@ class _Run:
         self.length = max(min(max(fitting, self.length), _LONGEST), self.shortest)
         return growth
 
-    def _bare(self, drive: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _bare(self, drive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The state and the tangent vectors after a chunk, and the diagonals of R."""
+        steps = len(drive)
+        if self.compiled is not None:
+            ends = sorted({*range(self.length, steps, self.length), steps})
+            return self.compiled(self.h[0], self.rows[0], drive[:, 0], ends)
         k, n = self.rows.shape[1:]
         before, after = (drive.new_empty(len(self.Wt), k + 1, n) for _ in range(2))
         rows, h, Wt = self.rows, self.h.clone(), self.Wt
@@ -136,15 +147,12 @@ class _Run:
             product(before, Wt, out=after)
             torch.add(state, d, out=h)
             rows, since = pushed, since + 1
-            if since == self.length:
+            steps -= 1
+            if since == self.length or not steps:
                 q, r = torch.linalg.qr(pushed.mT)
                 rows, since = q.mT, 0
                 diagonals.append(r.diagonal(dim1=-2, dim2=-1))
-        if since:
-            q, r = torch.linalg.qr(pushed.mT)
-            rows = q.mT
-            diagonals.append(r.diagonal(dim1=-2, dim2=-1))
-        return h, rows, diagonals
+        return h, rows, torch.stack(diagonals).double()
 
     def _careful(self, drive: Tensor) -> Tensor:
         """The growth by orthonormalisations that never fail and keep bad networks to themselves.
@@ -152,7 +160,7 @@ class _Run:
         A Jacobian has at most as many independent directions as units respond; that count is exact, where a rounded
         R_ii would only be small.
         """
-        growth = torch.zeros_like(self.rows[..., 0])
+        growth = torch.zeros_like(self.rows[..., 0], dtype=torch.float64)
         column = torch.arange(growth.shape[-1], device=growth.device)
         for s, d in enumerate(drive):
             rate = self.activation.rate(self.h)

@@ -102,10 +102,14 @@ class RateStep(CellStep, ClosedFormStep):
         if is_transformed(*tensors):
             return None
         # The fast loop has been measured on CPUs alone: it looks at numbers on the way, and chooses its own QR.
-        plain = is_plain(*tensors) and h0.dtype == torch.float64 and h0.device.type == "cpu"
+        # Training computes in single precision what it always did.
+        double = h0.dtype == torch.float64
+        plain = is_plain(*tensors) and (double or chain.traced) and h0.device.type == "cpu"
         arguments, orthonormaliser = (*tensors, self.activation), chain.orthonormaliser
         if plain and orthonormaliser.failed is None:
-            return rate_network_spectrum(*arguments, t_ons=chain.t_ons, transient=chain.transient)
+            return rate_network_spectrum(
+                *arguments, t_ons=chain.t_ons, transient=chain.transient, compiled=chain.traced
+            )
         return rate_network_exponents(
             *arguments,
             t_ons=chain.t_ons,

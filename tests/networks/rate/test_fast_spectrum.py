@@ -11,9 +11,11 @@ import floss
 from floss.lyapunov.chain import initial_tangent
 from floss.networks import CELLS
 from floss.networks.rate import fast_spectrum as rate_spectrum
+from floss.networks.rate.compiled_chain import compiled_chain
 from floss.networks.rate.fast_spectrum import rate_network_spectrum
 from floss.networks.rate.reduced_adjoint import rate_network_exponents
 
+RUN: dict[str, Any] = {"activation": CELLS["vanilla"].activation, "t_ons": 1, "compiled": True}  # pyright: ignore[reportAttributeAccessIssue]
 HALF_THE_DIGITS: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
 """Intervals of a condition number up to 6.7e6 leave an error of 1e-16 times that, over the steps of one interval."""
 
@@ -41,7 +43,8 @@ def test_equals_the_slow_way(arch, n, k, R, g, t_ons, transient):
     torch.testing.assert_close(fast, slow, **HALF_THE_DIGITS)
 
 
-def test_intervals_are_lengthened_and_a_bad_chunk_is_done_again(monkeypatch):
+@pytest.mark.parametrize(("compiled", "chunk"), [(False, 128), (True, 1024)])
+def test_intervals_are_lengthened_and_a_bad_chunk_is_done_again(monkeypatch, compiled, chunk):
     """Quiet at first, then driven into saturation: intervals that were short enough no longer are."""
     lengths = []
     bare = rate_spectrum._Run._bare
@@ -54,11 +57,49 @@ def test_intervals_are_lengthened_and_a_bad_chunk_is_done_again(monkeypatch):
     W, V, b, h0, x, q0, phi = problem("vanilla", 6, 6, 1, 0.5, 600)
     x[300:] *= 40.0  # saturates units: their slopes differ by orders of magnitude
     slow = rate_network_exponents(W, V, b, h0, x, q0, phi)
-    fast = rate_network_spectrum(W, V, b, h0, x, q0, phi)
+    fast = rate_network_spectrum(W, V, b, h0, x, q0, phi, compiled=compiled)
     torch.testing.assert_close(fast, slow, rtol=0, atol=1e-7)
     assert lengths[0] == 1
     assert max(lengths) > 1
-    assert len(lengths) > math.ceil((600 - 8) / 128) + 1, "no chunk was done again"
+    assert len(lengths) > math.ceil((600 - 8) / chunk) + 1, "no chunk was done again"
+
+
+@pytest.mark.parametrize(("n", "k"), [(16, 16), (33, 7), (5, 1), (1, 1)])
+@pytest.mark.parametrize("arch", RATE_CELLS)
+def test_one_network_through_compiled_code_is_what_it_is_through_torch(monkeypatch, arch, n, k):
+    """The same operations in the same order; tanh has another last digit."""
+    assert compiled_chain(torch.eye(n, dtype=DOUBLE), k, CELLS[arch].activation) is not None, "needs a C++ compiler"  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(rate_spectrum, "_LONGEST", 1)  # chunks are longer, and intervals would be others
+    arguments = problem(arch, n, k, 1, 0.6, 200)
+    by_torch = rate_network_spectrum(*arguments, transient=50, compiled=False)
+    torch.testing.assert_close(rate_network_spectrum(*arguments, transient=50), by_torch, rtol=1e-12, atol=1e-12)
+    h, rows, drive = arguments[3][0], arguments[5].mT[0], gaussian(2, 40, n)
+    run = rate_spectrum._Run(*arguments[:4], arguments[5], activation=arguments[6], t_ons=3, compiled=True)
+    found = run._bare(drive[:, None])
+    run.compiled = None
+    wanted = run._bare(drive[:, None])
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a.abs(), b.abs().reshape(a.shape), rtol=1e-9, atol=1e-12)
+    assert torch.equal(h, arguments[3][0])  # what it is given stays as it was
+    assert torch.equal(rows, arguments[5].mT[0])
+
+
+@pytest.mark.parametrize("R", [1, 3])
+@pytest.mark.parametrize("arch", RATE_CELLS)
+def test_single_precision(arch, R):
+    """Against double precision; the growth is added up in it."""
+    arguments = problem(arch, 12, 12, R, 0.6, 300)
+    wanted = rate_network_exponents(*arguments)
+    single: tuple[Any, ...] = (*(a.float() for a in arguments[:-1]), arguments[-1])
+    lam = rate_network_spectrum(*single)
+    assert lam.dtype == torch.float32
+    torch.testing.assert_close(lam.double(), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_compiler_it_goes_through_torch(monkeypatch):
+    monkeypatch.setattr("floss.networks.rate.compiled_chain._library", lambda: None)
+    run = rate_spectrum._Run(*problem("vanilla", 4, 2, 1, 1.0, 20)[:4], gaussian(1, 1, 4, 2), **RUN)
+    assert run.compiled is None
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, 0.0])
