@@ -60,19 +60,21 @@ _lock = threading.Lock()
 
 
 def _run(loop: str, arch: str, call: ctypes.Structure, like: Tensor) -> None:
-    """Give the call threads and a workspace, and run it.
+    """Give the call threads and a workspace, and run it. Threads of a network that several share are a team.
 
     The workspace is kept between calls: taking it anew from the system costs as much as an epoch of a few networks.
     """
     global _memory
     functions, single = library(arch), ctypes.c_int64(like.dtype == torch.float32)
-    size = getattr(functions, f"floss_{loop}_workspace")
-    size.restype = ctypes.c_int64
-    call.threads = min(call.networks, torch.get_num_threads())
+    size, team = (getattr(functions, f"floss_{loop}_{what}") for what in ("workspace", "team"))
+    size.restype = team.restype = ctypes.c_int64
+    threads = torch.get_num_threads()
+    call.team = team(ctypes.byref(call), ctypes.c_int64(threads))
+    call.teams = min(call.networks, threads // call.team)
     call.workspace_bytes = (size(ctypes.byref(call), single) + 4095) // 4096 * 4096
     with _lock:
-        if len(_memory) < call.workspace_bytes * call.threads + 64:
-            _memory = torch.empty(call.workspace_bytes * call.threads + 64, dtype=torch.uint8)
+        if len(_memory) < call.workspace_bytes * call.teams + 64:
+            _memory = torch.empty(call.workspace_bytes * call.teams + 64, dtype=torch.uint8)
         call.workspace = (_memory.data_ptr() + 63) // 64 * 64
         getattr(functions, f"floss_{loop}")(ctypes.byref(call), single)
 

@@ -157,7 +157,7 @@ struct Chain {
                     if (begin <= i && i < end) row[i] = g[i] * scale;
                 };
                 if (!first) {
-                    product_blocks<T, NARROW<T>>(k, vectors, Strided<T>{q, 1, Kp}, gp, Kp, above, masked);
+                    product_blocks<T, NARROW<T>>(k, vectors, Strided<T>{q, 1, Kp}, Rows<T>{gp, Kp}, above, masked);
                 } else {
                     for (int64_t j = 0; j < k; ++j) mix[j * Kp + j] = g[j] * scale;
                 }

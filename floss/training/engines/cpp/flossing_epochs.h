@@ -15,6 +15,7 @@
 #include "adam.h"
 #include "calls.h"
 #include "philox.h"
+#include "threads.h"
 #include "workspace.h"
 
 namespace {
@@ -28,7 +29,9 @@ struct FlossingEpochs {
     double* slopes;
     T* gradient[FLOSSED];
 
-    FlossingEpochs(const FlossCall& call, Arena& arena) : call(call), chain(call, arena) {
+    static int64_t threads(const FlossCall&) { return 1; }
+
+    FlossingEpochs(const FlossCall& call, Arena& arena, const Team&) : call(call), chain(call, arena) {
         x = arena.take<T>(call.steps * call.inputs), slopes = arena.take<double>(call.columns);
         for (int t = 0; t < FLOSSED; ++t) gradient[t] = arena.take<T>(chain.size(t));
     }

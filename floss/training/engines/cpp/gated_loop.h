@@ -13,6 +13,7 @@
 #include "calls.h"
 #include "gated_weights.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -30,7 +31,9 @@ struct GatedLoop {
     T *h, *kept, *delta, *own, *carry, *W, *gW, *gV, *gb, *U, *gU, *gh0;
     T c;
 
-    GatedLoop(const TrainCall& call, Arena& arena)
+    static int64_t threads(const TrainCall&) { return 1; }
+
+    GatedLoop(const TrainCall& call, Arena& arena, const Team&)
         : N(call.n),
           S(call.inputs),
           B(call.batch),
