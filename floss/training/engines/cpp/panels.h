@@ -30,4 +30,16 @@ void pack_panels(const From* from, ptrdiff_t row, ptrdiff_t step, int64_t rows, 
     }
 }
 
+// Rows of what is laid out so, as they are without panels: the `columns` numbers of each.
+template <class T>
+void unpack_rows(const T* from, int64_t rows, int64_t columns, int64_t vectors, Span of, T* to) {
+    const Blocks blocks(vectors, WIDEST);
+    for (int64_t block = 0; block < blocks.count; ++block) {
+        const int64_t first = blocks.first(block) * LANES<T>, width = blocks.width(block) * LANES<T>;
+        const T* const panel = from + first * rows;
+        for (int64_t i = of.begin; i < of.end; ++i)
+            std::copy_n(panel + i * width, std::clamp<int64_t>(columns - first, 0, width), to + i * columns + first);
+    }
+}
+
 }  // namespace

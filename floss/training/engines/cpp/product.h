@@ -205,5 +205,18 @@ ALWAYS auto adding(T* out, ptrdiff_t ld) {
         for (auto& x : acc) store(at, SIGN > 0 ? load(at) + x : load(at) - x), at += LANES<T>;
     };
 }
+// Into what is laid out as Packed has it, with so many rows. It is large and read once for every tile, hence asked for one
+// tile ahead.
+template <class T>
+ALWAYS auto adding_packed(T* out, int64_t rows) {
+    return [out, rows](int64_t i, int64_t first, auto& acc) {
+        constexpr int64_t V = sizeof acc / sizeof acc[0], width = V * LANES<T>;
+        T* at = out + first * LANES<T> * rows + i * width;
+        for (auto& x : acc) {
+            __builtin_prefetch(at + rows_of_tile(V) * width, 1);
+            store(at, load(at) + x), at += LANES<T>;
+        }
+    };
+}
 
 }  // namespace

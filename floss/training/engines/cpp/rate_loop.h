@@ -49,7 +49,7 @@ struct RateLoop {
           sizes{N * N, N * S, N, N, 1, B * N} {
         z = arena.take<T>(steps * B * Ld);
         delta = arena.take<T>((chunk + 1) * B * Ld);
-        W = arena.take<T>(N * Np), Wt = arena.take<T>(N * Np), gW = arena.take<T>(N * Ld);
+        W = arena.take<T>(N * Np), Wt = arena.take<T>(N * Np), gW = arena.take<T>(N * Np);
         Vt = arena.take<T>(S * Np), gV = arena.take<T>(S * Np), gh0 = arena.take<T>(B * Ld);
         b = arena.take<T>(Np), U = arena.take<T>(Np), m = arena.take<T>(Np);
         gb = arena.take<T>(Np), readout = arena.take<T>(2 * blocks.count * B * L);
@@ -122,7 +122,7 @@ struct RateLoop {
                 last = here;
                 accumulate(here, x + s * B * S, z + s * B * Ld, gy + s * B);
             }
-            product<T>(N, vectors, {delta, 1, Ld}, z + start * B * Ld, Ld, (end - start) * B, adding(gW, Ld), team);
+            product<T>(N, vectors, {delta, 1, Ld}, z + start * B * Ld, Ld, (end - start) * B, adding_packed(gW, N), team);
             if (start) {  // the next chunk overwrites the adjoints from its end on
                 const Span mine = team.share(B * Ld);
                 std::copy(delta + mine.begin, delta + mine.end, spare + mine.begin);
@@ -147,7 +147,7 @@ struct RateLoop {
     // No gradient yet.
     void clear() const {
         const Span rows = team.share(N), mine = team.share(vectors);
-        std::fill(gW + rows.begin * Ld, gW + rows.end * Ld, T(0));
+        std::fill(gW + rows.begin * Np, gW + rows.end * Np, T(0));
         for (int64_t v = mine.begin * L; v < mine.end * L; v += L) {
             store(gb + v, Vec<T>{}), store(m + v, Vec<T>{});
             for (int64_t i = 0; i < S; ++i) store(gV + i * Np + v, Vec<T>{});
@@ -195,10 +195,10 @@ struct RateLoop {
     // Ū = Σ ȳ[s+1] h[s+1] = W Σ ȳ[s+1] r[s] + (V / S) Σ ȳ[s+1] x[s+1] + b Σ ȳ
     void unpack(const T* x, const T* gy, T* const (&gradient)[TENSORS]) const {
         const Span rows = team.share(N);
+        unpack_rows(gW, N, N, vectors, rows, gradient[0]);
         T readout_bias = 0;
         for (int64_t i = 0; i < steps * B; ++i) readout_bias += gy[i];
         for (int64_t i = rows.begin; i < rows.end; ++i) {
-            std::copy_n(gW + i * Ld, N, gradient[0] + i * N);
             const int64_t block = blocks.of(i / L), ld = blocks.width(block) * L;
             const T* const column = Wt + blocks.first(block) * L * (N - 1) + i;  // of a panel
             T total = 0;
