@@ -58,12 +58,13 @@ constexpr int rows_of_tile(int vectors) {
 // The vectors of a result, cut into blocks as wide as tiles, at most `most` vectors: as few as there can be, of about
 // equal width.
 struct Blocks {
-    int64_t vectors, count;
-    Blocks(int64_t vectors, int64_t most) : vectors(vectors), count((vectors + most - 1) / most) {}
-    int64_t first(int64_t block) const { return block * (vectors / count) + std::min(block, vectors % count); }
-    int64_t width(int64_t block) const { return vectors / count + (block < vectors % count); }
+    int64_t count, narrow, wider;  // width of the last ones, and how many, the first ones, are wider by one vector
+    Blocks(int64_t vectors, int64_t most)
+        : count((vectors + most - 1) / most), narrow(vectors / count), wider(vectors - narrow * count) {}
+    int64_t first(int64_t block) const { return block * narrow + std::min(block, wider); }
+    int64_t width(int64_t block) const { return narrow + (block < wider); }
     int64_t of(int64_t vector) const {  // the block that has it
-        const int64_t wider = vectors % count, narrow = vectors / count, after = vector - wider * (narrow + 1);
+        const int64_t after = vector - wider * (narrow + 1);
         return after < 0 ? vector / (narrow + 1) : wider + after / narrow;
     }
 };
@@ -107,7 +108,7 @@ void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff
 // after block, so that members have about the same to do although there are few blocks.
 ALWAYS Span rows_of(const Team& team, int64_t rows, const Blocks& blocks, int64_t block) {
     if (team.size == 1) return {0, rows};
-    const int64_t width = blocks.width(block), before = blocks.first(block) * rows, all = blocks.vectors * rows;
+    const int64_t width = blocks.width(block), before = blocks.first(block) * rows, all = blocks.first(blocks.count) * rows;
     const int64_t tile = rows_of_tile(int(width));
     const auto row = [&](int64_t member) {
         const int64_t inside = std::max<int64_t>(all * member / team.size - before, 0) / width;

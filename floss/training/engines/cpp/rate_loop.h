@@ -30,7 +30,7 @@ struct RateLoop {
     const Blocks blocks;
     const int64_t sizes[TENSORS];
     T *z, *delta, *W, *Wt, *gW, *Vt, *b, *U, *m, *gb, *gV, *gh0;
-    T* readout;  // [2][block][B][L], U·h of each block of units, of this step and of the one before
+    T* readout;  // [2][first vector][B][L], U·h of each block of units, of this step and of the one before
     T c;
 
     static int64_t threads(const TrainCall& call) { return most_threads(2.0 * double(call.batch * call.n * call.n)); }
@@ -52,7 +52,7 @@ struct RateLoop {
         W = arena.take<T>(N * Np), Wt = arena.take<T>(N * Np), gW = arena.take<T>(N * Np);
         Vt = arena.take<T>(S * Np), gV = arena.take<T>(S * Np), gh0 = arena.take<T>(B * Ld);
         b = arena.take<T>(Np), U = arena.take<T>(Np), m = arena.take<T>(Np);
-        gb = arena.take<T>(Np), readout = arena.take<T>(2 * blocks.count * B * L);
+        gb = arena.take<T>(Np), readout = arena.take<T>(2 * B * Np);
     }
 
     // Memory that is free between forward and backward.
@@ -82,7 +82,7 @@ struct RateLoop {
         for (int64_t s = 0; s < steps; ++s) {
             const T* inputs = x + s * B * S;
             T* const rates = z + (s + 1) * B * Ld;
-            T* const parts = readout + s % 2 * blocks.count * B * L;
+            T* const parts = readout + s % 2 * B * Np;
             const bool more = s + 1 < steps;
             const auto finish = [&](int64_t slot, int64_t first, auto& acc) {
                 Vec<T> seen = {};
@@ -94,14 +94,15 @@ struct RateLoop {
                     if (more) store(rates + slot * Ld + at, Phi::template rate<T>(h));
                     at += L;
                 }
-                store(parts + (blocks.of(first) * B + slot) * L, seen);
+                store(parts + (first * B + slot) * L, seen);
             };
             product<T>(B, vectors, {z + s * B * Ld, Ld, 1}, Packed<T>{Wt, N}, finish, team);
             team.meet();
             const Span mine = team.share(B);
             for (int64_t slot = mine.begin; slot < mine.end; ++slot) {
                 Vec<T> total = load(parts + slot * L);
-                for (int64_t block = 1; block < blocks.count; ++block) total += load(parts + (block * B + slot) * L);
+                for (int64_t block = 1; block < blocks.count; ++block) 
+                    total += load(parts + (blocks.first(block) * B + slot) * L);
                 y[s * B + slot] = sum<T>(total) + c;
             }
         }

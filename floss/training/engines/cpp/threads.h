@@ -70,7 +70,9 @@ struct Team {
         if (size > 1) meeting->wait(size);
     }
     // Its part of `count` things.
-    Span share(int64_t count) const { return {count * rank / size, count * (rank + 1) / size}; }
+    Span share(int64_t count) const {
+        return size == 1 ? Span{0, count} : Span{count * rank / size, count * (rank + 1) / size};
+    }
 };
 
 // How many threads may share a network, one step of which takes so many floating-point operations: so many that each of
