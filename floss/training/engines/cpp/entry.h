@@ -38,7 +38,7 @@ namespace {
 template <template <class> class Loop, class T, class Call>
 int64_t workspace_of(const Call& call) {
     Arena counting{nullptr};
-    Loop<T> loop(call, counting, Team{});
+    Loop<T> loop(call, counting, Team{0, call.team});
     return counting.used;
 }
 

@@ -21,6 +21,7 @@
 #include "calls.h"
 #include "gated_weights.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "width.h"
 #include "workspace.h"
@@ -42,7 +43,9 @@ struct GatedMap {
     Width<T> width;
     int64_t most;
 
-    GatedMap(const FlossCall& call, Arena& arena)
+    static int64_t threads(const FlossCall&) { return 1; }
+
+    GatedMap(const FlossCall& call, Arena& arena, const Team&)
         : N(call.n),
           n(VARIABLES * N),
           S(call.inputs),
