@@ -1,4 +1,4 @@
-"""Networks larger than a core's cache: gradients at any size, and the same bits for any number of threads that share one."""
+"""Networks larger than a cache: gradients at any size, and the same bits for any number of threads that share one."""
 
 import ctypes
 from collections.abc import Callable
