@@ -22,7 +22,7 @@ from floss.training.state import State
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 
-SHARED = {"vanilla": 301}
+SHARED = {"vanilla": 301, "lstm": 151}
 """A size of each architecture of which a step is worth the meetings of five threads; no multiple of a vector."""
 
 
@@ -101,7 +101,7 @@ def test_task_gradients_at_any_large_size(n, batch, steps, task, seed, dtype):
 
 
 def test_flossing_gradients_of_a_large_network(threads):
-    threads(2)
+    threads(1)
     protocol = Protocol(n=203, batch=2, steps=9, relaxation=0, dtype=torch.float32)
     ours = training(NativeEngine, protocol, (Network(seed=1, d=2, k=37, target=-0.1, episodes=(0,)),))
     check_flossing_gradient(ours, steps=16, transient=3, t_ons=2)
@@ -123,13 +123,13 @@ def test_flossing_gradients_at_any_large_size(n, k, seed, dtype):
 def test_the_largest_teams_are_those_of_few_large_networks(arch):
     sizes = {"n": SHARED[arch], "batch": 16, "inputs": 1, "steps": 9, "columns": 21}
     training = {name: size for name, size in sizes.items() if name != "columns"}
-    for loop, of in (("train", training), ("floss", sizes)):
+    loops = [("train", training), ("floss", sizes)] if arch == "vanilla" else [("train", training)]
+    for loop, of in loops:
         assert team(loop, arch, 1, networks=1, **of) == 1
         assert team(loop, arch, 2, networks=1, **of) == 2
         assert team(loop, arch, 2, networks=2, **of) == 1
         assert team(loop, arch, 2, networks=3, **of) == 2  # one and a half rounds instead of two
         assert team(loop, arch, 4, networks=2, **of) == 2
-        assert team(loop, arch, 5, networks=64, **{**of, "n": 20}) == 1
         assert team(loop, arch, 8, networks=1, **{**of, "n": 20}) == 1  # not worth a meeting
 
 
@@ -161,10 +161,11 @@ def test_the_same_bits_for_any_team(arch, dtype, threads):
 @pytest.mark.parametrize("loop", ["train", "floss"])
 def test_one_of_a_team_that_diverges_leaves_the_others_alone(loop, threads):
     """Three networks, which two threads share one by one."""
-    threads(2)
+    threads(1)
     healthy, spoilt = (training(NativeEngine, large("vanilla", torch.float32), networks(3)) for _ in range(2))
     for name, p in spoilt.ensemble.parameters.items():
         p.copy_(healthy.ensemble.parameters[name])
+    threads(2)
     for one in (healthy, spoilt):
         if loop == "train":
             if one is spoilt:

@@ -72,7 +72,7 @@ struct GatedMap {
             width = of;
             std::fill_n(tangents, steps * GATES * N * most, T(0));  // the padding, which no step writes to
         }
-        weights.pack(p);
+        weights.pack(p, Team{});
         std::fill_n(W, GATES * N * Np, T(0)), std::fill_n(W_d, GATES * N * Nd, 0.);
         for (int gate = 0; gate < GATES; ++gate)
             for (int64_t i = 0; i < N; ++i) {
@@ -86,7 +86,7 @@ struct GatedMap {
 
     int64_t advance(int64_t s, const T* x, const D* now, D* next) {
         std::copy_n(h, N, states + s * Np);
-        weights.sums(1, h, x, [&](int64_t, int64_t v, auto& block) {
+        const auto finish = [&](int64_t, int64_t v, auto& block) {
             const int64_t at = v * LANES<D>;
             Vec<D> keeps[KEPT], slopes[SLOPES], mine = load(own + at);
             store(ahead + at, Cell::template forward<D>(block, mine, keeps));
@@ -94,7 +94,8 @@ struct GatedMap {
             Cell::template slopes<D>(keeps, slopes);
             for (int q = 0; q < KEPT; ++q) store(kept_d + q * Nd + at, keeps[q]);
             for (int q = 0; q < SLOPES; ++q) store(slope_d + q * Nd + at, slopes[q]);
-        });
+        };
+        weights.sums(1, h, Nd, x, finish, Team{});
         std::swap(h, ahead);
         for (int q = 0; q < KEPT; ++q) std::copy_n(kept_d + q * Nd, N, kept + (s * KEPT + q) * Np);
         const int64_t Kd = width.Kd;

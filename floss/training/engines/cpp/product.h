@@ -61,6 +61,9 @@ struct Blocks {
     int64_t count, narrow, wider;  // width of the last ones, and how many, the first ones, are wider by one vector
     Blocks(int64_t vectors, int64_t most)
         : count((vectors + most - 1) / most), narrow(vectors / count), wider(vectors - narrow * count) {}
+    Blocks(int64_t count, int64_t narrow, int64_t wider) : count(count), narrow(narrow), wider(wider) {}
+    // Of exactly this width.
+    static Blocks of_width(int64_t count, int64_t width) { return {count, width, 0}; }
     int64_t first(int64_t block) const { return block * narrow + std::min(block, wider); }
     int64_t width(int64_t block) const { return narrow + (block < wider); }
     int64_t of(int64_t vector) const {  // the block that has it
@@ -87,8 +90,10 @@ struct Packed {
     ptrdiff_t step(int width) const { return width * LANES<T>; }
 };
 
+// A function of its own: of a b + c d in a finish, the compiler fuses one product with the sum, and which one would else
+// depend on where it is called.
 template <class T, int V, class Inner, class Finish>
-void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner, Finish& finish) {
+__attribute__((noinline)) void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner, Finish& finish) {
     const auto run = [&](auto size, int64_t i) {
         constexpr int R = decltype(size)::value;
         const Span span = inner(i, R, first, V);
@@ -127,20 +132,18 @@ ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, B b, Inn
         const int64_t first = blocks.first(block);
         const Span mine = rows_of(team, rows, blocks, block);
         if (mine.begin >= mine.end) continue;
-        const auto columns = [&](auto width) {
-            constexpr int V = decltype(width)::value;
-            product_columns<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
-        };
         const int64_t width = blocks.width(block);
-        if (width == 1) columns(std::integral_constant<int, 1>{});
+        const T* const at = b.panel(first, int(width));
+        const ptrdiff_t ldb = b.step(int(width));
+        if (width == 1) product_columns<T, 1>(mine, first, a, at, ldb, inner, finish);
         if constexpr (MOST >= 2)
-            if (width == 2) columns(std::integral_constant<int, 2>{});
+            if (width == 2) product_columns<T, 2>(mine, first, a, at, ldb, inner, finish);
         if constexpr (MOST >= 3)
-            if (width == 3) columns(std::integral_constant<int, 3>{});
+            if (width == 3) product_columns<T, 3>(mine, first, a, at, ldb, inner, finish);
         if constexpr (MOST >= 4)
-            if (width == 4) columns(std::integral_constant<int, 4>{});
+            if (width == 4) product_columns<T, 4>(mine, first, a, at, ldb, inner, finish);
         if constexpr (MOST >= 5)
-            if (width == 5) columns(std::integral_constant<int, 5>{});
+            if (width == 5) product_columns<T, 5>(mine, first, a, at, ldb, inner, finish);
     }
 }
 
@@ -168,11 +171,26 @@ ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, Packed<T> b, Fi
 
 // The same in tiles of exactly V vectors, for finishes that need these together.
 template <class T, int V, class Finish>
-ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count,
-                           Finish finish) {
-    const auto inner = [count](int64_t, int, int64_t, int) { return Span{0, count}; };
-    for (int64_t group = 0; group < groups; ++group)
-        product_columns<T, V>({0, rows}, group * V, a, b + group * V * LANES<T>, ldb, inner, finish);
+ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, Packed<T> b, Finish finish, const Team& team) {
+    const auto inner = [&b](int64_t, int, int64_t, int) { return Span{0, b.rows}; };
+    const Blocks blocks = Blocks::of_width(groups, V);
+    for (int64_t group = 0; group < groups; ++group) {
+        const Span mine = rows_of(team, rows, blocks, group);
+        if (mine.begin < mine.end)
+            product_columns<T, V>(mine, group * V, a, b.panel(group * V, V), b.step(V), inner, finish);
+    }
+}
+
+// out = Wᵀ b for W in panels, of which the columns become rows: finish(column, first vector, acc[V]).
+template <class T, class Finish>
+ALWAYS void product_transposed(int64_t columns, int64_t padded, Packed<T> W, int64_t vectors, const T* b, ptrdiff_t ldb,
+                               Finish finish, const Team& team) {
+    const Blocks panels(padded / LANES<T>, WIDEST);
+    for (int64_t panel = 0; panel < panels.count; ++panel) {
+        const int64_t begin = panels.first(panel) * LANES<T>, width = panels.width(panel) * LANES<T>;
+        product<T>(std::min(width, columns - begin), vectors, {W.at + begin * W.rows, 1, width}, b, ldb, W.rows,
+                   [&](int64_t row, int64_t first, auto& acc) { finish(begin + row, first, acc); }, team);
+    }
 }
 
 // The same where b is upper (l ≤ column) or lower triangular (l ≥ column).

@@ -60,7 +60,8 @@ struct RateLoop {
 
     // The weights in the layouts that the products want.
     void pack(T* const (&p)[TENSORS]) {
-        pack_panels(p[0], N, 1, N, N, vectors, W, team), pack_panels(p[0], 1, N, N, N, vectors, Wt, team);
+        pack_panels([&](int64_t i) { return p[0] + i * N; }, 1, N, N, vectors, W, team);
+        pack_panels([&](int64_t j) { return p[0] + j; }, N, N, N, vectors, Wt, team);
         c = *p[4];
         if (team.leads()) {
             std::fill_n(Vt, S * Np, T(0)), std::fill_n(b, Np, T(0)), std::fill_n(U, Np, T(0));
@@ -196,10 +197,10 @@ struct RateLoop {
     // Ū = Σ ȳ[s+1] h[s+1] = W Σ ȳ[s+1] r[s] + (V / S) Σ ȳ[s+1] x[s+1] + b Σ ȳ
     void unpack(const T* x, const T* gy, T* const (&gradient)[TENSORS]) const {
         const Span rows = team.share(N);
-        unpack_rows(gW, N, N, vectors, rows, gradient[0]);
         T readout_bias = 0;
         for (int64_t i = 0; i < steps * B; ++i) readout_bias += gy[i];
         for (int64_t i = rows.begin; i < rows.end; ++i) {
+            unpack_row(gW, N, i, blocks, N, gradient[0] + i * N);
             const int64_t block = blocks.of(i / L), ld = blocks.width(block) * L;
             const T* const column = Wt + blocks.first(block) * L * (N - 1) + i;  // of a panel
             T total = 0;

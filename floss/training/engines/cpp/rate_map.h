@@ -54,8 +54,8 @@ struct RateMap {
 
     void pack(T* const (&p)[FLOSSED], const T* h0, Width<T> of) {
         width = of;
-        pack_panels(p[0], N, 1, N, N, Np / LANES<T>, W, team);
-        pack_panels(p[0], 1, N, N, N, Nd / LANES<D>, Wt, team);
+        pack_panels([&](int64_t i) { return p[0] + i * N; }, 1, N, N, Np / LANES<T>, W, team);
+        pack_panels([&](int64_t j) { return p[0] + j; }, N, N, N, Nd / LANES<D>, Wt, team);
         const Span rows = team.share(N);
         for (int64_t i = rows.begin; i < rows.end; ++i) {
             for (int64_t j = 0; j < N; ++j) W_d[i * Nd + j] = p[0][i * N + j];
@@ -149,7 +149,9 @@ struct RateMap {
     }
 
     void gradient(T* const (&out)[FLOSSED]) const {
-        unpack_rows(gW, N, N, Np / LANES<T>, team.share(N), out[0]);
+        const Span rows = team.share(N);
+        const Blocks blocks(Np / LANES<T>, WIDEST);
+        for (int64_t i = rows.begin; i < rows.end; ++i) unpack_row(gW, N, i, blocks, N, out[0] + i * N);
         if (!team.leads()) return;
         for (int64_t i = 0; i < N; ++i) {
             for (int64_t j = 0; j < S; ++j) out[1][i * S + j] = gV[j * Np + i] / T(S);
@@ -173,28 +175,22 @@ struct RateMap {
         }
     }
 
-    // P̄ = φ' ∘ Wᵀ Z̄, panel by panel of W, and the sums over columns of P̄ ∘ P.
+    // P̄ = φ' ∘ Wᵀ Z̄, and the sums over columns of P̄ ∘ P.
     void pull_tangents(const T* r, const T* p, const T* gp, T* out) const {
         const int64_t Kp = width.Kp;
-        const Blocks panels(Np / LANES<T>, WIDEST);
-        for (int64_t panel = 0; panel < panels.count; ++panel) {
-            const int64_t begin = panels.first(panel) * LANES<T>, columns = panels.width(panel) * LANES<T>;
-            const auto finish = [&](int64_t row, int64_t v, auto& acc) {
-                const int64_t i = begin + row;
-                const T slope = Phi::template slope<T>(r[i]);
-                int64_t at = i * Kp + v * LANES<T>;
-                Vec<T> total = {};
-                for (auto& x : acc) {
-                    const Vec<T> pulled = x * slope;
-                    store(out + at, pulled);
-                    total += pulled * load(p + at);
-                    at += LANES<T>;
-                }
-                store(rowsum + (v * N + i) * LANES<T>, total);
-            };
-            product<T>(std::min(columns, N - begin), width.vectors, {W + begin * N, 1, columns}, gp, Kp, N, finish,
-                       team);
-        }
+        const auto finish = [&](int64_t i, int64_t v, auto& acc) {
+            const T slope = Phi::template slope<T>(r[i]);
+            int64_t at = i * Kp + v * LANES<T>;
+            Vec<T> total = {};
+            for (auto& x : acc) {
+                const Vec<T> pulled = x * slope;
+                store(out + at, pulled);
+                total += pulled * load(p + at);
+                at += LANES<T>;
+            }
+            store(rowsum + (v * N + i) * LANES<T>, total);
+        };
+        product_transposed<T>(N, Np, Packed<T>{W, N}, width.vectors, gp, Kp, finish, team);
     }
 };
 
