@@ -99,7 +99,7 @@ struct GatedMap {
         std::swap(h, ahead);
         for (int q = 0; q < KEPT; ++q) std::copy_n(kept_d + q * Nd, N, kept + (s * KEPT + q) * Np);
         const int64_t Kd = width.Kd;
-        product<D>(GATES * N, Kd / LANES<D>, {W_d, Nd, 1}, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) {
+        product_apart<D>(GATES * N, Kd / LANES<D>, {W_d, Nd, 1}, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) {
             const int64_t unit = i / GATES, gate = i % GATES, mine = (n - N + unit) * Kd;
             T* keep = tangents + (s * GATES * N + i) * width.Kp + first * LANES<D>;
             const D *of = slope_d + unit, along = of[gate * Nd];

@@ -10,8 +10,8 @@
 
 namespace {
 
-// b(l, c) = row(l)[c * step] for `rows` rows and `columns` columns, with zeros up to whole vectors and for rows that are
-// nullptr, into rows * vectors * LANES numbers at `to`. Each member of a team writes a part of it.
+// b(l, c) = row(l)[c * step] for `rows` rows and `columns` columns, with zeros up to whole vectors and, where step is 1,
+// for rows that are nullptr, into rows * vectors * LANES numbers at `to`. Each member of a team writes a part of it.
 template <class T, class Row>
 void pack_panels(Row row, ptrdiff_t step, int64_t rows, int64_t columns, int64_t vectors, T* to, const Team& team) {
     constexpr int64_t STRETCH = 16;  // rows at a time, so that either order of reading finds its cache lines again
@@ -23,14 +23,13 @@ void pack_panels(Row row, ptrdiff_t step, int64_t rows, int64_t columns, int64_t
         const int64_t end = std::min(begin + STRETCH, rows), width = blocks.width(block) * LANES<T>;
         const int64_t first = blocks.first(block) * LANES<T>, there = std::clamp<int64_t>(columns - first, 0, width);
         T* const panel = to + first * rows;
-        decltype(row(0)) from[STRETCH];
         for (int64_t l = begin; l < end; ++l) {
-            from[l - begin] = row(l);
-            std::fill(panel + l * width + (from[l - begin] ? there : 0), panel + (l + 1) * width, T(0));
+            const auto* const from = row(l);
+            if (from && step == 1) std::copy_n(from + first, there, panel + l * width);
+            std::fill(panel + l * width + (from ? there : 0), panel + (l + 1) * width, T(0));
         }
-        for (int64_t c = 0; c < there; ++c)
-            for (int64_t l = begin; l < end; ++l)
-                if (from[l - begin]) panel[l * width + c] = T(from[l - begin][(first + c) * step]);
+        for (int64_t c = 0; c < there && step != 1; ++c)
+            for (int64_t l = begin; l < end; ++l) panel[l * width + c] = T(row(l)[(first + c) * step]);
     }
 }
 

@@ -90,10 +90,8 @@ struct Packed {
     ptrdiff_t step(int width) const { return width * LANES<T>; }
 };
 
-// A function of its own: of a b + c d in a finish, the compiler fuses one product with the sum, and which one would else
-// depend on where it is called.
 template <class T, int V, class Inner, class Finish>
-__attribute__((noinline)) void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner, Finish& finish) {
+void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb, Inner& inner, Finish& finish) {
     const auto run = [&](auto size, int64_t i) {
         constexpr int R = decltype(size)::value;
         const Span span = inner(i, R, first, V);
@@ -107,6 +105,14 @@ __attribute__((noinline)) void product_columns(Span rows, int64_t first, Strided
     if constexpr (R > 4)
         for (; i + 4 <= rows.end; i += 4) run(std::integral_constant<int, 4>{}, i);
     for (; i < rows.end; ++i) run(std::integral_constant<int, 1>{}, i);
+}
+
+// The same as a function of its own, for finishes with a b + c d: the compiler fuses one of the products with the sum,
+// and which one would else depend on where this is called.
+template <class T, int V, class Inner, class Finish>
+__attribute__((noinline)) void product_columns_apart(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb,
+                                                     Inner& inner, Finish& finish) {
+    product_columns<T, V>(rows, first, a, b, ldb, inner, finish);
 }
 
 // The rows of a block of columns that a member of a team has. Its share of the whole is a stretch of whole tiles, block
@@ -124,7 +130,7 @@ ALWAYS Span rows_of(const Team& team, int64_t rows, const Blocks& blocks, int64_
 
 // C[i][:] = Σ_l a(i, l) b[l][:] for `rows` rows and `vectors` vectors, tile by tile: finish(i, first vector, acc[V]).
 // Each tile runs over the l that `inner(row, rows, vector, vectors)` names; an empty span skips it, finish and all.
-template <class T, int MOST, class B, class Inner, class Finish>
+template <class T, int MOST, bool APART = false, class B, class Inner, class Finish>
 ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, B b, Inner inner, Finish finish,
                            const Team& team = {}) {
     const Blocks blocks(vectors, MOST);
@@ -132,18 +138,23 @@ ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, B b, Inn
         const int64_t first = blocks.first(block);
         const Span mine = rows_of(team, rows, blocks, block);
         if (mine.begin >= mine.end) continue;
+        const auto columns = [&](auto width) {
+            constexpr int V = decltype(width)::value;
+            if constexpr (APART)
+                product_columns_apart<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
+            else
+                product_columns<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
+        };
         const int64_t width = blocks.width(block);
-        const T* const at = b.panel(first, int(width));
-        const ptrdiff_t ldb = b.step(int(width));
-        if (width == 1) product_columns<T, 1>(mine, first, a, at, ldb, inner, finish);
+        if (width == 1) columns(std::integral_constant<int, 1>{});
         if constexpr (MOST >= 2)
-            if (width == 2) product_columns<T, 2>(mine, first, a, at, ldb, inner, finish);
+            if (width == 2) columns(std::integral_constant<int, 2>{});
         if constexpr (MOST >= 3)
-            if (width == 3) product_columns<T, 3>(mine, first, a, at, ldb, inner, finish);
+            if (width == 3) columns(std::integral_constant<int, 3>{});
         if constexpr (MOST >= 4)
-            if (width == 4) product_columns<T, 4>(mine, first, a, at, ldb, inner, finish);
+            if (width == 4) columns(std::integral_constant<int, 4>{});
         if constexpr (MOST >= 5)
-            if (width == 5) product_columns<T, 5>(mine, first, a, at, ldb, inner, finish);
+            if (width == 5) columns(std::integral_constant<int, 5>{});
     }
 }
 
@@ -153,10 +164,10 @@ constexpr int PANEL = LANES<T> > 16 ? LANES<T> : 16;  // columns of a Gram-Schmi
 template <class T>
 constexpr int NARROW = std::min(PANEL<T> / LANES<T>, WIDEST);  // width of tiles along a triangle
 
-template <class T, class B, class Finish>
+template <class T, bool APART = false, class B, class Finish>
 ALWAYS void product_of(int64_t rows, int64_t vectors, Strided<T> a, B b, int64_t count, Finish finish,
                        const Team& team) {
-    product_blocks<T, WIDEST>(
+    product_blocks<T, WIDEST, APART>(
         rows, vectors, a, b, [count](int64_t, int, int64_t, int) { return Span{0, count}; }, finish, team);
 }
 template <class T, class Finish>
@@ -167,6 +178,12 @@ ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptr
 template <class T, class Finish>
 ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, Packed<T> b, Finish finish, const Team& team = {}) {
     product_of<T>(rows, vectors, a, b, b.rows, finish, team);
+}
+
+template <class T, class Finish>
+ALWAYS void product_apart(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count,
+                          Finish finish) {
+    product_of<T, true>(rows, vectors, a, Rows<T>{b, ldb}, count, finish, Team{});
 }
 
 // The same in tiles of exactly V vectors, for finishes that need these together.
