@@ -43,6 +43,7 @@ from floss.papers.report.tables import (
 )
 from floss.papers.report.typesetting import measured, plain_in_markdown, typeset
 from floss.papers.summary import Stated, stated
+from floss.training.ensemble import Protocol
 from floss.training.schedule import FlossingRun
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -252,7 +253,8 @@ def milliseconds(engine: str, loop: str, networks: int, arch: str = "vanilla", *
     """Median time of one network and epoch."""
     table = bench()
     batch = 16 if loop == "train" else 1
-    wanted = {"engine": engine, "loop": loop, "networks": networks, "batch": batch, "arch": arch, **sizes}
+    reference = {} if loop == "spectrum" else {"n": Protocol().n}
+    wanted = {"engine": engine, "loop": loop, "networks": networks, "batch": batch, "arch": arch, **reference, **sizes}
     for column, value in wanted.items():
         table = table[table[column] == value]
     (value,) = table["ms_per_network_epoch"]
@@ -326,6 +328,23 @@ def _times(engine: str, loop: str, networks: int, arch: str) -> str:
     return digits(milliseconds(engine, loop, networks, arch) / milliseconds("native", loop, several, arch))
 
 
+def large_networks() -> str:
+    """One large network by the native engine: times, their share of torch's product rate, flossing beside training."""
+    table = bench()[(bench()["engine"] == "native") & (bench()["n"] > Protocol().n)]
+    if table.empty:
+        return "Not measured yet: `floss bench`.\n"
+    lines = ["| N | loop | ms per epoch | spread | share of torch's product rate | flossing / training epoch |"]
+    lines.append("|---|---|---|---|---|---|")
+    for n, of in table.groupby("n"):
+        train, floss = (of[of["loop"] == loop].iloc[0] for loop in ("train", "floss"))
+        ratio = floss["ms_per_network_epoch"] / train["ms_per_network_epoch"]
+        for row, words, beside in ((train, "training", ""), (floss, "flossing", digits(ratio))):
+            share = f"{row['share_of_matmul_rate']:.0%}"
+            cells = [str(n), words, f"{row['ms_per_network_epoch']:.0f}", f"{row['spread']:.0f}", share, beside]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def spectra() -> str:
     """Lyapunov spectra beside other packages."""
     lines = ["| N, k | networks | clvlib | lyapax | `floss` | clvlib / `floss` | lyapax / `floss` |"]
@@ -368,7 +387,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     }
     | {"targets": targets},
     "docs/gallery.md": {"gallery": gallery, "curse": functools.partial(gallery, CURSE)},
-    "docs/speed.md": {"loops": loops, "cells": cells, "spectra": spectra},
+    "docs/speed.md": {"loops": loops, "cells": cells, "large": large_networks, "spectra": spectra},
 }
 """The generated parts of each page, by the name in their marks."""
 

@@ -43,6 +43,9 @@ class BenchJob:
         list_of(one_of("lstm", "gru", "lru")), "gated cells to measure beside torch's own modules; [] leaves them out"
     )
     cell_networks: int = key(count(1), "ensemble size R of the gated cells")
+    large: tuple[int, ...] = key(
+        list_of(count(1)), "units N of large networks, one alone, by the native engine; [] leaves them out"
+    )
     spectrum_sizes: tuple[tuple[int, int], ...] = key(
         list_of(Check(_size, "[N,k] with whole numbers N >= k >= 1"), least=1), "sizes N, k of the spectra to measure"
     )

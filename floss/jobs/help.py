@@ -146,7 +146,7 @@ Papers: {papers}
         "measure the hot loops beside a plain PyTorch loop, and spectra beside other packages",
         """time both hot loops of every engine beside a plain PyTorch loop and JAX, the flossing of a user's own step
 (floss-step, along one trajectory and sixteen) beside that loop, and gated cells beside torch.nn.LSTM, torch.nn.GRU and
-a plain loop of the LRU; see how the cost grows; time spectra beside clvlib and lyapax
+a plain loop of the LRU; see how the cost grows; time a network of 1024 units, and spectra beside clvlib and lyapax
 (pip install 'floss[bench]' adds jax, clvlib and lyapax)
 
 usage: floss bench [key=value ...]

@@ -12,7 +12,7 @@ from floss.runtime.files import CHECKPOINT
 from floss.runtime.training_checkpoint import epochs_behind
 from floss.sweep.assembly import training_of
 from floss.sweep.networks import NetworkJobs
-from floss.sweep.placement import memory_model, place_of, stacks_of
+from floss.sweep.placement import memory_model, place_of, stacks_of, workspace_of
 from floss.sweep.records import DONE
 from floss.sweep.request import Request
 from floss.sweep.stacking import Stack, flossing_work, stackable, training_work
@@ -45,7 +45,7 @@ def forecast(request: Request) -> str:
     table = [("ensemble", "networks", "of", "device", "engine", "memory", "time")]
     for place, (stack, seconds) in enumerate(stacks, 1):
         device, engine = place_of(next(iter(stack.networks.values())))
-        memory = sum(map(bytes_of, stack.networks.values()))
+        memory = sum(map(bytes_of, stack.networks.values())) + workspace_of(stack.networks)
         content = _describe(stack.networks) + (" (goes on)" if stack.origin else "")
         size = str(len(stack.networks))
         table.append((str(place), size, content, device, engine.name, _bytes(memory), duration(seconds)))
@@ -151,7 +151,7 @@ def _describe(networks: NetworkJobs) -> str:
 
 
 def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def duration(seconds: float) -> str:

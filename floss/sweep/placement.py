@@ -14,10 +14,13 @@ from floss.sweep.networks import NetworkJobs
 from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
 from floss.training.engine import Engine
-from floss.training.engines import BuildError, find
+from floss.training.engines import ENGINES, BuildError, find
+from floss.training.engines.operators import workspace_bytes
 
 _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (docs/speed.md), but only done together."""
+_FIRST = 2e6
+"""Bytes that a process takes for its first ensemble, whatever it is."""
 
 
 def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:
@@ -42,6 +45,34 @@ def memory_model(networks: NetworkJobs) -> Callable[[TrainJob], float]:
                 f" {bytes_of(network) / 1e9:.0f} GB, which does not fit into memory"
             )
     return bytes_of
+
+
+def workspace_of(networks: NetworkJobs) -> float:
+    """Bytes that the engine of an ensemble works in beside its networks, with the threads that torch has here.
+
+    That of the native engine, which trains and flosses in the same memory; torch's is a part of what networks take.
+    """
+    jobs = list(networks.values())
+    if place_of(jobs[0])[1] is not ENGINES["native"]:
+        return 0.0
+
+    def needed(job: TrainJob, steps: int, columns: int = 0) -> int:
+        return workspace_bytes(
+            job.arch.name,
+            getattr(torch, job.dtype),
+            len(jobs),
+            task=job.task.name,
+            n=job.arch.n,
+            batch=job.train.batch,
+            steps=steps,
+            columns=columns,
+        )
+
+    # Networks of an ensemble differ in flossing alone; runs of other lengths have calls of their own.
+    flossed = {(job.flossing_run.length, job.flossing.k) for job in jobs if job.flossing_epochs}
+    widest = max((k for _, k in flossed), default=0)
+    runs = (needed(jobs[0], length, widest) for length, _ in flossed)
+    return _FIRST + max(needed(jobs[0], jobs[0].train.steps), *runs, 0)
 
 
 def gpus(networks: NetworkJobs) -> list[str]:

@@ -67,20 +67,20 @@ _TWICE = ("lstm", "lru", *_DIAGONAL)
 
 
 def network_bytes(network: TrainJob, *, engine: str) -> float:
-    """Memory that a network takes in an ensemble, everything included, within about a factor of two.
+    """Memory that a network takes in an ensemble, but for what the native engine's threads work in (placement.py).
 
-    Measured on ensembles of 4 and 20 networks, as the tests do again: twenty times the numbers of the network itself
-    (parameters, two Adam states, checkpoint and its copies), and for torch so many of T B N in training and of T_f
-    times state size times k in flossing, of which the one gives back what the other takes; captured graphs keep both.
-    The native engine works in some ten megabytes per thread, the convolution engine in impulse responses. Singular
-    values of one-step Jacobians are torch's with every engine: about seven matrices of double precision for each.
+    Measured on ensembles of 4 and 20 networks, as the tests do again, within about a factor of two for torch: sixteen
+    times the numbers of the network itself (parameters, two Adam states, checkpoint and its copies), and for torch so
+    many of T B N in training and of T_f times state size times k in flossing, of which the one gives back what the
+    other takes; captured graphs keep both. The convolution engine works in impulse responses. Singular values of
+    one-step Jacobians are torch's with every engine: about seven matrices of double precision for each.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch
     size = n * (2 if network.arch.name in _TWICE else 1)
     k = network.flossing.k if network.flossing_epochs else 1
     width = 8 if network.dtype == "float64" else 4
-    itself = 20.0 * width * (matrices * n * n + batch * size + size * k)
+    itself = 16.0 * width * (matrices * n * n + batch * size + size * k)
     training = flossing = 0.0
     if engine == "convolution":
         training = 4.0 * width * network.train.steps * n

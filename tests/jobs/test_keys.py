@@ -142,7 +142,7 @@ def test_keys_of_bench(key, value):
     }
     good |= {"spectrum_sizes": [[8, 4]], "spectrum_steps": 100, "spectrum_networks": [1], "device": "cpu"}
     good |= {f"scaling_{name}": [] for name in ("n", "k", "steps", "flossing_steps", "batch")}
-    good |= {"scaling_networks": 8, "results": "results", "cells": [], "cell_networks": 2}
+    good |= {"scaling_networks": 8, "results": "results", "cells": [], "cell_networks": 2, "large": []}
     assert build(BenchJob, good).networks == (1,)
     with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):
         build(BenchJob, {**good, key: value})

@@ -19,6 +19,7 @@ from floss.runtime.training_checkpoint import Trained
 from floss.sweep.assembly import training_of
 from floss.sweep.columns import differing, identity
 from floss.sweep.networks import merge
+from floss.sweep.placement import workspace_of
 from floss.sweep.stacking import Stack, network_bytes, plan, work
 from floss.training.engines import find
 
@@ -344,6 +345,34 @@ def test_memory_is_as_estimated(arch, engine, sizes, tmp_path):
     measured = (peak(20) - peak(4)) / 16
     estimate = network_bytes(job(*overrides), engine=engine)
     assert 0.8 * measured < estimate < max(3.0 * measured, measured + 1e6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kilobytes")
+@pytest.mark.parametrize("n", [512, 1024])
+@pytest.mark.parametrize("networks", [1, 3])
+def test_memory_of_large_networks_is_as_forecast(n, networks):
+    """What `floss plan` says, within a fifth: networks, and what the engine's threads work in."""
+    overrides = ("engine=native", f"arch.n={n}", "train.steps=100", "train.evaluation_batches=1")
+    program = [sys.executable, "-c", MEASURE, str(networks), *overrides]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd="tests", env=environment)
+    ours = expand([job(*overrides, "flossing=pre", f"seeds={networks}")])
+    forecast = sum(network_bytes(one, engine="native") for one in ours.values()) + workspace_of(ours)
+    assert 0.8 * float(done.stdout) < forecast < 1.2 * float(done.stdout)
+
+
+def test_memory_to_work_in_is_that_of_the_longest_run():
+    """Of networks with other runs and widths, as the engine says for each of them."""
+
+    def needed(*overrides: str) -> float:
+        return workspace_of(expand([job("engine=native", "arch.n=32", "train.steps=41", *overrides)]))
+
+    alone = {words: needed("flossing=pre", *words) for words in (("flossing.k=3",), ("flossing.k=30",))}
+    together = needed("flossing=pre,none", "flossing.k=30")
+    assert needed("flossing=none") < alone["flossing.k=3",] < alone["flossing.k=30",] <= together
+    assert needed("flossing=none", "train.steps=82") > needed("flossing=none")
+    assert needed("engine=torch", "flossing=none") == 0.0
 
 
 @pytest.mark.slow

@@ -53,6 +53,9 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
     out += [own, *(dataclasses.replace(one, batch=_TRAJECTORIES) for one in (single, own))]
     for arch in job.cells:
         out += _of_a_cell(job, arch, engines, peers)
+    for n in job.large if "native" in engines else ():
+        both = (contender(job, "native", loop, 1) for loop in ("train", "floss"))
+        out += [dataclasses.replace(one, n=n, k=min(job.k, n)) for one in both]
     for n, k in job.spectrum_sizes:
         for networks in job.spectrum_networks:
             able = [peer for peer in spectrum.PEERS if peer in peers and (networks == 1 or peer != "clvlib")]
@@ -60,7 +63,7 @@ def compared(job: BenchJob, engines: Sequence[str], peers: Sequence[str]) -> lis
                 Contender(e, "spectrum", n, k, job.spectrum_steps, 1, networks)
                 for e in (*able, "floss", spectrum.OWN_STEP)
             ]
-    return out
+    return list(dict.fromkeys(out))
 
 
 def _of_a_cell(job: BenchJob, arch: str, engines: Sequence[str], peers: Sequence[str]) -> list[Contender]:

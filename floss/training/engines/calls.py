@@ -18,7 +18,7 @@ class TrainCall(ctypes.Structure):
     """Training, evaluation, or the gradient of the task's loss."""
 
     _fields_ = [
-        *_fields(ctypes.c_int64, "networks n inputs batch steps threads mode task uniform binary hold stream"),
+        *_fields(ctypes.c_int64, "networks n inputs batch steps teams team mode task uniform binary hold stream"),
         *_fields(ctypes.c_int64, "first_epoch epochs"),
         *_fields(ctypes.c_double, "lr clip"),
         *_fields(Pointers, "parameters mean square gradient"),
@@ -31,7 +31,7 @@ class FlossCall(ctypes.Structure):
     """Flossing, or the gradient of its loss."""
 
     _fields_ = [
-        *_fields(ctypes.c_int64, "networks n inputs batch steps columns threads mode uniform hold stream epochs"),
+        *_fields(ctypes.c_int64, "networks n inputs batch steps columns teams team mode uniform hold stream epochs"),
         *_fields(ctypes.c_double, "lr"),
         *_fields(Pointers, "parameters"),
         *_fields(FlossedPointers, "mean square gradient"),

@@ -1,8 +1,8 @@
 """`engine=native`: both hot loops in C++ (`cpp/entry.h`), whole epochs at a time, on the CPU.
 
 For rate networks, LSTM, GRU and linear recurrent units. A network's numbers are the same, bit for bit, whatever the
-other networks and the number of threads. Flossing epochs with another penalty than the exponents, which C++ does not
-have, are those of torch.
+other networks and the number of threads, several of which may share a large one. Flossing epochs with another penalty
+than the exponents, which C++ does not have, are those of torch.
 """
 
 from typing import ClassVar

@@ -7,7 +7,7 @@ from floss.lyapunov.compiler import built, compiler, load, version
 from floss.training.engines.calls import check_layouts
 from floss.training.engines.processor import SOURCES, used_instructions
 
-_FUNCTIONS = [f"floss_{loop}{what}" for loop in ("train", "floss") for what in ("", "_workspace", "_layout")]
+_FUNCTIONS = [f"floss_{loop}{what}" for loop in ("train", "floss") for what in ("", "_workspace", "_team", "_layout")]
 
 
 @functools.cache

@@ -30,6 +30,7 @@ SIZES = {"n": 8, "k": 4, "steps": 20, "flossing_steps": 25, "batch": 2}
 SPECTRUM = {
     "cells": (),
     "cell_networks": 2,
+    "large": (),
     "spectrum_sizes": ((6, 6), (8, 3)),
     "spectrum_steps": 30,
     "spectrum_networks": (1, 2),
@@ -103,6 +104,14 @@ def floss_bench(folder: Path, **different: Any) -> "subprocess.CompletedProcess[
 
 
 SAME = [{}, {"k": 8}, {"k": 1}, {"batch": 1}, {"steps": 45}, {"n": 80, "k": 75, "steps": 60}]
+
+
+def test_large_networks_are_timed_alone_and_by_the_native_engine():
+    large = [c for c in compared(bench(large=(300, 3)), ["torch", "native"], []) if c.n in (300, 3)]
+    assert [(c.engine, c.loop, c.n, c.k, c.networks) for c in large] == [
+        ("native", loop, n, k, 1) for n, k in ((300, 4), (3, 3)) for loop in ("train", "floss")
+    ]
+    assert not [c for c in compared(bench(large=(300,)), ["torch"], []) if c.n == 300]
 
 
 @pytest.mark.parametrize("different", SAME)
@@ -478,6 +487,8 @@ def test_our_spectra_are_those_of_the_networks_one_by_one():
         ("cells", ["vanilla"]),
         ("cells", "lstm"),
         ("cell_networks", 0),
+        ("large", [0]),
+        ("large", 1024),
         ("epochs", 0),
         ("epochs", 1.5),
     ],
@@ -485,7 +496,7 @@ def test_our_spectra_are_those_of_the_networks_one_by_one():
 def test_keys_of_spectra_and_scans(key, value):
     good = {"networks": [1], "repeats": 3, "seconds": 1, "epochs": None, "device": "cpu", "results": "results", **SIZES}
     good |= {"spectrum_sizes": [[8, 3], [6, 6]], "spectrum_steps": 30, "spectrum_networks": [1]}
-    good |= {"cells": [], "cell_networks": 2}
+    good |= {"cells": [], "cell_networks": 2, "large": []}
     good |= {name: list(value) if isinstance(value, tuple) else value for name, value in SCALING.items()}
     assert build(BenchJob, good).spectrum_sizes == ((6, 6), (8, 3))
     with pytest.raises(ConfigError, match=f"^{key}={re.escape(str(value))}: must be "):

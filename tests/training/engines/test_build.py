@@ -362,8 +362,8 @@ def narrower(fields):
     ("name", "change", "said"),
     [
         ("TrainCall", swapped, "TrainCall.batch has (offset, size) (16, 8) in calls.py and (24, 8) in calls.h"),
-        ("TrainCall", shorter, "TrainCall has (offset, size) (0, 520) in calls.py and (0, 528) in calls.h"),
-        ("FlossCall", longer, "FlossCall.more has (offset, size) (392, 8) in calls.py and None in calls.h"),
+        ("TrainCall", shorter, "TrainCall has (offset, size) (0, 528) in calls.py and (0, 536) in calls.h"),
+        ("FlossCall", longer, "FlossCall.more has (offset, size) (400, 8) in calls.py and None in calls.h"),
         ("FlossCall", narrower, "FlossCall.networks has (offset, size) (0, 4) in calls.py and (0, 8) in calls.h"),
     ],
 )

@@ -19,8 +19,10 @@ constexpr int FLOSSED_TENSORS = 4;  // and of these, flossed ones
 
 }  // namespace
 
+// `teams` of `team` threads each, one of which has a network at a time.
 struct TrainCall {
-    int64_t networks, n, inputs, batch, steps, threads, mode, task, uniform, binary, hold, stream, first_epoch, epochs;
+    int64_t networks, n, inputs, batch, steps, teams, team, mode, task, uniform, binary, hold, stream;
+    int64_t first_epoch, epochs;
     double lr, clip;
     void* parameters[TENSORS];
     void* mean[TENSORS];
@@ -35,11 +37,11 @@ struct TrainCall {
     double* loss;           // [R], of the last epoch
     double* accuracy;       // [R]
     void* workspace;
-    int64_t workspace_bytes;  // per thread
+    int64_t workspace_bytes;  // of each team
 };
 
 struct FlossCall {
-    int64_t networks, n, inputs, batch, steps, columns, threads, mode, uniform, hold, stream, epochs;
+    int64_t networks, n, inputs, batch, steps, columns, teams, team, mode, uniform, hold, stream, epochs;
     double lr;
     void* parameters[TENSORS];
     void* mean[FLOSSED_TENSORS];
@@ -77,7 +79,8 @@ constexpr Field TRAIN_LAYOUT[] = {
     FIELD(TrainCall, inputs),
     FIELD(TrainCall, batch),
     FIELD(TrainCall, steps),
-    FIELD(TrainCall, threads),
+    FIELD(TrainCall, teams),
+    FIELD(TrainCall, team),
     FIELD(TrainCall, mode),
     FIELD(TrainCall, task),
     FIELD(TrainCall, uniform),
@@ -113,7 +116,8 @@ constexpr Field FLOSS_LAYOUT[] = {
     FIELD(FlossCall, batch),
     FIELD(FlossCall, steps),
     FIELD(FlossCall, columns),
-    FIELD(FlossCall, threads),
+    FIELD(FlossCall, teams),
+    FIELD(FlossCall, team),
     FIELD(FlossCall, mode),
     FIELD(FlossCall, uniform),
     FIELD(FlossCall, hold),

@@ -21,7 +21,9 @@ struct DiagonalExponents {
     int64_t* order;    // of the units
     int64_t k = 0;
 
-    DiagonalExponents(const FlossCall& call, Arena& arena) : N(call.n), n(2 * N), initial(call.batch * n) {
+    static int64_t threads(const FlossCall&) { return 1; }
+
+    DiagonalExponents(const FlossCall& call, Arena& arena, const Team&) : N(call.n), n(2 * N), initial(call.batch * n) {
         exponent = arena.take<double>(N), order = arena.take<int64_t>(N);
     }
 

@@ -18,6 +18,7 @@
 
 #include "calls.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -36,7 +37,9 @@ struct DiagonalLoop {
     double *decay, *angle, *scale;               // exp(ν), exp(θ), γ
     T c;
 
-    DiagonalLoop(const TrainCall& call, Arena& arena)
+    static int64_t threads(const TrainCall&) { return 1; }
+
+    DiagonalLoop(const TrainCall& call, Arena& arena, const Team&)
         : N(call.n),
           S(call.inputs),
           B(call.batch),

@@ -2,6 +2,7 @@
 // floss/lyapunov/tangent_qr.py, and an Adam step, epoch after epoch. The one-step map is that of an architecture, an
 // argument of the template:
 //
+//     threads(call)               how many threads may share a network; members of a team do each step together
 //     TENSORS, FLOSSED, sizes     its parameters, as for training, and how many of them, the first ones, are flossed
 //     n                           number of its state variables, the rows of its tangent vectors
 //     pack(parameters, h0, width) takes parameters and initial state over, for tangent vectors of one width
@@ -27,6 +28,7 @@
 #include "flossing_epochs.h"
 #include "orthonormaliser.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "width.h"
 #include "workspace.h"
@@ -40,6 +42,7 @@ struct Chain {
     using D = double;
     static constexpr int TENSORS = Map::TENSORS, FLOSSED = Map::FLOSSED;
     const FlossCall& call;
+    const Team team;
     const int64_t steps, most;  // most: columns at most, padded
     Map map;
     const int64_t n;
@@ -50,13 +53,16 @@ struct Chain {
     Width<T> width;  // of the network at hand
     int64_t kept, counted;
 
-    Chain(const FlossCall& call, Arena& arena)
+    static int64_t threads(const FlossCall& call) { return Map::threads(call); }
+
+    Chain(const FlossCall& call, Arena& arena, const Team& team)
         : call(call),
+          team(team),
           steps(call.steps),
           most(padded<T>(call.columns)),
-          map(call, arena),
+          map(call, arena, team),
           n(map.n),
-          qr(n, call.columns, std::is_same_v<T, D>, arena) {
+          qr(n, call.columns, std::is_same_v<T, D>, arena, team) {
         R = arena.take<D>(steps * most), inverse_d = arena.take<D>(call.columns * most);
         now = arena.take<D>(n * most), next = arena.take<D>(n * most);
         P = arena.take<T>((steps + 1) * n * most), X = arena.take<T>(steps * call.columns * most);
@@ -78,7 +84,9 @@ struct Chain {
     template <class From, class To>
     void copy_rows(const From* from, int64_t ld, int64_t rows, To* to, int64_t ld_to) const {
         const int64_t k = width.k;
-        for (int64_t i = 0; i < rows; ++i, from += ld, to += ld_to) {
+        const Span mine = team.share(rows);
+        from += mine.begin * ld, to += mine.begin * ld_to;
+        for (int64_t i = mine.begin; i < mine.end; ++i, from += ld, to += ld_to) {
             for (int64_t j = 0; j < k; ++j) to[j] = To(from[j]);
             std::fill(to + k, to + ld_to, To(0));
         }
@@ -91,6 +99,7 @@ struct Chain {
         map.pack(p, h0, width);
         copy_rows(q0, call.columns, n, now, width.Kd);
         copy_rows(q0, call.columns, n, P, width.Kp);
+        team.meet();
         kept = k;
         for (int64_t s = 0; s < steps; ++s) {
             kept = std::min(kept, map.advance(s, x + s * call.inputs, now, next));
@@ -135,9 +144,12 @@ struct Chain {
     // The reduced adjoint, for slopes[j] = ∂loss / ∂λ_j.
     void backward(const double* slopes, const T* x, T* const (&gradient)[FLOSSED]) {
         const int64_t k = width.k, Kp = width.Kp, vectors = width.vectors;
-        for (int64_t j = 0; j < k; ++j) g[j] = T(slopes[j] / double(counted));
         map.clear();
-        std::fill_n(gp, n * Kp, T(0)), std::fill_n(mix, Kp * Kp, T(0));
+        if (team.leads()) {
+            for (int64_t j = 0; j < k; ++j) g[j] = T(slopes[j] / double(counted));
+            std::fill_n(gp, n * Kp, T(0)), std::fill_n(mix, Kp * Kp, T(0));
+        }
+        team.meet();
         bool first = true, next_counts = false;
         for (int64_t s = steps; s > 0; --s) {
             if (call.interval[s - 1]) {
@@ -157,12 +169,15 @@ struct Chain {
                     if (begin <= i && i < end) row[i] = g[i] * scale;
                 };
                 if (!first) {
-                    product_blocks<T, NARROW<T>>(k, vectors, Strided<T>{q, 1, Kp}, gp, Kp, above, masked);
-                } else {
+                    product_blocks<T, NARROW<T>>(k, vectors, Strided<T>{q, 1, Kp}, Rows<T>{gp, Kp}, above, masked, team);
+                } else if (team.leads()) {
                     for (int64_t j = 0; j < k; ++j) mix[j * Kp + j] = g[j] * scale;
                 }
-                product_upper<T>(n, vectors, {q, Kp, 1}, mix, Kp, k, adding(gp, Kp));
-                product_lower<T>(n, vectors, {gp, Kp, 1}, inverse(s), Kp, k, storing(other, Kp));
+                team.meet();
+                product_upper<T>(n, vectors, {q, Kp, 1}, mix, Kp, k, adding(gp, Kp), team);
+                team.meet();
+                product_lower<T>(n, vectors, {gp, Kp, 1}, inverse(s), Kp, k, storing(other, Kp), team);
+                team.meet();
                 std::swap(gp, other);
                 first = false, next_counts = counts;
             }
@@ -170,7 +185,7 @@ struct Chain {
             std::swap(gp, other);
         }
         map.gradient(gradient);
-    }
+    }  // members meet before they read it
 };
 
 template <class T, class Map>

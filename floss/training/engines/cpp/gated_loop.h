@@ -1,10 +1,12 @@
 // The time loop of a gated cell, forward and backward. The terms are those of gated_weights.h.
 //
-// Layout, rows padded to Np numbers for N units:
+// Layout, rows of N units padded to Np numbers, those of h and of delta further apart (Ld, Lr):
 //
-//     h     [T + 1][B][Np]                     outputs of the cell, the initial ones first
+//     h     [T + 1][B][Ld]                     outputs of the cell, the initial ones first
 //     kept  [T][B][vector of units][KEPT][L]   what the cell keeps of a step for the way back
-//     delta [C B][row]                         adjoints of the blocks of the last few steps, until they meet h in W̄
+//     delta [C B][Lr]                          adjoints of the blocks of the last few steps, until they meet h in W̄
+//
+// Of a step, each member of a team has a share of units and batch slots.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +14,9 @@
 
 #include "calls.h"
 #include "gated_weights.h"
+#include "panels.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -23,29 +27,37 @@ struct GatedLoop {
     static constexpr int GATES = Cell::GATES, BLOCKS = Cell::BLOCKS, KEPT = Cell::KEPT, VARIABLES = Cell::VARIABLES;
     static constexpr int FLOSSED = 2 + Cell::BIASES, TENSORS = FLOSSED + 3;  // W, V, b (, b_h); U [N], c [], h0
     static constexpr int64_t L = LANES<T>;
-    const int64_t N, S, B, steps, Np, vectors, chunk;
+    const Team team;
+    const int64_t N, S, B, steps, Np, Ld, vectors, chunk;
     int64_t sizes[TENSORS];
     GatedWeights<T, Cell> weights;
-    const int64_t gates, row;
+    const int64_t gates, row, Lr;
     T *h, *kept, *delta, *own, *carry, *W, *gW, *gV, *gb, *U, *gU, *gh0;
     T c;
 
-    GatedLoop(const TrainCall& call, Arena& arena)
-        : N(call.n),
+    static int64_t threads(const TrainCall& call) {
+        return most_threads(2.0 * GATES * double(call.batch * call.n * call.n));
+    }
+
+    GatedLoop(const TrainCall& call, Arena& arena, const Team& team)
+        : team(team),
+          N(call.n),
           S(call.inputs),
           B(call.batch),
           steps(call.steps),
           Np(padded<T>(N)),
+          Ld(apart<T>(N)),
           vectors(Np / L),
           chunk(std::max<int64_t>(1, std::min<int64_t>(steps, 128 / B))),
           weights(N, S, arena),
           gates(weights.gates),
-          row(weights.row) {
+          row(weights.row),
+          Lr(apart<T>(row)) {
         sizes[0] = GATES * N * N, sizes[1] = GATES * N * S, sizes[2] = GATES * N;
         if constexpr (Cell::BIASES == 2) sizes[3] = N;
         sizes[FLOSSED] = N, sizes[FLOSSED + 1] = 1, sizes[FLOSSED + 2] = B * VARIABLES * N;
-        h = arena.take<T>((steps + 1) * B * Np), kept = arena.take<T>(steps * B * KEPT * Np);
-        delta = arena.take<T>((chunk + 1) * B * row);
+        h = arena.take<T>((steps + 1) * B * Ld), kept = arena.take<T>(steps * B * KEPT * Np);
+        delta = arena.take<T>((chunk + 1) * B * Lr);
         own = arena.take<T>(B * Np), carry = arena.take<T>(B * Np);
         W = arena.take<T>(gates * Np), gW = arena.take<T>(gates * Np);
         gV = arena.take<T>(S * row), gb = arena.take<T>(row);
@@ -53,118 +65,157 @@ struct GatedLoop {
     }
 
     // Memory that is free between forward and backward.
-    Room<T> spare() const { return {delta, (chunk + 1) * B * row}; }
+    Room<T> spare() const { return {delta, (chunk + 1) * B * Lr}; }
 
     void pack(T* const (&p)[TENSORS]) {
-        weights.pack(p);
-        std::fill_n(W, gates * Np, T(0)), std::fill_n(U, Np, T(0));
-        for (int gate = 0; gate < GATES; ++gate)
-            for (int64_t i = 0; i < N; ++i) std::copy_n(p[0] + (gate * N + i) * N, N, W + weights.spot(gate, i) * Np);
-        std::copy_n(p[FLOSSED], N, U);
+        weights.pack(p, team);
+        pack_panels([&](int64_t l) { return row_of(p[0], l); }, 1, gates, N, vectors, W, team);
         c = *p[FLOSSED + 1];
-        std::fill_n(h, B * Np, T(0)), std::fill_n(own, B * Np, T(0));
-        for (int64_t slot = 0; slot < B; ++slot) {
-            const T* state = p[FLOSSED + 2] + slot * VARIABLES * N;
-            std::copy_n(state, N, h + slot * Np);
-            std::copy_n(state + (VARIABLES - 1) * N, N, own + slot * Np);
+        if (team.leads()) {
+            std::fill_n(U, Np, T(0)), std::copy_n(p[FLOSSED], N, U);
+            std::fill_n(h, B * Ld, T(0)), std::fill_n(own, B * Np, T(0));
+            for (int64_t slot = 0; slot < B; ++slot) {
+                const T* state = p[FLOSSED + 2] + slot * VARIABLES * N;
+                std::copy_n(state, N, h + slot * Ld);
+                std::copy_n(state + (VARIABLES - 1) * N, N, own + slot * Np);
+            }
         }
+        team.meet();
     }
 
     // y[s] = U·h[s] + c
     void forward(const T* x, T* y) const {
+        const Span slots = team.share(B);
         for (int64_t s = 0; s < steps; ++s) {
-            T* const after = h + (s + 1) * B * Np;
-            weights.sums(B, h + s * B * Np, x + s * B * S, [&](int64_t slot, int64_t v, auto& block) {
+            T* const after = h + (s + 1) * B * Ld;
+            const auto finish = [&](int64_t slot, int64_t v, auto& block) {
                 Vec<T> keeps[KEPT], mine = load(own + slot * Np + v * L);
-                store(after + slot * Np + v * L, Cell::template forward<T>(block, mine, keeps));
+                store(after + slot * Ld + v * L, Cell::template forward<T>(block, mine, keeps));
                 store(own + slot * Np + v * L, mine);
                 T* at = keep(s, slot, v);
                 for (auto& each : keeps) store(at, each), at += L;
-            });
-            for (int64_t slot = 0; slot < B; ++slot) {
+            };
+            weights.sums(B, h + s * B * Ld, Ld, x + s * B * S, finish, team);
+            team.meet();
+            for (int64_t slot = slots.begin; slot < slots.end; ++slot) {
                 Vec<T> seen = {};
-                for (int64_t v = 0; v < Np; v += L) seen += load(after + slot * Np + v) * load(U + v);
+                for (int64_t v = 0; v < Np; v += L) seen += load(after + slot * Ld + v) * load(U + v);
                 y[s * B + slot] = sum<T>(seen) + c;
             }
         }
+        team.meet();
     }
 
     // h̄[s] = ȳ[s] U + Wᵀ δ[s+1], from which the cell has δ[s];  W̄ = Σ δ[s+1] h[s]ᵀ and so on, C steps at a time
     void backward(const T* x, const T* gy, T* const (&gradient)[TENSORS]) const {
-        std::fill_n(gW, gates * Np, T(0)), std::fill_n(gb, row, T(0)), std::fill_n(gV, S * row, T(0));
-        std::fill_n(gU, Np, T(0)), std::fill_n(carry, B * Np, T(0));
+        clear();
         const T* last = nullptr;  // δ[s+2]
-        T* const spare = delta + chunk * B * row;
+        T* const spare = delta + chunk * B * Lr;
         for (int64_t end = steps; end > 0; end -= chunk) {
             const int64_t start = std::max<int64_t>(end - chunk, 0);
             for (int64_t s = end - 1; s >= start; --s) {
-                T* const here = delta + (s - start) * B * row;  // δ[s+1], which meets h[s]
-                const auto pull = [&](int64_t slot, int64_t v, auto& acc) {
-                    for (auto& pulled : acc) {
-                        Vec<T> keeps[KEPT], block[BLOCKS];
-                        const T* at = keep(s, slot, v);
-                        for (auto& each : keeps) each = load(at), at += L;
-                        T* const carried = carry + slot * Np + v * L;
-                        const Vec<T> h = pulled + load(U + v * L) * gy[s * B + slot];
-                        store(carried, Cell::template pull<T>(keeps, {}, h, load(carried), block));
-                        for (int q = 0; q < BLOCKS; ++q) store(here + slot * row + weights.place(q, v), block[q]);
-                        ++v;
-                    }
-                };
-                if (last) {
-                    product<T>(B, vectors, {last, row, 1}, W, Np, gates, pull);
-                } else {
-                    for (int64_t slot = 0; slot < B; ++slot)
-                        for (int64_t v = 0; v < vectors; ++v) {
-                            Vec<T> none[1] = {};
-                            pull(slot, v, none);
-                        }
-                }
+                T* const here = delta + (s - start) * B * Lr;  // δ[s+1], which meets h[s]
+                pull(last, here, s, gy + s * B);
+                team.meet();
                 last = here;
-                accumulate(here, x + s * B * S, h + (s + 1) * B * Np, gy + s * B);
+                accumulate(here, x + s * B * S, h + (s + 1) * B * Ld, gy + s * B);
             }
-            product<T>(gates, vectors, {delta, 1, row}, h + start * B * Np, Np, (end - start) * B, adding(gW, Np));
+            product<T>(gates, vectors, {delta, 1, Lr}, h + start * B * Ld, Ld, (end - start) * B,
+                       adding_packed(gW, gates), team);
             if (start) {  // the next chunk overwrites the adjoints from its end on
-                std::copy_n(delta, B * row, spare);
+                const Span mine = team.share(B * Lr);
+                std::copy(delta + mine.begin, delta + mine.end, spare + mine.begin);
                 last = spare;
             }
+            team.meet();
         }
-        product<T>(B, vectors, {last, row, 1}, W, Np, gates, storing(gh0, Np));
+        product<T>(B, vectors, {last, Lr, 1}, Packed<T>{W, gates}, storing(gh0, Np), team);
+        team.meet();
         unpack(gradient);
-        T& readout_bias = gradient[FLOSSED + 1][0] = 0;
-        for (int64_t i = 0; i < steps * B; ++i) readout_bias += gy[i];
+        if (team.leads()) {
+            T& readout_bias = gradient[FLOSSED + 1][0] = 0;
+            for (int64_t i = 0; i < steps * B; ++i) readout_bias += gy[i];
+        }
+        team.meet();
     }
 
    private:
+    // Row l of W in the order of weights.spot; none where that is padding.
+    const T* row_of(const T* from, int64_t l) const {
+        const int64_t gate = l / L % GATES, unit = l / L / GATES * L + l % L;
+        return unit < N ? from + (gate * N + unit) * N : nullptr;
+    }
+
+    // No gradient yet.
+    void clear() const {
+        const Span rows = team.share(gates), drives = team.share(row / L), units = team.share(vectors);
+        std::fill(gW + rows.begin * Np, gW + rows.end * Np, T(0));
+        std::fill(gb + drives.begin * L, gb + drives.end * L, T(0));
+        for (int64_t j = 0; j < S; ++j) std::fill(gV + j * row + drives.begin * L, gV + j * row + drives.end * L, T(0));
+        std::fill(gU + units.begin * L, gU + units.end * L, T(0));
+        if (team.leads()) std::fill_n(carry, B * Np, T(0));
+        team.meet();
+    }
+
+    // δ[s+1] from δ[s+2], where there is one.
+    void pull(const T* last, T* here, int64_t s, const T* errors) const {
+        const auto finish = [&](int64_t slot, int64_t v, auto& acc) {
+            for (auto& pulled : acc) {
+                Vec<T> keeps[KEPT], block[BLOCKS];
+                const T* at = keep(s, slot, v);
+                for (auto& each : keeps) each = load(at), at += L;
+                T* const carried = carry + slot * Np + v * L;
+                const Vec<T> h = pulled + load(U + v * L) * errors[slot];
+                store(carried, Cell::template pull<T>(keeps, {}, h, load(carried), block));
+                for (int q = 0; q < BLOCKS; ++q) store(here + slot * Lr + weights.place(q, v), block[q]);
+                ++v;
+            }
+        };
+        if (last) {
+            product<T>(B, vectors, {last, Lr, 1}, Packed<T>{W, gates}, finish, team);
+            return;
+        }
+        const Span mine = team.share(vectors);
+        for (int64_t slot = 0; slot < B; ++slot)
+            for (int64_t v = mine.begin; v < mine.end; ++v) {
+                Vec<T> none[1] = {};
+                finish(slot, v, none);
+            }
+    }
+
     T* keep(int64_t s, int64_t slot, int64_t v) const { return kept + ((s * B + slot) * vectors + v) * KEPT * L; }
 
     // b̄ += Σ δ, V̄ += Σ δ xᵀ and Ū += Σ ȳ h of one step.
     void accumulate(const T* here, const T* inputs, const T* after, const T* errors) const {
-        for (int64_t at = 0; at < row; at += L) {
+        const Span drives = team.share(row / L), units = team.share(vectors);
+        for (int64_t at = drives.begin * L; at < drives.end * L; at += L) {
             Vec<T> bias = load(gb + at);
-            for (int64_t slot = 0; slot < B; ++slot) bias += load(here + slot * row + at);
+            for (int64_t slot = 0; slot < B; ++slot) bias += load(here + slot * Lr + at);
             store(gb + at, bias);
             for (int64_t j = 0; j < S; ++j) {
                 Vec<T> drive = load(gV + j * row + at);
-                for (int64_t slot = 0; slot < B; ++slot) drive += load(here + slot * row + at) * inputs[slot * S + j];
+                for (int64_t slot = 0; slot < B; ++slot) drive += load(here + slot * Lr + at) * inputs[slot * S + j];
                 store(gV + j * row + at, drive);
             }
         }
-        for (int64_t at = 0; at < Np; at += L) {
+        for (int64_t at = units.begin * L; at < units.end * L; at += L) {
             Vec<T> met = load(gU + at);
-            for (int64_t slot = 0; slot < B; ++slot) met += load(after + slot * Np + at) * errors[slot];
+            for (int64_t slot = 0; slot < B; ++slot) met += load(after + slot * Ld + at) * errors[slot];
             store(gU + at, met);
         }
     }
 
     void unpack(T* const (&gradient)[TENSORS]) const {
+        const Span mine = team.share(N);
+        const Blocks blocks(vectors, WIDEST);
         for (int gate = 0; gate < GATES; ++gate)
-            for (int64_t i = 0; i < N; ++i) {
+            for (int64_t i = mine.begin; i < mine.end; ++i) {
                 const int64_t to = gate * N + i, driven = weights.spot(Cell::DRIVEN[gate], i);
-                std::copy_n(gW + weights.spot(gate, i) * Np, N, gradient[0] + to * N);
+                unpack_row(gW, gates, weights.spot(gate, i), blocks, N, gradient[0] + to * N);
                 for (int64_t j = 0; j < S; ++j) gradient[1][to * S + j] = gV[j * row + driven];
                 gradient[2][to] = gb[driven];
             }
+        if (!team.leads()) return;
         if constexpr (Cell::BIASES == 2)
             for (int64_t i = 0; i < N; ++i) gradient[3][i] = gb[weights.spot(2, i)];
         std::copy_n(gU, N, gradient[FLOSSED]);

@@ -21,6 +21,7 @@
 #include "calls.h"
 #include "gated_weights.h"
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "width.h"
 #include "workspace.h"
@@ -42,7 +43,9 @@ struct GatedMap {
     Width<T> width;
     int64_t most;
 
-    GatedMap(const FlossCall& call, Arena& arena)
+    static int64_t threads(const FlossCall&) { return 1; }
+
+    GatedMap(const FlossCall& call, Arena& arena, const Team&)
         : N(call.n),
           n(VARIABLES * N),
           S(call.inputs),
@@ -69,7 +72,7 @@ struct GatedMap {
             width = of;
             std::fill_n(tangents, steps * GATES * N * most, T(0));  // the padding, which no step writes to
         }
-        weights.pack(p);
+        weights.pack(p, Team{});
         std::fill_n(W, GATES * N * Np, T(0)), std::fill_n(W_d, GATES * N * Nd, 0.);
         for (int gate = 0; gate < GATES; ++gate)
             for (int64_t i = 0; i < N; ++i) {
@@ -83,7 +86,7 @@ struct GatedMap {
 
     int64_t advance(int64_t s, const T* x, const D* now, D* next) {
         std::copy_n(h, N, states + s * Np);
-        weights.sums(1, h, x, [&](int64_t, int64_t v, auto& block) {
+        const auto finish = [&](int64_t, int64_t v, auto& block) {
             const int64_t at = v * LANES<D>;
             Vec<D> keeps[KEPT], slopes[SLOPES], mine = load(own + at);
             store(ahead + at, Cell::template forward<D>(block, mine, keeps));
@@ -91,11 +94,12 @@ struct GatedMap {
             Cell::template slopes<D>(keeps, slopes);
             for (int q = 0; q < KEPT; ++q) store(kept_d + q * Nd + at, keeps[q]);
             for (int q = 0; q < SLOPES; ++q) store(slope_d + q * Nd + at, slopes[q]);
-        });
+        };
+        weights.sums(1, h, Nd, x, finish, Team{});
         std::swap(h, ahead);
         for (int q = 0; q < KEPT; ++q) std::copy_n(kept_d + q * Nd, N, kept + (s * KEPT + q) * Np);
         const int64_t Kd = width.Kd;
-        product<D>(GATES * N, Kd / LANES<D>, {W_d, Nd, 1}, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) {
+        product_apart<D>(GATES * N, Kd / LANES<D>, {W_d, Nd, 1}, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) {
             const int64_t unit = i / GATES, gate = i % GATES, mine = (n - N + unit) * Kd;
             T* keep = tangents + (s * GATES * N + i) * width.Kp + first * LANES<D>;
             const D *of = slope_d + unit, along = of[gate * Nd];

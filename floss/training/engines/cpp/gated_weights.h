@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -24,7 +25,7 @@ template <class T, class Cell>
 struct GatedWeights {
     static constexpr int GATES = Cell::GATES, BLOCKS = Cell::BLOCKS;
     const int64_t N, S, Np, vectors, gates, row;  // numbers of all gates, and of all blocks, padded
-    T *Wt, *Vt, *bias;                            // [N][gates], [S][row], [row]
+    T *Wt, *Vt, *bias;                            // [vector of units][N][gates of these], [S][row], [row]
 
     GatedWeights(int64_t N, int64_t S, Arena& arena)
         : N(N), S(S), Np(padded<T>(N)), vectors(Np / LANES<T>), gates(GATES * Np), row(BLOCKS * Np) {
@@ -37,25 +38,36 @@ struct GatedWeights {
     }
     int64_t spot(int block, int64_t unit) const { return place(block, unit / LANES<T>) + unit % LANES<T>; }
 
-    // W, V, b, and b_h where the cell has it.
+    // W, V, b, and b_h where the cell has it; each member of a team has some of the units.
     template <class P>
-    void pack(P* const* p) {
-        std::fill_n(Wt, N * gates, T(0)), std::fill_n(Vt, S * row, T(0)), std::fill_n(bias, row, T(0));
-        for (int gate = 0; gate < GATES; ++gate)
-            for (int64_t i = 0; i < N; ++i) {
-                const int64_t from = gate * N + i, to = spot(gate, i), driven = spot(Cell::DRIVEN[gate], i);
-                for (int64_t j = 0; j < N; ++j) Wt[j * gates + to] = p[0][from * N + j];
-                for (int64_t j = 0; j < S; ++j) Vt[j * row + driven] = p[1][from * S + j];
-                bias[driven] = p[2][from];
+    void pack(P* const* p, const Team& team) {
+        constexpr int64_t L = LANES<T>;
+        const Span mine = team.share(vectors);
+        for (int64_t v = mine.begin; v < mine.end; ++v) {
+            T* const panel = Wt + v * GATES * L * N;
+            const int64_t begin = v * L, end = std::min(begin + L, N);
+            std::fill_n(panel, GATES * L * N, T(0));
+            for (int q = 0; q < BLOCKS; ++q) {
+                std::fill_n(bias + place(q, v), L, T(0));
+                for (int64_t j = 0; j < S; ++j) std::fill_n(Vt + j * row + place(q, v), L, T(0));
             }
-        if constexpr (Cell::BIASES == 2)
-            for (int64_t i = 0; i < N; ++i) bias[spot(2, i)] = p[3][i];
+            for (int gate = 0; gate < GATES; ++gate)
+                for (int64_t i = begin; i < end; ++i) {
+                    const int64_t from = gate * N + i, driven = spot(Cell::DRIVEN[gate], i);
+                    T* const to = panel + gate * L + i - begin;
+                    for (int64_t j = 0; j < N; ++j) to[j * GATES * L] = p[0][from * N + j];
+                    for (int64_t j = 0; j < S; ++j) Vt[j * row + driven] = p[1][from * S + j];
+                    bias[driven] = p[2][from];
+                }
+            if constexpr (Cell::BIASES == 2)
+                for (int64_t i = begin; i < end; ++i) bias[spot(2, i)] = p[3][i];
+        }
     }
 
-    // The sums of all blocks for states h [rows][Np] and inputs x [rows][S]: finish(row, vector of units, block).
+    // The sums of all blocks for states h [rows][Ld] and inputs x [rows][S]: finish(row, vector of units, block).
     template <class In, class Finish>
-    void sums(int64_t rows, const T* h, const In* x, Finish finish) const {
-        product_groups<T, GATES>(rows, vectors, {h, Np, 1}, Wt, gates, N, [&](int64_t i, int64_t first, auto& acc) {
+    void sums(int64_t rows, const T* h, int64_t Ld, const In* x, Finish finish, const Team& team) const {
+        const auto each = [&](int64_t i, int64_t first, auto& acc) {
             const int64_t v = first / GATES;
             Vec<T> block[BLOCKS];
             for (int q = 0; q < BLOCKS; ++q) {
@@ -65,7 +77,8 @@ struct GatedWeights {
                 if (q < GATES) block[q] += acc[q];
             }
             finish(i, v, block);
-        });
+        };
+        product_groups<T, GATES>(rows, vectors, {h, Ld, 1}, Packed<T>{Wt, N}, each, team);
     }
 };
 

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "product.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -19,13 +20,14 @@ namespace {
 template <class T>
 struct Orthonormaliser {
     static constexpr int P = PANEL<T>;
+    const Team team;  // of which the leader alone has the panels
     const int64_t N, most;  // rows; columns at most, padded
     const bool twice;       // project twice
     int64_t k, Kp;
     T *R, *first, *second, *projected;
 
-    Orthonormaliser(int64_t N, int64_t columns, bool twice, Arena& arena)
-        : N(N), most(padded<T>(columns)), twice(twice) {
+    Orthonormaliser(int64_t N, int64_t columns, bool twice, Arena& arena, const Team& team)
+        : team(team), N(N), most(padded<T>(columns)), twice(twice) {
         R = arena.take<T>(most * most);
         first = arena.take<T>(P * P), second = arena.take<T>(P * P);
         projected = arena.take<T>(std::max<int64_t>(most, P) * P);
@@ -89,32 +91,44 @@ struct Orthonormaliser {
         }
     }
 
-    // q [N][Kp] = Q R in place; X = R^{-T} [k][Kp]; R_jj into `diagonal`.
+    // q [N][Kp] = Q R in place; X = R^{-T} [k][Kp]; R_jj into `diagonal`. Members of a team have met before.
     void decompose(T* q, T* X, T* diagonal) {
-        std::fill_n(R, Kp * Kp, T(0));
+        if (team.leads()) std::fill_n(R, Kp * Kp, T(0));
         for (int64_t p = 0; p < k; p += P) {
             const int width = int(std::min<int64_t>(P, k - p));
             const int64_t inside = std::min<int64_t>(P, Kp - p) / LANES<T>;  // vectors of the panel
             const int64_t right = (Kp - p) / LANES<T> - inside;              // and to its right
-            panel(q + p, inside, width, first);
-            if (twice) {  // R_{<p,p} = S₁ + S₂ T₁ and R_pp = T₂ T₁
-                if (p) {
-                    product<T>(p, inside, {q, 1, Kp}, q + p, Kp, N, storing(projected, P));
-                    product<T>(N, inside, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp));
-                    product<T>(p, inside, {projected, P, 1}, first, P, width, adding(R + p, Kp));
-                }
-                panel(q + p, inside, width, second);
-                product<T>(width, inside, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
-            } else {
-                for (int i = 0; i < width; ++i) std::copy_n(first + i * P, inside * LANES<T>, R + (p + i) * Kp + p);
+            if (team.leads()) panel(q + p, inside, width, first);
+            if (twice) project_again(q, p, width, inside);
+            if (team.leads()) {
+                if (!twice)
+                    for (int i = 0; i < width; ++i) std::copy_n(first + i * P, inside * LANES<T>, R + (p + i) * Kp + p);
+                for (int j = 0; j < width; ++j) diagonal[p + j] = R[(p + j) * Kp + p + j];
             }
-            for (int j = 0; j < width; ++j) diagonal[p + j] = R[(p + j) * Kp + p + j];
+            team.meet();
             if (right) {
-                product<T>(width, right, {q + p, 1, Kp}, q + p + P, Kp, N, storing(R + p * Kp + p + P, Kp));
-                product<T>(N, right, {q + p, Kp, 1}, R + p * Kp + p + P, Kp, width, adding<T, -1>(q + p + P, Kp));
+                product<T>(width, right, {q + p, 1, Kp}, q + p + P, Kp, N, storing(R + p * Kp + p + P, Kp), team);
+                team.meet();
+                product<T>(N, right, {q + p, Kp, 1}, R + p * Kp + p + P, Kp, width, adding<T, -1>(q + p + P, Kp), team);
             }
-            invert(p, width, inside, X);
+            if (team.leads()) invert(p, width, inside, X);
+            team.meet();
         }
+    }
+
+    // R_{<p,p} = S₁ + S₂ T₁ and R_pp = T₂ T₁
+    void project_again(T* q, int64_t p, int width, int64_t inside) {
+        if (p) {
+            team.meet();
+            product<T>(p, inside, {q, 1, Kp}, q + p, Kp, N, storing(projected, P), team);
+            team.meet();
+            product<T>(N, inside, {q, Kp, 1}, projected, P, p, adding<T, -1>(q + p, Kp), team);
+            product<T>(p, inside, {projected, P, 1}, first, P, width, adding(R + p, Kp), team);
+            team.meet();
+        }
+        if (!team.leads()) return;
+        panel(q + p, inside, width, second);
+        product<T>(width, inside, {second, P, 1}, first, P, width, storing(R + p * Kp + p, Kp));
     }
 
     // Rows p … p + width of X = R^{-T}: X_pp = (R_ppᵀ)^{-1}, X_{p,<p} = -X_pp (R_{<p,p})ᵀ X_{<p,<p}.

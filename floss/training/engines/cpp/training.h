@@ -1,6 +1,7 @@
 // Training on a task: inputs, the network's outputs, loss, backpropagation through time and an Adam step, epoch after
 // epoch. The time loop is that of an architecture, an argument of the template:
 //
+//     threads(call)                   how many threads may share a network
 //     TENSORS, sizes                  its parameters, in the order in which Python hands them over; h0 is the last
 //     pack(parameters)                takes them over
 //     forward(x, y)                   outputs y [T, B] for inputs x [T, B, S]; keeps what backward needs
@@ -15,6 +16,7 @@
 #include "adam.h"
 #include "calls.h"
 #include "philox.h"
+#include "threads.h"
 #include "vectors.h"
 #include "workspace.h"
 
@@ -24,16 +26,26 @@ template <class T, class Loop>
 struct Trainer {
     static constexpr int TENSORS = Loop::TENSORS;
     const TrainCall& call;
+    const Team team;
     const int64_t S, B, steps;
     Loop loop;
     T *x, *y, *gy;
     T* gradient[TENSORS];
+    // What the leader finds out for the team: whether the epoch counts, and how much of each gradient.
+    struct Verdict {
+        bool sound;
+        T scale[TENSORS];
+    };
+    Verdict* verdict;
 
-    Trainer(const TrainCall& call, Arena& arena)
-        : call(call), S(call.inputs), B(call.batch), steps(call.steps), loop(call, arena) {
+    static int64_t threads(const TrainCall& call) { return Loop::threads(call); }
+
+    Trainer(const TrainCall& call, Arena& arena, const Team& team)
+        : call(call), team(team), S(call.inputs), B(call.batch), steps(call.steps), loop(call, arena, team) {
         x = arena.take<T>(steps * B * S), y = arena.take<T>(padded<T>(steps * B)),
         gy = arena.take<T>(padded<T>(steps * B));
         for (int i = 0; i < TENSORS; ++i) gradient[i] = arena.take<T>(loop.sizes[i]);
+        verdict = arena.take<Verdict>(1);
     }
 
     T target(int64_t i, int64_t d) const {  // of the number i = t B + slot of y; t ≥ d
@@ -93,46 +105,63 @@ struct Trainer {
     void run(int64_t network) {
         T* p[TENSORS];
         for (int i = 0; i < TENSORS; ++i) p[i] = static_cast<T*>(call.parameters[i]) + network * loop.sizes[i];
-        const int64_t d = call.delays[network], start = call.first[network], numbers = steps * B * S;
-        double &loss = call.loss[network], &accuracy = call.accuracy[network];
-        loss = accuracy = 0;
+        if (team.leads()) call.loss[network] = call.accuracy[network] = 0;
         for (int64_t epoch = call.first_epoch; epoch < call.first_epoch + call.epochs; ++epoch) {
             if (call.mode == TRAIN && call.diverged_at[network] >= 0) return;
-            const bool wanted = call.mode != TRAIN || epoch + 1 == call.first_epoch + call.epochs;
-            if (call.mode == GRADIENT) {
-                std::copy_n(static_cast<const T*>(call.x) + network * numbers, numbers, x);
-            } else {
-                const Philox random{std::uint64_t(call.seeds[network]), std::uint32_t(call.stream),
-                                    std::uint32_t(epoch)};
-                draw_inputs(call, random, steps, B * S, x);
-            }
+            if (team.leads()) draw(network, epoch);
             loop.pack(p);
             loop.forward(x, y);
-            const bool finite = judge(d, start, wanted ? &loss : nullptr, wanted ? &accuracy : nullptr);
+            if (team.leads()) {
+                const bool wanted = call.mode != TRAIN || epoch + 1 == call.first_epoch + call.epochs;
+                verdict->sound = judge(call.delays[network], call.first[network], wanted ? &call.loss[network] : nullptr,
+                                       wanted ? &call.accuracy[network] : nullptr);
+            }
+            team.meet();
             if (call.mode == EVALUATE) continue;
             loop.backward(x, gy, gradient);
-            if (call.mode == GRADIENT) {
-                for (int i = 0; i < TENSORS; ++i)
-                    std::copy_n(gradient[i], loop.sizes[i], static_cast<T*>(call.gradient[i]) + network * loop.sizes[i]);
-                return;
-            }
-            T norms[TENSORS];
-            bool sound = finite;
-            for (int i = 0; i < TENSORS; ++i) {
-                norms[i] = norm_of(gradient[i], loop.sizes[i]);
-                sound = sound && !std::isnan(norms[i]);
-            }
-            if (!sound) {
-                call.diverged_at[network] = epoch;
-                return;
-            }
-            const int64_t step = ++call.adam_steps[network];
-            for (int i = 0; i < TENSORS; ++i)
-                adam_step(p[i], gradient[i], static_cast<T*>(call.mean[i]) + network * loop.sizes[i],
-                          static_cast<T*>(call.square[i]) + network * loop.sizes[i], loop.sizes[i],
-                          norms[i] > T(call.clip) ? T(call.clip) / norms[i] : T(1), call.lr, step);
+            if (call.mode == TRAIN) step(network, epoch, p);
         }
-        if (call.mode == EVALUATE) loss /= double(call.epochs), accuracy /= double(call.epochs);
+        if (!team.leads()) return;
+        if (call.mode == EVALUATE) call.loss[network] /= double(call.epochs), call.accuracy[network] /= double(call.epochs);
+        for (int i = 0; i < TENSORS && call.mode == GRADIENT; ++i)
+            std::copy_n(gradient[i], loop.sizes[i], static_cast<T*>(call.gradient[i]) + network * loop.sizes[i]);
+    }
+
+   private:
+    // Inputs of an epoch.
+    void draw(int64_t network, int64_t epoch) {
+        const int64_t numbers = steps * B * S;
+        if (call.mode == GRADIENT) {
+            std::copy_n(static_cast<const T*>(call.x) + network * numbers, numbers, x);
+        } else {
+            const Philox random{std::uint64_t(call.seeds[network]), std::uint32_t(call.stream), std::uint32_t(epoch)};
+            draw_inputs(call, random, steps, B * S, x);
+        }
+    }
+
+    // A step of Adam, unless loss or gradient are not finite, with gradients clipped by their norms.
+    void step(int64_t network, int64_t epoch, T* const (&p)[TENSORS]) {
+        if (team.leads()) {
+            for (int i = 0; i < TENSORS; ++i) {
+                const T norm = norm_of(gradient[i], loop.sizes[i]);
+                verdict->sound = verdict->sound && !std::isnan(norm);
+                verdict->scale[i] = norm > T(call.clip) ? T(call.clip) / norm : T(1);
+            }
+            if (verdict->sound)
+                ++call.adam_steps[network];
+            else
+                call.diverged_at[network] = epoch;
+        }
+        team.meet();
+        if (!verdict->sound) return;
+        for (int i = 0; i < TENSORS; ++i) {
+            const auto [begin, end] = team.share(loop.sizes[i]);
+            const int64_t at = network * loop.sizes[i] + begin;
+            adam_step(p[i] + begin, gradient[i] + begin, static_cast<T*>(call.mean[i]) + at,
+                      static_cast<T*>(call.square[i]) + at, end - begin, verdict->scale[i], call.lr,
+                      call.adam_steps[network]);
+        }
+        team.meet();
     }
 };
 

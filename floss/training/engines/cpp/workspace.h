@@ -14,6 +14,14 @@ int64_t padded(int64_t n) {
     return (n + LANES<T> - 1) / LANES<T> * LANES<T>;
 }
 
+// Numbers from a row to the next where many rows are in use at once: never a multiple of eight cache lines, or all rows
+// would take turns in few places of a cache.
+template <class T>
+int64_t apart(int64_t n) {
+    constexpr int64_t line = 64 / sizeof(T);
+    return padded<T>(n) + (padded<T>(n) % (8 * line) ? 0 : line);
+}
+
 // Numbers that lie one after the other.
 template <class T>
 struct Room {
