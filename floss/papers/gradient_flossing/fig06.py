@@ -14,11 +14,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from floss.figures.analysed import count, with_variant
-from floss.figures.spread import HALO, curves, quartiles, singles
+from floss.figures.spread import curves, quartiles, singles
 from floss.figures.style import COLOURS, DASHES, house_style
 from floss.papers import samples
 from floss.papers.claim import Claim, Criterion, Sample
@@ -53,15 +52,16 @@ def draw(findings: Findings) -> Figure:
 
 def _row(figure: SubFigure, letters: str, name: str, tables: Mapping[str, pd.DataFrame]) -> None:
     left, right = figure.subplots(1, 2)
+    lost = False
     for place, (label, table) in enumerate(tables.items()):
         colour, dashes = COLOURS[place], DASHES[place]
         course = curves(with_variant(table), "epoch", "lambda_1")
-        singles(left, course, colour, dashes, f"{label} ({count(course)})")
+        silent = _silent(table)
+        singles(left, course, colour, dashes, f"{label} ({silent or count(course)})")
+        lost |= bool(silent)
         target = table["target"].iloc[0]
         quartiles(right, (course - target) ** 2, colour, dashes)
     left.axhline(0.0, color="0.4", linestyle="--", linewidth=1, zorder=0)
-    silent = [text for label, table in tables.items() if (text := _silent(label, table))]
-    _say(left, silent)
     n = next(iter(tables.values()))["n"].iloc[0]
     left.set_title(f"{letters[0]}  {name}, N = {n}: first exponent")
     left.set_ylabel("λ₁ (nats per step)")
@@ -71,24 +71,19 @@ def _row(figure: SubFigure, letters: str, name: str, tables: Mapping[str, pd.Dat
         axes.set_xlabel("flossing epoch")
     handles, labels = left.get_legend_handles_labels()
     title = "left: median thick, single networks thin"
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title, title_fontsize=8)
+    if lost:
+        title += "; where λ₁ = −∞, no unit responds, and nothing is drawn from then on"
+    figure.legend(handles, labels, loc="outside lower center", ncols=1 if lost else 2, title=title, title_fontsize=8)
 
 
-def _silent(label: str, table: pd.DataFrame) -> str:
+def _silent(table: pd.DataFrame) -> str:
     """Says how many networks have an exponent of -inf, if any has: no unit responds, so nothing can be drawn."""
     lost = table[table["lambda_1"] == -np.inf]
     first = lost.groupby("seed").agg(epoch=("epoch", "min"))["epoch"].tolist()
     if not first:
         return ""
     since = "from the first epoch on" if not any(first) else f"from epoch {min(first)} on, or later"
-    return f"{label}:\nλ₁ = −∞ in {len(first)} of {table['seed'].nunique()} networks {since}:\nno unit responds"
-
-
-def _say(axes: Axes, texts: list[str]) -> None:
-    if texts:
-        axes.text(
-            0.98, 0.04, "\n".join(texts), transform=axes.transAxes, ha="right", va="bottom", fontsize=7.5, bbox=HALO
-        )
+    return f"λ₁ = −∞ in {len(first)} of {table['seed'].nunique()} {since}"
 
 
 # --- claims ---
