@@ -58,10 +58,13 @@ def work(network: TrainJob) -> float:
     return network.train.epochs * training_work(network) + network.flossing_epochs * flossing_work(network)
 
 
-_NUMBERS = {"lstm": (4, 6.6, 2.1), "gru": (3, 4.8, 3.6), "lru": (1, 3.1, 0.0)}
+_DIAGONAL = tuple(f"linear_{name}" for name in ("diagonal", "diagonal_gamma", "exp", "lru", "s4"))
+_NUMBERS = {
+    **{"lstm": (4, 6.6, 2.1), "gru": (3, 4.8, 3.6), "lru": (1, 3.1, 0.0)},
+    **dict.fromkeys(_DIAGONAL, (0, 1.0, 0.0)),
+}
 """Recurrent matrices of an architecture, and how many times T B N and T_f n k its training and flossing keep."""
 _NUMBERS_OF_A_RATE_NETWORK = (1, 1.0, 1.6)
-_DIAGONAL = tuple(f"linear_{name}" for name in ("diagonal", "diagonal_gamma", "exp", "lru", "s4"))
 _TWICE = ("lstm", "lru", *_DIAGONAL)
 """Architectures with two state variables for each unit."""
 
@@ -82,9 +85,7 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
     width = 8 if network.dtype == "float64" else 4
     itself = 16.0 * width * (matrices * n * n + batch * size + size * k)
     training = flossing = 0.0
-    if engine == "convolution":
-        training = 4.0 * width * network.train.steps * n
-    elif engine != "native":
+    if engine not in ("native", "convolution"):
         training = train * width * network.train.steps * batch * n
     if engine != "native":
         flossing = floss * width * network.flossing_run.length * size * k
