@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from floss.memory import impulse_response
+from floss.networks.linear_students.impulse_response import STUDENTS
+from floss.networks.linear_students.pullback import response_with_pullback
 from floss.training.engines.convolution import autocorrelation
 
 N, BATCH, STEPS = 64, 128, 300
@@ -50,12 +52,10 @@ def kernel_path(p: Parameters, x: Tensor, k_target: Tensor) -> Step:
     """½ δᵀ G δ of δ = k - k*, with G of the minibatch: as `floss train` computes it."""
 
     def step() -> tuple[Tensor, Parameters]:
-        leaves = {name: value.detach().requires_grad_() for name, value in p.items()}
-        k = impulse_response("dense", leaves, STEPS)
-        difference = k.detach() - k_target
+        k, pull = response_with_pullback(STUDENTS["dense"], p, STEPS)
+        difference = k - k_target
         slope = autocorrelation(x[None])[0] @ difference
-        gradient = torch.autograd.grad(k, list(leaves.values()), slope)
-        return 0.5 * (difference @ slope), dict(zip(leaves, gradient, strict=True))
+        return 0.5 * (difference @ slope), pull(slope)
 
     return step
 

@@ -10,7 +10,7 @@ _ONE_THREAD = 2**15
 
 
 @contextlib.contextmanager
-def one_thread(numbers: int) -> Iterator[None]:
+def one_thread(numbers: int = 0) -> Iterator[None]:
     """One thread for operations on so many numbers, if they are few: a second one would only be waited for."""
     before = torch.get_num_threads()
     if before == 1 or numbers > _ONE_THREAD:

@@ -75,8 +75,9 @@ def network_bytes(network: TrainJob, *, engine: str) -> float:
     Measured on ensembles of 4 and 20 networks, as the tests do again, within about a factor of two for torch: sixteen
     times the numbers of the network itself (parameters, two Adam states, checkpoint and its copies), and for torch so
     many of T B N in training and of T_f times state size times k in flossing, of which the one gives back what the
-    other takes; captured graphs keep both. The convolution engine works in impulse responses. Singular values of
-    one-step Jacobians are torch's with every engine: about seven matrices of double precision for each.
+    other takes; captured graphs keep both. The convolution engine works in the impulse responses of a few
+    networks at a time. Singular values of one-step Jacobians are torch's with every engine: about seven matrices of
+    double precision for each.
     """
     matrices, train, floss = _NUMBERS.get(network.arch.name, _NUMBERS_OF_A_RATE_NETWORK)
     n, batch = network.arch.n, network.train.batch

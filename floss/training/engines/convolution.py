@@ -14,9 +14,8 @@ shared between threads, end with all of them waiting for each other, a thousand 
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from floss.lyapunov.threads import one_thread
 from floss.networks import Parameters
 from floss.networks.linear_students import LinearStudent
 from floss.networks.linear_students.pullback import response_with_pullback
@@ -109,7 +109,7 @@ class ConvolutionEngine(TorchEngine):
     def train(self, epoch: int, count: int) -> TrainingMeasurement:
         loss = torch.empty_like(self._target[:, 0])
         take = functools.partial(self._train_share, range(epoch, epoch + count), loss)
-        with _one_thread_for_each_operation(self._threads):
+        with one_thread():
             if self._threads == 1 or len(self._shares) == 1:
                 for share in self._shares:
                     take(share)
@@ -199,16 +199,3 @@ def _blocks(stream: Int64[Tensor, "R"]) -> tuple[Int64[Tensor, "R"], Int64[Tenso
         rows[members] = len(streams) * _ROWS + torch.arange(len(members), device=stream.device)
         streams += [number] * -(-len(members) // _ROWS)
     return rows, torch.tensor(streams, device=stream.device)
-
-
-@contextmanager
-def _one_thread_for_each_operation(threads: int) -> Iterator[None]:
-    """Torch's own threads are as many as before when this ends."""
-    if threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
