@@ -78,7 +78,7 @@ def get_ready() -> None:
 
     from floss.runtime.messages import show_messages
     from floss.training import engines
-    from floss.training.engines.operators import NAMES
+    from floss.training.engines.call_arguments import NAMES
 
     show_messages()
     compose_once()

@@ -112,7 +112,7 @@ def check_cell(arch: ArchConfig) -> None:
 def _check_engine(job: TrainJob) -> None:
     if job.engine != "native":
         return
-    from floss.training.engines.operators import NAMES
+    from floss.training.engines.call_arguments import NAMES
 
     if job.arch.name not in NAMES:
         raise ConfigError(f"engine=native: does not have arch={job.arch.name}; engine=torch has all of them")

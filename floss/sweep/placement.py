@@ -15,7 +15,7 @@ from floss.sweep.stacking import Stack, network_bytes, plan
 from floss.sweep.store import Store
 from floss.training.engine import Engine
 from floss.training.engines import ENGINES, BuildError, find
-from floss.training.engines.operators import workspace_bytes
+from floss.training.engines.workspace import workspace_bytes
 
 _MOST_ON_CPU = 128
 """Networks in one ensemble on CPUs: more are no faster together (docs/speed.md), but only done together."""
@@ -95,6 +95,7 @@ def stacks_of(
     return plan(
         networks,
         bytes_of=bytes_of,
+        beside=workspace_of,
         limit=min(limits) * 1e9 if limits else free / 2,
         most=_MOST_ON_CPU if on_cpu else None,
         parts=max(parts, *(network.parts for network in networks.values())),

@@ -134,6 +134,7 @@ def plan(
     networks: Mapping[str, TrainJob],
     *,
     bytes_of: Callable[[TrainJob], float] = lambda network: 0.0,  # noqa: ARG005
+    beside: Callable[[NetworkJobs], float] = lambda networks: 0.0,  # noqa: ARG005
     limit: float = math.inf,
     most: int | None = None,
     parts: int = 1,
@@ -144,6 +145,7 @@ def plan(
     Args:
         networks: those that are to be computed.
         bytes_of: memory that a network takes.
+        beside: memory that an ensemble takes beside them, whatever number of these networks it has.
         limit: bytes that one ensemble may take; a network that takes more is alone.
         most: networks in one ensemble.
         parts: cut every stack into at least so many ensembles of about the same work (or into single networks), for
@@ -160,7 +162,8 @@ def plan(
     for (_, origin), ids in groups.items():
         # Networks that are flossed together stand together, the expensive ones first.
         ordered = sorted(ids, key=lambda i: _schedule(networks[i]), reverse=True) if origin is None else ids
-        for piece in _cut(ordered, networks, bytes_of, limit, most or len(ids), parts if origin is None else 1):
+        room = limit if math.isinf(limit) else max(limit - beside({i: networks[i] for i in ids}), 1.0)
+        for piece in _cut(ordered, networks, bytes_of, room, most or len(ids), parts if origin is None else 1):
             stacks.append(Stack({network_id: networks[network_id] for network_id in piece}, origin))
     return sorted(stacks, key=lambda stack: -stack.work)
 

@@ -1,5 +1,6 @@
 """`floss plan` says what would be computed, and writes nothing."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -10,8 +11,13 @@ import pytest
 from command import inside
 from commands.run_folders import SWEEP, held
 
+from floss.commands.sweep_arguments import jobs_of
+from floss.jobs.checked import train_job
 from floss.sweep import ensemble_run as experiment
 from floss.sweep.forecast import duration
+from floss.sweep.networks import NetworkJobs
+from floss.sweep.placement import memory_model, stacks_of, workspace_of
+from floss.sweep.request import Request
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -84,6 +90,21 @@ def test_plan_cuts_a_sweep_to_the_memory_that_it_may_take(tmp_path):
     _, _, *table, _ = planned(tmp_path, *PLANNED, "memory_limit=1e-6")  # less than a network takes
     assert [row[:2] for row in table] == [[str(i + 1), "1"] for i in range(8)]
     assert one[1] == "8"
+
+
+def test_an_ensemble_within_its_memory_has_room_for_what_the_engine_works_in(tmp_path):
+    sweep = ["-m", "d=2,4", "seeds=20", "flossing=none,pre", "engine=native", "device=cpu", f"results={tmp_path}"]
+    request = Request([train_job(values) for values, _ in jobs_of("train", sweep)])
+    networks, bytes_of = request.networks, memory_model(request.networks)
+
+    def taken(some: NetworkJobs) -> float:
+        return sum(map(bytes_of, some.values())) + workspace_of(some)
+
+    limit = (workspace_of(networks) + taken(networks)) / 2  # what the networks take alone lies below it, or just above
+    bounded = {i: dataclasses.replace(network, memory_limit=limit / 1e9) for i, network in networks.items()}
+    stacks = stacks_of(bounded, request.store, bytes_of)
+    assert 2 <= len(stacks) <= 4
+    assert max(taken(stack.networks) for stack in stacks) <= limit
 
 
 @pytest.mark.parametrize(

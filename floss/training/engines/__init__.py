@@ -11,10 +11,10 @@ import logging
 from floss.lyapunov.compiler import BuildError, compiler
 from floss.networks.linear_students import CELLS as LINEAR_STUDENTS
 from floss.training.engine import Engine
+from floss.training.engines.call_arguments import NAMES, TASK_NUMBERS
 from floss.training.engines.convolution import ConvolutionEngine
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES, TASK_NUMBERS
 from floss.training.engines.processor import lower_capability
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine

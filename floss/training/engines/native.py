@@ -15,7 +15,7 @@ from floss.networks import Parameters
 from floss.training.cost import MATRICES, flossing_flop, training_flop
 from floss.training.engine import Engine, TrainingMeasurement
 from floss.training.engines import operators
-from floss.training.engines.operators import NAMES
+from floss.training.engines.call_arguments import NAMES, TASK_NUMBERS
 from floss.training.engines.shared_library import library, recipe
 from floss.training.ensemble import Ensemble
 from floss.training.flossed_networks import FlossingMeasurement, Selection
@@ -45,7 +45,7 @@ class NativeEngine(Engine):
             raise ValueError(f"engine=native is for arch={','.join(NAMES)} on the CPU")
         self._names = NAMES[self._arch]
         library(self._arch)
-        if ensemble.task.name not in operators.TASK_NUMBERS:
+        if ensemble.task.name not in TASK_NUMBERS:
             raise ValueError(f"engine=native does not have the task {ensemble.task.name}")
 
     @classmethod

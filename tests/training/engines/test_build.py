@@ -14,7 +14,7 @@ from floss.lyapunov import compiler as build
 from floss.lyapunov.compiler import BuildError, built, load
 from floss.training import engines
 from floss.training.engines import calls, processor
-from floss.training.engines.operators import NAMES
+from floss.training.engines.call_arguments import NAMES
 from floss.training.engines.shared_library import library
 
 needs_compiler = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")

@@ -10,9 +10,9 @@ from command import TINY, floss
 
 from floss.lyapunov import compiler as build
 from floss.training import engines
+from floss.training.engines.call_arguments import NAMES
 from floss.training.engines.graph import GraphEngine
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES
 from floss.training.engines.processor import used_instructions
 from floss.training.engines.shared_library import library
 from floss.training.engines.torch_engine import TorchEngine

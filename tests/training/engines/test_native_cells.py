@@ -28,8 +28,8 @@ from problems import DOUBLE
 from floss.networks import CELLS
 from floss.random import Stream
 from floss.training import engines
+from floss.training.engines.call_arguments import NAMES, TASK_NUMBERS
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES, TASK_NUMBERS
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
 from floss.training.schedule import FlossingRun

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from floss.random import Stream
 from floss.training import engines
+from floss.training.engines.call_arguments import NAMES, TASK_NUMBERS
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES, TASK_NUMBERS, flossing_gradient, task_gradient
+from floss.training.engines.operators import flossing_gradient, task_gradient
 from floss.training.engines.torch_engine import TorchEngine
 from floss.training.ensemble import Network, Protocol
 from floss.training.flossing import flossing_gradient as reference_flossing_gradient

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from floss.random import Stream
 from floss.training import engines
+from floss.training.engines.call_arguments import NAMES, TASK_NUMBERS
 from floss.training.engines.calls import FlossCall, TrainCall
 from floss.training.engines.native import NativeEngine
-from floss.training.engines.operators import NAMES, TASK_NUMBERS, task_gradient
+from floss.training.engines.operators import task_gradient
 from floss.training.engines.shared_library import library
 from floss.training.ensemble import Network, Protocol
 from floss.training.state import State

@@ -11,7 +11,7 @@ from grids import covered, grid
 from floss.lyapunov.compiler import INSTRUCTION_SETS, BuildError, x86
 from floss.training import engines
 from floss.training.engines import processor
-from floss.training.engines.operators import NAMES
+from floss.training.engines.call_arguments import NAMES
 from floss.training.engines.processor import VARIABLE, lower_capability, processor_instructions, used_instructions
 
 SETS_OF_VANILLA = [(variable, "vanilla") for variable in ("default", "avx2", "avx512")]
