@@ -1,6 +1,6 @@
 """Gradient flossing of a user's own network, in episodes within its own training loop."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -14,6 +14,7 @@ from floss.lyapunov import arguments
 from floss.lyapunov.spectrum import lyapunov_spectrum
 from floss.training.flossing_loss import flossing_loss
 from floss.training.schedule import transient_steps
+from floss.training.user_network.own_adam import OwnAdam
 from floss.training.user_network.settings import (
     Until,
     criterion,
@@ -121,7 +122,7 @@ class Flosser:
         self.t_ons = arguments.whole_number(_CALLER, "t_ons", t_ons, 1)
         self.seed = arguments.whole_number(_CALLER, "seed", seed, 0, random.SEED_LIMIT - 1)
         self.until, self.target = criterion(_CALLER, until), wanted_exponents(target, self.k)
-        self.inputs, self.parameters = inputs, parameters_of(_CALLER, self._network, parameters)
+        self.inputs = inputs
         self._last_inputs = None
         if inputs is not None:
             arguments.function(_CALLER, "inputs", inputs, "a function that gives the inputs of a run, or None")
@@ -132,10 +133,15 @@ class Flosser:
         elif self.steps is None:
             raise ValueError(f"{_CALLER}: a map without inputs needs steps=, and one with inputs needs inputs=")
         self._all_parameters = parameters is None
-        self._adam = torch.optim.Adam(self.parameters, lr=self.lr)
+        self._adam = OwnAdam(parameters_of(_CALLER, self._network, parameters), self.lr)
         self._life = self._epoch = 0
         self._last, self._pending = -1, False
         self._records: list[tuple[float, Tensor]] = []
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What is flossed."""
+        return self._adam.parameters
 
     @property
     def takes_last_batch(self) -> bool:
@@ -184,7 +190,8 @@ class Flosser:
             raise ValueError(f"{_CALLER}: no batch has gone through {self._network.name} yet; give inputs=")
         reached = False
         self._pending = True
-        self._follow_parameters()
+        if self._all_parameters:
+            self._adam.follow(parameters_of(_CALLER, self._network, None))
         if self._last_inputs is not None:
             self._last_inputs.ended = True
         device = self.parameters[0].device.type
@@ -204,23 +211,6 @@ class Flosser:
         losses, several = zip(*records, strict=True)
         return FlossingEpisode(torch.tensor(losses, dtype=torch.float64), torch.stack(several), reached)
 
-    def _follow_parameters(self) -> None:
-        """Take those that the network has now, where others have been put in their place since the last episode.
-
-        Moments of Adam stay with the place of a parameter, as they do in a state that is loaded.
-        """
-        if not self._all_parameters:
-            return
-        present = parameters_of(_CALLER, self._network, None)
-        if [id(p) for p in present] == [id(p) for p in self.parameters]:
-            return
-        moments = [self._adam.state.get(p, {}) for p in self.parameters]
-        self.parameters = present
-        self._adam = torch.optim.Adam(present, lr=self.lr)
-        for p, kept in zip(present, moments, strict=False):
-            if kept and kept["exp_avg"].shape == p.shape:
-                self._adam.state[p] = {n: v if n == "step" else v.to(p) for n, v in kept.items()}
-
     def _flossing_epoch(self) -> tuple[float, Tensor]:
         """Loss and exponents, and the step of Adam."""
         x = self._run_inputs()
@@ -233,7 +223,7 @@ class Flosser:
             raise ValueError(f"{_CALLER}: the exponents do not depend on the parameters")
         if not all(bool(torch.isfinite(g).all()) for g in (loss, *gradient) if g is not None):
             raise ValueError(f"{_CALLER}: the gradient of flossing epoch {self._epoch} is not finite")
-        self._take_step(gradient)
+        self._adam.step(gradient)
         return float(loss.detach()), lam.detach().mean(0).double().cpu()
 
     def _spectrum(self, one: DirectedMap, part: int, x: Tensor | None) -> Float[Tensor, "trajectories k"]:
@@ -274,17 +264,6 @@ class Flosser:
         several = [one[: self.steps or shortest] for one in sequences]
         return several[0] if len(several) == 1 else torch.stack(several, 1)
 
-    def _take_step(self, gradient: Sequence[Tensor | None]) -> None:
-        """One step of Adam; the gradients that a user has accumulated stay."""
-        users = [p.grad for p in self.parameters]
-        try:
-            for p, g in zip(self.parameters, gradient, strict=True):
-                p.grad = g
-            self._adam.step()
-        finally:
-            for p, g in zip(self.parameters, users, strict=True):
-                p.grad = g
-
     def _is_reached(self, loss: float, exponents: Tensor) -> bool:
         if self.until is None:
             return False
@@ -301,12 +280,6 @@ class Flosser:
 
         Also within an episode that was interrupted. The network's parameters are in its own state.
         """
-        moments = [
-            {name: value.detach().clone() for name, value in self._adam.state[p].items()}
-            if p in self._adam.state
-            else {}
-            for p in self.parameters
-        ]
         seen = [] if self._last_inputs is None else self._network.remembered(self._last_inputs)
         return {
             "k": self.k,
@@ -314,7 +287,7 @@ class Flosser:
             "epoch": self._epoch,
             "last": self._last,
             "pending": self._pending,
-            "adam": moments,
+            "adam": self._adam.moments(),
             "loss": [loss for loss, _ in self._records],
             "exponents": [exponents.clone() for _, exponents in self._records],
             "inputs": [sequence.detach().clone() for sequence in seen],
@@ -327,8 +300,8 @@ class Flosser:
             ValueError: it is of another network, or of another k.
         """
         try:
-            pairs = list(zip(state["adam"], self.parameters, strict=True))
-            fits = state["k"] == self.k and all(not m or m["exp_avg"].shape == p.shape for m, p in pairs)
+            moments = list(state["adam"])
+            fits = state["k"] == self.k and self._adam.fits(moments)
             numbers = [int(state[name]) for name in ("life", "epoch", "last", "pending")]
             records = list(zip(map(float, state["loss"]), state["exponents"], strict=True))
             inputs = list(state["inputs"])
@@ -338,10 +311,6 @@ class Flosser:
             raise ValueError(f"{_CALLER}: the state is not that of a Flosser of these parameters with k={self.k}")
         self._life, self._epoch, self._last, pending = numbers
         self._pending, self._records = bool(pending), records
-        self._adam.state.clear()
-        for moments, p in pairs:
-            if moments:
-                own = {name: v.clone() if name == "step" else v.to(p, copy=True) for name, v in moments.items()}
-                self._adam.state[p] = own
+        self._adam.load(moments)
         if self._last_inputs is not None and inputs:
             self._last_inputs.restored = [one.to(self.parameters[0].device) for one in inputs]
