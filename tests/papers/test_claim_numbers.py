@@ -2,7 +2,9 @@
 
 import pytest
 from made_up_data import Row, World, findings, text, world
-from papers.claim_twins import CLAIMS, measured, rows_of, twin
+from papers.gradient_flossing.twins import twin
+from papers.gradient_flossing.twins.committed import CLAIMS, measured
+from papers.gradient_flossing.twins.rows import rows_of
 
 from floss.papers.gradient_flossing import PAPER, one_step
 

@@ -15,8 +15,9 @@ from types import ModuleType
 import pandas as pd
 import pytest
 from docs.pages import read
-from papers.claim_twins import CLAIMS, Committed, measured, twin
 from papers.curse_of_memory import committed as curse
+from papers.gradient_flossing.twins import twin
+from papers.gradient_flossing.twins.committed import CLAIMS, Committed, measured
 from papers.lesser_processor import lesser
 
 from floss.papers.claim import Result, claims_csv
