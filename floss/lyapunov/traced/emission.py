@@ -72,16 +72,20 @@ class Emission:
         for node, outs, args in program.steps:
             self._operation(node, outs, args)
 
-    def place(self, tensor: Tensor) -> str:
-        """A pointer to the first number of a tensor, as text."""
+    def buffer(self, tensor: Tensor) -> int:
+        """The number of the buffer in which a tensor lies."""
         start = tensor.untyped_storage().data_ptr()
         if start not in self._numbers:
             self._numbers[start] = len(self.buffers)
             self.buffers.append(tensor)
+        return self._numbers[start]
+
+    def place(self, tensor: Tensor) -> str:
+        """A pointer to the first number of a tensor, as text."""
         kind = TYPES.get(tensor.dtype)
         if kind is None:
             raise UnknownError(f"{tensor.dtype}")
-        return f"(({kind}*)p[{self._numbers[start]}] + {tensor.storage_offset()})"
+        return f"(({kind}*)p[{self.buffer(tensor)}] + {tensor.storage_offset()})"
 
     def _operation(self, node: Node, outs: list[Tensor], args: list[Any]) -> None:
         name = node.func._schema.name.removeprefix("aten::")
@@ -263,8 +267,7 @@ class Emission:
             return
         if k == 0 or not out.is_contiguous():
             raise UnknownError("a product without terms")
-        prefix = {torch.float64: "d", torch.float32: "s"}.get(out.dtype)
-        if prefix is None:
+        if out.dtype not in (torch.float64, torch.float32):
             raise UnknownError("a product of whole numbers")
         if n == 1 or m == 1:
             matrix, vector = (a, b[:, 0]) if n == 1 else (b.mT, a[0])
@@ -272,12 +275,12 @@ class Emission:
             rows, columns = matrix.shape
             shape = (columns, rows) if turned else (rows, columns)
             where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
-            self.lines.append(f"{prefix}gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
+            self.lines.append(f"gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
             return
         (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
         letters = f"'{'N' if row_b else 'T'}', '{'N' if row_a else 'T'}'"
         where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {n}"
-        self.lines.append(f"{prefix}gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
+        self.lines.append(f"gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
 
 
 def _order(matrix: Tensor) -> tuple[bool, int]:
