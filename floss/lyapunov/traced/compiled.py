@@ -14,6 +14,7 @@ from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph
 from floss.lyapunov.traced.native import WORTH, can_be_emitted
 from floss.lyapunov.traced.native_chain import NativeChain, native_chain, work_of
+from floss.lyapunov.traced.products import joined
 from floss.lyapunov.traced.recording import Recording
 from floss.lyapunov.traced.replay import Program, alike, evaluate
 from floss.lyapunov.traced.stages import Stages, cut
@@ -146,7 +147,7 @@ def compiled(recording: Recording, *, rows_first: bool) -> Compiled:
     with _LOCK:
         found = _KNOWN.get(raw)
         if found is None:
-            graph = clean(recording)
+            graph = joined(clean(recording))
             key = (graph.structure(), rows_first)
             found = _KNOWN.setdefault(key, Compiled(graph, rows_first=rows_first))
             _KNOWN[raw] = found

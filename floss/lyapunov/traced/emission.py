@@ -258,29 +258,35 @@ class Emission:
             self._one_product(out, a, b, beta)
 
     def _one_product(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
-        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
+        """Out [m, n] = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
         (m, k), n = a.shape, b.shape[1]
         if not out.numel():
             return
-        if not out.is_contiguous() and out.mT.is_contiguous():
-            self._one_product(out.mT, b.mT, a.mT, beta)
-            return
-        if k == 0 or not out.is_contiguous():
+        if k == 0:
             raise UnknownError("a product without terms")
         if out.dtype not in (torch.float64, torch.float32):
             raise UnknownError("a product of whole numbers")
         if n == 1 or m == 1:
-            matrix, vector = (a, b[:, 0]) if n == 1 else (b.mT, a[0])
-            turned, lead = _order(matrix)  # row-major is the transposed of column-major
-            rows, columns = matrix.shape
-            shape = (columns, rows) if turned else (rows, columns)
-            where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
-            self.lines.append(f"gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
+            self._product_with_vector(out, a, b, beta)
+            return
+        by_rows, lead = _order(out)
+        if not by_rows:
+            self._one_product(out.mT, b.mT, a.mT, beta)
             return
         (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
         letters = f"'{'N' if row_b else 'T'}', '{'N' if row_a else 'T'}'"
-        where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {n}"
+        where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {lead}"
         self.lines.append(f"gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
+
+    def _product_with_vector(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
+        if not (out.is_contiguous() or out.mT.is_contiguous()):
+            raise UnknownError("a vector with gaps")
+        matrix, vector = (a, b[:, 0]) if b.shape[1] == 1 else (b.mT, a[0])
+        turned, lead = _order(matrix)  # row-major is the transposed of column-major
+        rows, columns = matrix.shape
+        shape = (columns, rows) if turned else (rows, columns)
+        where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
+        self.lines.append(f"gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
 
 
 def _order(matrix: Tensor) -> tuple[bool, int]:

@@ -107,7 +107,7 @@ def native_backward(
         added: results that are added up.
         build: whether to compile it where it has not been compiled before.
     """
-    totals = [torch.zeros(out.shape, dtype=out.dtype) for out in added]
+    totals = [torch.zeros_like(out) for out in added]
 
     def text(emission: Emission) -> str:
         return _backward(emission, drives, given, cotangents, gradients, kept, list(zip(totals, added, strict=True)))
@@ -181,7 +181,7 @@ def _backward(
 ) -> str:
     program = emission.program
     rows = _rows(emission, drives, given)
-    each = [(torch.empty(out.shape, dtype=out.dtype), out) for out in kept]
+    each = [(torch.empty_like(out), out) for out in kept]
     for target, _ in each:
         rows.add(target)
     cot_h, cot_q = (program.value(number) for number in cotangents)

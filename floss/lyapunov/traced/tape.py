@@ -109,7 +109,7 @@ class Tape:
         found: list[Tensor | None] = [None] * len(tensors)
         with one_thread(numbers_in(tensors[1])), reverse.programs() as pair:
             pair.bind(constants)
-            kept = [out.new_empty(steps, *out.shape) for out in pair.stacked()]
+            kept = [_stack(torch.empty_like(out), steps) for out in pair.stacked()]
             if pair.code is None:
                 *found[:2], added = self._replay_backward(pair, drives, kept, slopes, grad_h)
             else:
