@@ -86,7 +86,7 @@ class Compiled:
         body, driven = self.stages.body, self.stages.driven
         feedback = list(zip(body.outputs, body.inputs[:2], strict=True))
         program = Program(body, (), feedback, {body.inputs[1]: self.tangent_memory()})
-        found = native_chain(program, driven, build=build)
+        found = native_chain(program, driven, self.stages.constants, build=build)
         if found is None:
             self._native = not build and can_be_emitted(program)
             return None

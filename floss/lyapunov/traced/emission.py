@@ -55,6 +55,12 @@ _OF_MASKS = _COMPARED | {"where", "clone", "expand", "view", "mul"}
 """Those that are for masks what they are for numbers; a sum of masks is none, but 1 + 1 is 2."""
 
 
+_CACHE, _FEW = 3 * 2**18, 24
+"""Bytes of weights that stay in a core's cache, and columns of a product that reads its weights once or twice."""
+_PADDING = 32
+"""Rows that weights may be filled up by: those of a tile of cpp/chain.h in single precision."""
+
+
 class UnknownError(Exception):
     """An operation that is not emitted."""
 
@@ -62,9 +68,13 @@ class UnknownError(Exception):
 class Emission:
     """The body of a program as text, and the memory that it works on."""
 
-    def __init__(self, program: Program) -> None:
-        """Write out the calls of a program."""
+    def __init__(self, program: Program, constants: Sequence[int] = ()) -> None:
+        """Write out the calls of a program, of whose inputs these do not change within a run."""
         self.program = program
+        self.first: list[str] = []
+        """What is done once, before the first step of a run."""
+        self._constant = {program.value(number).untyped_storage().data_ptr() for number in constants}
+        self._packed: dict[Any, Tensor] = {}
         self.buffers: list[Tensor] = []
         """Tensors in whose memory the buffers p[0], p[1], … begin."""
         self._numbers: dict[int, int] = {}
@@ -266,17 +276,36 @@ class Emission:
             raise UnknownError("a product without terms")
         if out.dtype not in (torch.float64, torch.float32):
             raise UnknownError("a product of whole numbers")
-        if n == 1 or m == 1:
+        if (n == 1 or m == 1) and not self._packable(a if n == 1 else b, 1):
             self._product_with_vector(out, a, b, beta)
             return
         by_rows, lead = _order(out)
-        if not by_rows:
-            self._one_product(out.mT, b.mT, a.mT, beta)
+        if by_rows:  # row-major is the transposed of column-major
+            out, a, b = out.mT, b.mT, a.mT
+            m, n = n, m
+        if self._packable(a, n):
+            at = f"{self.place(b)}, {b.stride(0)}, {b.stride(1)}, {self.place(out)}, {lead}"
+            self.lines.append(f"product({m}, {n}, {k}, {self._pack(a)}, {at}, {beta});")
             return
         (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
-        letters = f"'{'N' if row_b else 'T'}', '{'N' if row_a else 'T'}'"
-        where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {lead}"
-        self.lines.append(f"gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
+        letters = f"'{'T' if row_a else 'N'}', '{'T' if row_b else 'N'}'"
+        where = f"{self.place(a)}, {lead_a}, {self.place(b)}, {lead_b}, {self.place(out)}, {lead}"
+        self.lines.append(f"gemm(f, {letters}, {m}, {n}, {k}, {where}, {beta});")
+
+    def _packable(self, weights: Tensor, columns: int) -> bool:
+        """Whether a product with constant weights is faster by a kernel that has them packed."""
+        size = weights.numel() * weights.element_size()
+        return weights.untyped_storage().data_ptr() in self._constant and (size <= _CACHE or columns <= _FEW)
+
+    def _pack(self, weights: Tensor) -> str:
+        """A pointer to packed weights."""
+        key = weights.data_ptr(), weights.shape, weights.stride()
+        if key not in self._packed:
+            m, k = weights.shape
+            self._packed[key] = torch.empty((m + _PADDING) * k, dtype=weights.dtype)
+            strides = f"{weights.stride(0)}, {weights.stride(1)}"
+            self.first.append(f"pack({self.place(weights)}, {m}, {k}, {strides}, {self.place(self._packed[key])});")
+        return self.place(self._packed[key])
 
     def _product_with_vector(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
         if not (out.is_contiguous() or out.mT.is_contiguous()):

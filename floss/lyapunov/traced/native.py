@@ -36,6 +36,7 @@ class Native:
 
     def run(self) -> None:
         """The body once."""
+        self._library.floss_begin(self._places)
         self._library.floss_body(self._places, blas())
 
     def call(self, name: str, *arguments: Any) -> None:
@@ -43,18 +44,21 @@ class Native:
         getattr(self._library, name)(self._places, blas(), *arguments)
 
 
-def native(program: Program, chain: Callable[[Emission], str] | None = None, *, build: bool) -> Native | None:
+def native(
+    program: Program, constants: Sequence[int], chain: Callable[[Emission], str], *, build: bool
+) -> Native | None:
     """Compiled code of a program without inputs that are given anew; None where there is none, or not yet.
 
     Args:
         program: with the state and the tangent vectors as its first two inputs and outputs.
-        chain: a function that writes a loop over steps, which calls `floss_body`.
+        constants: inputs that do not change within a run.
+        chain: writes a loop over steps, which calls `floss_begin(p)` and at every step `floss_body(p, f)`.
         build: whether to compile it where it has not been compiled before.
     """
     if blas() is None:
         return None
     try:
-        source, buffers = _source(program, chain)
+        source, buffers = _source(program, constants, chain)
         path = built_text(source, "step", instructions(), build=build)
         if path is None:
             return None
@@ -67,7 +71,7 @@ def native(program: Program, chain: Callable[[Emission], str] | None = None, *, 
 def can_be_emitted(program: Program) -> bool:
     """Whether all operations of a program are known."""
     try:
-        _source(program, None)
+        _source(program, (), lambda _: "")
     except UnknownError:
         return False
     return True
@@ -130,13 +134,13 @@ def type_of(tensor: Tensor) -> str:
     return kind
 
 
-def _source(program: Program, chain: Callable[[Emission], str] | None) -> tuple[str, list[Tensor]]:
-    emission = Emission(program)
+def _source(program: Program, constants: Sequence[int], chain: Callable[[Emission], str]) -> tuple[str, list[Tensor]]:
+    emission = Emission(program, constants)
     body, emission.lines = emission.lines, []
     if len(body) > _MOST_LINES:
         raise UnknownError("too many operations")
     text = [_HEADER.read_text(encoding="utf-8")]
+    text += ['extern "C" void floss_begin(char** p) {', *emission.first, "(void)p; }"]
     text += ['extern "C" void floss_body(char** p, void** f) {', *body, "(void)p; (void)f; }"]
-    if chain is not None:
-        text.append(chain(emission))
+    text.append(chain(emission))
     return "\n".join(text), emission.buffers

@@ -32,9 +32,11 @@ class NativeChain:
         self._code.call("floss_chain", ctypes.c_long(steps), pointer(ends), pointer(diagonals), rows, pointer(work))
 
 
-def native_chain(program: Program, driven: Sequence[int], *, build: bool) -> NativeChain | None:
+def native_chain(
+    program: Program, driven: Sequence[int], constants: Sequence[int], *, build: bool
+) -> NativeChain | None:
     """The steps of a program, as `native` has it."""
-    code = native(program, lambda emission: _text(emission, driven), build=build)
+    code = native(program, constants, lambda emission: _text(emission, driven), build=build)
     return None if code is None else NativeChain(code, driven)
 
 
@@ -67,7 +69,7 @@ def _text(emission: Emission, driven: Sequence[int]) -> str:
         [
             'extern "C" void floss_chain(char** p, void** f, long steps, const unsigned char* ends, double* diagonals,',
             "                            char** drives, double* work) {",
-            "(void)drives;",
+            "(void)drives; floss_begin(p);",
             f"auto* a = ({type_of(q)}*)work; auto* rest = a + {n * k};",
             "for (long s = 0; s < steps; s++) {",
             *drives,

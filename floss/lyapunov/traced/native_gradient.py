@@ -70,22 +70,24 @@ class NativeBackward:
 
 
 def native_forward(
-    program: Program, drives: Sequence[int], saved: Sequence[Tensor], *, build: bool
+    program: Program, constants: Sequence[int], drives: Sequence[int], saved: Sequence[Tensor], *, build: bool
 ) -> NativeForward | None:
     """Compiled steps that keep what the way back needs.
 
     Args:
         program: of a step.
+        constants: its inputs that do not change within a run.
         drives: its inputs that change from step to step, besides state and tangent vectors.
         saved: memory of the values that are kept.
         build: whether to compile it where it has not been compiled before.
     """
-    code = native(program, lambda emission: _forward(emission, drives, saved), build=build)
+    code = native(program, constants, lambda emission: _forward(emission, drives, saved), build=build)
     return None if code is None else NativeForward(code)
 
 
 def native_backward(
     program: Program,
+    constants: Sequence[int],
     drives: Sequence[int],
     given: Sequence[Tensor],
     cotangents: Sequence[int],
@@ -99,6 +101,7 @@ def native_backward(
 
     Args:
         program: of the reverse.
+        constants: its inputs that do not change within a run.
         drives: its inputs that change from step to step, besides state and tangent vectors.
         given: memory of the saved values.
         cotangents: of the state and of the tangent vectors.
@@ -112,7 +115,7 @@ def native_backward(
     def text(emission: Emission) -> str:
         return _backward(emission, drives, given, cotangents, gradients, kept, list(zip(totals, added, strict=True)))
 
-    code = native(program, text, build=build)
+    code = native(program, constants, text, build=build)
     return None if code is None else NativeBackward(code, cotangents, totals)
 
 
@@ -137,7 +140,7 @@ def _vectors(q: Tensor) -> tuple[int, int, int]:
 def _start(emission: Emission) -> str:
     """Places of its own, which a step may change."""
     count = len(emission.buffers)
-    return f"char* p[{count}]; std::memcpy(p, fixed, sizeof p);"
+    return f"char* p[{count}]; std::memcpy(p, fixed, sizeof p); floss_begin(p);"
 
 
 def _forward(emission: Emission, drives: Sequence[int], saved: Sequence[Tensor]) -> str:

@@ -1,6 +1,5 @@
 """The pullback of one step's graph: the operations that autograd does for it, recorded once like the step."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +44,7 @@ class Pullback:
     constants: tuple[int, ...]
     """Inputs that are given anew at every run."""
     layouts: dict[int, Tensor] = field(default_factory=dict)
+    """Memory of tangent vectors, and of values that are kept, in the order of numbers that is wanted."""
     spent: float = 0.0
     """Seconds that were spent with programs that are not compiled."""
     _free: list["Pair"] = field(default_factory=list)
@@ -52,6 +52,11 @@ class Pullback:
     """Whether compiled code serves; None: not known yet."""
     _looked: bool = False
     """Whether it has been looked for among what was compiled before, for which its text has to be written."""
+
+    def pieces(self) -> list[tuple[torch.dtype, list[int]]]:
+        """The saved values whose memory is one piece, for each dtype."""
+        kinds = {number: self.forward.kinds[number].dtype for number in self.saved}
+        return [(dtype, [n for n in self.saved if kinds[n] == dtype]) for dtype in dict.fromkeys(kinds.values())]
 
     @contextmanager
     def programs(self) -> Iterator["Pair"]:
@@ -123,36 +128,38 @@ class Pair:
 
     def compiled(self, *, build: bool) -> tuple[NativeForward, NativeBackward] | None:
         """Compiled code, where there is any."""
-        drives = self.reverse.drives
-        forward = native_forward(self.forward, drives, self.saved, build=build)
+        constants, drives = self.reverse.constants, self.reverse.drives
+        forward = native_forward(self.forward, constants, drives, self.saved, build=build)
         gradients = [self.each.get(place) for place in (0, 1)]
         results = (gradients, self.stacked(), self.added)
-        backward = native_backward(self.backward, drives, self.given, self.reverse.cotangents, *results, build=build)
+        backward = native_backward(
+            self.backward, constants, drives, self.given, self.reverse.cotangents, *results, build=build
+        )
         return None if forward is None or backward is None else (forward, backward)
 
     def _program(self, reverse: Pullback, graph: Graph, rebound: tuple[int, ...]) -> tuple[Program, list[Tensor]]:
         memory = {number: torch.empty_like(tensor) for number, tensor in reverse.layouts.items()}
-        kinds = {number: graph.kinds[number] for number in reverse.saved}
         pieces = list[Tensor]()
-        for dtype in dict.fromkeys(kind.dtype for kind in kinds.values()):
-            numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
-            sizes = [math.prod(kinds[number].shape) for number in numbers]
-            whole = torch.zeros(sum(sizes), dtype=dtype)
+        for dtype, numbers in reverse.pieces():
+            layouts = [reverse.layouts[number] for number in numbers]
+            whole = torch.zeros(sum(layout.numel() for layout in layouts), dtype=dtype)
             pieces.append(whole)
-            parts = zip(numbers, whole.split(sizes), strict=True)
-            memory |= {number: part.view(kinds[number].shape) for number, part in parts}
+            parts = zip(layouts, whole.split([layout.numel() for layout in layouts]), strict=True)
+            made = [part.as_strided(layout.shape, layout.stride(), part.storage_offset()) for layout, part in parts]
+            memory |= dict(zip(numbers, made, strict=True))
         return Program(graph, rebound, (), memory), pieces
 
 
 def saved_stacks(reverse: Pullback, pieces: list[Tensor]) -> dict[int, Tensor]:
     """The saved values [T, ...] in stacks [T, numbers] of their memory."""
-    kinds = {number: reverse.forward.kinds[number] for number in reverse.saved}
     found: dict[int, Tensor] = {}
-    for dtype, piece in zip(dict.fromkeys(kind.dtype for kind in kinds.values()), pieces, strict=True):
-        numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
-        parts = piece.split([math.prod(kinds[number].shape) for number in numbers], 1)
-        found |= {n: part.unflatten(1, kinds[n].shape or (1,)) for n, part in zip(numbers, parts, strict=True)}
-    return {number: stack.reshape(len(stack), *kinds[number].shape) for number, stack in found.items()}
+    for (_, numbers), piece in zip(reverse.pieces(), pieces, strict=True):
+        layouts = [reverse.layouts[number] for number in numbers]
+        parts = piece.split([layout.numel() for layout in layouts], 1)
+        for number, layout, part in zip(numbers, layouts, parts, strict=True):
+            strides = (piece.stride(0), *layout.stride())
+            found[number] = part.as_strided((len(piece), *layout.shape), strides, part.storage_offset())
+    return found
 
 
 def pullback(
@@ -219,6 +226,8 @@ def _split(joint: Graph, count: int, of: tuple[int, ...], changing: int, tangent
     forward = Graph(joint.kinds, inputs, (), first, (*results, *saved)).without_unread()
     backward = Graph(joint.kinds, (*inputs, *saved, *cotangents), (), [*again, *second], outputs).without_unread()
     layouts = {inputs[1]: tangents, cotangents[1]: tangents}
+    alone = Program(forward, inputs[2:], (), layouts)
+    layouts |= {number: torch.empty_like(alone.value(number)) for number in saved}
     added = tuple(sorted(sums.added))
     summed = of[len(each) :]
     drives, constants = inputs[2:changing], inputs[changing:]

@@ -129,7 +129,7 @@ class Program:
         if is_view(node) or len(kind.shape) < 2:
             return None
         read = [self.tensors[number] for number in node.reads() if number in self.tensors]
-        if name in ("aten::cat", "aten::stack"):
+        if name in ("aten::cat", "aten::stack", "aten::slice_backward"):
             turned = all(t.ndim == len(kind.shape) == 2 and not t.is_contiguous() and t.stride(0) == 1 for t in read)
             shape = kind.shape[::-1]
             return torch.empty(shape, dtype=kind.dtype, device=kind.device).mT if turned and read else None

@@ -4,7 +4,71 @@
 #include <cstring>
 #include <type_traits>
 
+#ifndef FLOSS_VECTOR_BYTES
+#define FLOSS_VECTOR_BYTES 16
+#endif
+#ifndef FLOSS_ACCUMULATORS  // vector registers that a tile may fill: all but those for the factors
+#define FLOSS_ACCUMULATORS 12
+#endif
+
 namespace {
+
+template <class T>
+using Vec __attribute__((vector_size(FLOSS_VECTOR_BYTES), aligned(alignof(T)), may_alias)) = T;
+template <class T>
+constexpr int LANES = FLOSS_VECTOR_BYTES / sizeof(T);
+template <class T>
+constexpr int ROWS = 2 * LANES<T>;  // of a tile
+constexpr int COLUMNS = FLOSS_ACCUMULATORS / 2;
+
+// A matrix of weights a [m x k] as `product` reads it: panels of ROWS rows, each column by column, the last one filled up
+// with zeros.
+template <class T>
+void pack(const T* a, int m, int k, long down, long right, T* out) {
+    for (int i = 0; i < m; i += ROWS<T>)
+        for (int l = 0; l < k; l++)
+            for (int r = i; r < i + ROWS<T>; r++) *out++ = r < m ? a[r * down + l * right] : T(0);
+}
+
+// One tile of a product, in registers: its numbers are sums in the order of l, whatever the tiles are.
+template <class T, int N>
+void tile(int rows, int k, const T* a, const T* b, long down, long right, T* c, int ldc, int beta) {
+    Vec<T> sum[N][2] = {};
+    for (int l = 0; l < k; l++, a += ROWS<T>, b += down) {
+        const Vec<T> upper = *(const Vec<T>*)a, lower = *(const Vec<T>*)(a + LANES<T>);
+        for (int j = 0; j < N; j++) {
+            const T factor = b[j * right];
+            sum[j][0] += upper * factor, sum[j][1] += lower * factor;
+        }
+    }
+    for (int j = 0; j < N; j++, c += ldc) {
+        const T* const column = (const T*)sum[j];
+        if (beta)
+            for (int i = 0; i < rows; i++) c[i] += column[i];
+        else
+            for (int i = 0; i < rows; i++) c[i] = column[i];
+    }
+}
+
+template <class T, int N>
+void tiles(int n, int m, int k, const T* a, const T* b, long down, long right, T* c, int ldc, int beta) {
+    if constexpr (N > 1)
+        if (n < N) return tiles<T, N - 1>(n, m, k, a, b, down, right, c, ldc, beta);
+    int i = 0;
+    for (; i + ROWS<T> <= m; i += ROWS<T>) tile<T, N>(ROWS<T>, k, a + (long)i * k, b, down, right, c + i, ldc, beta);
+    if (i < m) tile<T, N>(m - i, k, a + (long)i * k, b, down, right, c + i, ldc, beta);
+}
+
+// c [m x n] = a b + beta c for packed weights a [m x k], and b with any strides. For few columns, where a BLAS packs its
+// factors at every call.
+template <class T>
+void product(int m, int n, int k, const T* a, const T* b, long down, long right, T* c, int ldc, int beta) {
+    for (int j = 0, blocks = (n + COLUMNS - 1) / COLUMNS; blocks; blocks--) {
+        const int width = (n - j + blocks - 1) / blocks;
+        tiles<T, COLUMNS>(width, m, k, a, b + j * right, down, right, c + (long)j * ldc, ldc, beta);
+        j += width;
+    }
+}
 
 typedef const char* Letter;
 typedef const int* Size;
