@@ -8,12 +8,12 @@ import torch
 
 from floss.lyapunov.compiler import INSTRUCTION_SETS
 
-_NAMES = ("gemm_", "gemv_", "geqrf_", "orgqr_", "trsm_")
+_NAMES = ("gemm_", "gemv_", "geqrf_", "orgqr_")
 
 
 @functools.cache
 def blas() -> Any:
-    """Addresses of dgemm, sgemm, and so on for gemv, geqrf, orgqr and trsm; None where torch has none."""
+    """Addresses of dgemm, sgemm, and so on for gemv, geqrf and orgqr; None where torch has none."""
     try:
         library = ctypes.CDLL("libtorch_cpu.so")
         found = [ctypes.cast(getattr(library, kind + name), ctypes.c_void_p) for name in _NAMES for kind in "ds"]

@@ -58,7 +58,7 @@ _OF_MASKS = _COMPARED | {"where", "clone", "expand", "view", "mul"}
 _CACHE, _FEW = 3 * 2**18, 24
 """Bytes of weights that stay in a core's cache, and columns of a product that reads its weights once or twice."""
 _PADDING = 32
-"""Rows that weights may be filled up by: those of a tile of cpp/chain.h in single precision."""
+"""Rows that weights may be filled up by: those of a tile of cpp/products.h in single precision."""
 
 
 class UnknownError(Exception):

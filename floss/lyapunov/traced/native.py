@@ -20,7 +20,7 @@ WORTH = 4.0
 """Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST_LINES = 6000
 """Operations of a step that a compiler does in a few seconds."""
-_HEADER = Path(__file__).with_name("cpp") / "chain.h"
+_HEADERS = [Path(__file__).with_name("cpp") / name for name in ("products.h", "orthonormal.h")]
 
 
 class Native:
@@ -139,7 +139,7 @@ def _source(program: Program, constants: Sequence[int], chain: Callable[[Emissio
     body, emission.lines = emission.lines, []
     if len(body) > _MOST_LINES:
         raise UnknownError("too many operations")
-    text = [_HEADER.read_text(encoding="utf-8")]
+    text = [header.read_text(encoding="utf-8") for header in _HEADERS]
     text += ['extern "C" void floss_begin(char** p) {', *emission.first, "(void)p; }"]
     text += ['extern "C" void floss_body(char** p, void** f) {', *body, "(void)p; (void)f; }"]
     text.append(chain(emission))

@@ -43,7 +43,7 @@ def native_chain(
 def work_of(q: Tensor) -> Tensor:
     """Memory for the QR decompositions of a chain."""
     n, k = q.shape[-2:]
-    return torch.empty(n * k + 33 * k + 64, dtype=torch.float64)
+    return torch.empty(n * k + 2 * k * k, dtype=torch.float64)
 
 
 def _text(emission: Emission, driven: Sequence[int]) -> str:
@@ -64,13 +64,13 @@ def _text(emission: Emission, driven: Sequence[int]) -> str:
 
     each = f"for (int j = 0; j < {k}; j++) for (int i = 0; i < {n}; i++)"
     start = " + ".join([f"b{j} * {s}" for j, s in enumerate(pushed.stride()[:-2])] or ["0"])
-    diagonal = f"for (int i = 0; i < {k}; i++) diagonals[i] = a[(long)i * {n} + i]; diagonals += {k};"
+    diagonal = f"for (int i = 0; i < {k}; i++) diagonals[i] = r[(long)i * {k + 1}];"
     return "\n".join(
         [
             'extern "C" void floss_chain(char** p, void** f, long steps, const unsigned char* ends, double* diagonals,',
             "                            char** drives, double* work) {",
             "(void)drives; floss_begin(p);",
-            f"auto* a = ({type_of(q)}*)work; auto* rest = a + {n * k};",
+            f"auto* a = ({type_of(q)}*)work; auto* r = a + {n * k};",
             "for (long s = 0; s < steps; s++) {",
             *drives,
             "floss_body(p, f);",
@@ -78,7 +78,8 @@ def _text(emission: Emission, driven: Sequence[int]) -> str:
             over_batch(
                 q,
                 f"{each} a[j * {n} + i] = {entry(pushed, start)};\n"
-                f"factor(f, {n}, {k}, a, {n}, rest, [&] {{ {diagonal} }});\n"
+                f"orthonormalise({n}, {k}, a, {n}, r, r + {k * k});\n"
+                f"{diagonal} diagonals += {k};\n"
                 f"{each} {entry(q, 'at')} = a[j * {n} + i];",
             ),
             "} else {",

@@ -28,7 +28,7 @@ class NativeForward:
         [M, ..., k, k], column by column, where its lower triangle is left as it is.
         """
         k = factors.shape[-1]
-        work = torch.empty(33 * k + 64, dtype=factors.dtype)
+        work = torch.empty(k * k, dtype=factors.dtype)
         places = addresses([row.data_ptr() for row in rows])
         steps = ctypes.c_long(len(ends))
         self.code.call("floss_forward", steps, pointer(ends), places, pointer(factors), pointer(work))
@@ -61,7 +61,7 @@ class NativeBackward:
         cot_h.copy_(gh)
         cot_q.zero_()
         k = factors.shape[-1]
-        work = torch.empty(k * min(k, 64), dtype=factors.dtype)  # PANEL of cpp/chain.h
+        work = torch.empty(k * min(k, 32), dtype=factors.dtype)  # PANEL of cpp/orthonormal.h
         back = 0 if len(slopes) == 1 else slopes[0].numel()
         places = addresses([row.data_ptr() for row in rows])
         ends_at = (pointer(factors[-1]), pointer(slopes[-1]), ctypes.c_long(back))
@@ -152,9 +152,7 @@ def _forward(emission: Emission, drives: Sequence[int], saved: Sequence[Tensor])
         rows.add(tensor, 1)
     n, k, lead = _vectors(next_q)
     kind = type_of(q)
-    keep = f"for (long j = 0; j < {k}; j++) for (long i = 0; i <= j; i++) r[j * {k} + i] = a[j * {lead} + i];"
-    orthonormalise = f"""{kind}* const a = {emission.place(next_q)} + at;
-factor(f, {n}, {k}, a, {lead}, work, [&] {{ {keep} }});
+    orthonormalise = f"""orthonormalise({n}, {k}, {emission.place(next_q)} + at, {lead}, r, work);
 r += {k * k};"""
     copies = [copied(emission, next_h, after), copied(emission, next_q, pushed)]
     return "\n".join(
@@ -193,7 +191,7 @@ def _backward(
     n, k, lead = _vectors(cot_q)
     kind, batch = type_of(cot_q), cot_q[..., 0, 0].numel()
     of_q, of_cot = (f"{emission.place(t)} + at" for t in (next_q, cot_q))
-    adjoint = f"""adjoint(f, {n}, {k}, {of_q}, factor, slope, {of_cot}, {lead}, work);
+    adjoint = f"""adjoint({n}, {k}, {of_q}, factor, slope, {of_cot}, {lead}, work);
 factor += {k * k}; if (slope) slope += {k};"""
     ends = over_batch(cot_q, adjoint)
     steps = []
