@@ -12,6 +12,7 @@ from torch import Tensor
 
 from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph
+from floss.lyapunov.traced.merged import merged
 from floss.lyapunov.traced.native import WORTH, can_be_emitted
 from floss.lyapunov.traced.native_chain import NativeChain, native_chain, work_of
 from floss.lyapunov.traced.products import joined
@@ -147,7 +148,7 @@ def compiled(recording: Recording, *, rows_first: bool) -> Compiled:
     with _LOCK:
         found = _KNOWN.get(raw)
         if found is None:
-            graph = joined(clean(recording))
+            graph = merged(joined(clean(recording)))
             key = (graph.structure(), rows_first)
             found = _KNOWN.setdefault(key, Compiled(graph, rows_first=rows_first))
             _KNOWN[raw] = found

@@ -51,7 +51,7 @@ class _Joining:
     def _made(self, func: object, value: int, argument: list[int], shape: list[int]) -> int:
         """A value in another shape."""
         kind = self.kinds[value]
-        self.kinds.append(Kind(torch.Size(shape), kind.dtype, kind.device))
+        self.kinds.append(Kind(tuple(shape), kind.dtype, kind.device))
         self._add(Node(func, (Ref(value), argument), {}, (len(self.kinds) - 1,)))
         return len(self.kinds) - 1
 
@@ -99,7 +99,7 @@ class _Joining:
         pair = (whole, flat) if columns else (flat, whole)
         shape = (B, rows, k * q) if columns else (B, k * p, inner)
         kind = self.kinds[other]
-        self.kinds.append(Kind(torch.Size(shape), kind.dtype, kind.device))
+        self.kinds.append(Kind(tuple(shape), kind.dtype, kind.device))
         product = len(self.kinds) - 1
         self._add(Node(aten.bmm.default, tuple(map(Ref, pair)), {}, (product,)))
         parts = (B, rows, k, q) if columns else (B, k, p, inner)

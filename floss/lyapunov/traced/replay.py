@@ -124,7 +124,7 @@ class Program:
         kind, name = self.graph.kinds[node.outs[0]], node.func._schema.name
         if name == "aten::mm" and 1 < kind.shape[1] < kind.shape[0]:
             return torch.empty(kind.shape[::-1], dtype=kind.dtype, device=kind.device).mT
-        if name == "aten::bmm":
+        if name in ("aten::mm", "aten::bmm"):
             return self._as_right_factor(node, kind)
         if is_view(node) or len(kind.shape) < 2:
             return None
@@ -138,18 +138,17 @@ class Program:
         return strided[0] if name in _POINTWISE and strided and len(strided) == len(alike) else None
 
     def _as_right_factor(self, node: Node, kind: Kind) -> Tensor | None:
-        """The layout of a product of stacked matrices: that of its right factor, where its columns lie as rows."""
+        """The layout of a product: that of its right factor, where its columns lie as rows."""
         right = [*node.reads()][1]
         if right not in self.tensors or self.origin[right] in self.graph.inputs[2:]:
             return None
         factor = self.tensors[right]
-        order = sorted(range(3), key=factor.stride, reverse=True)
-        if order[-1] != 1 or kind.shape[-1] == 1:
+        axes = range(len(kind.shape))
+        order = sorted(axes, key=factor.stride, reverse=True)
+        if order[-1] != len(axes) - 2 or kind.shape[-1] == 1:
             return None
         shape = [kind.shape[axis] for axis in order]
-        return torch.empty(shape, dtype=kind.dtype, device=kind.device).permute(
-            [order.index(axis) for axis in range(3)]
-        )
+        return torch.empty(shape, dtype=kind.dtype, device=kind.device).permute([order.index(axis) for axis in axes])
 
     def _copied(self, number: int) -> Tensor:
         """Memory for an output that lies in an input."""
