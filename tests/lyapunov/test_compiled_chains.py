@@ -92,6 +92,7 @@ def rows(*shape: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
     return gaussian(seed, k, n + 3).to(dtype)[:, :n].mT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=name_of)
 def test_products_of_packed_weights(dtype, kernels):
     """Of all kinds of sizes: parts of tiles, one row, one column."""
@@ -110,6 +111,7 @@ def test_products_of_packed_weights(dtype, kernels):
                 torch.testing.assert_close(c, wanted, rtol=0, atol=k * LEVEL[dtype] * 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=name_of)
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e5])
 def test_decompositions_are_orthonormal_at_any_condition(dtype, condition, kernels):
@@ -158,8 +160,18 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("how", [{}, {"t_ons": 3, "transient": 7}], ids=str)
-@pytest.mark.parametrize(("name", "k"), [("lstm", 5), ("lstm", 48), ("gru", 48), ("stack", 6)])
+LATE = {"t_ons": 3, "transient": 7}
+CHAINS = [
+    pytest.param("lstm", 5, LATE),
+    pytest.param("gru", 48, {}),
+    pytest.param("lstm", 5, {}, marks=pytest.mark.slow),
+    pytest.param("lstm", 48, {}, marks=pytest.mark.slow),
+    pytest.param("gru", 48, {"t_ons": 2, "transient": 6}, marks=pytest.mark.slow),
+    pytest.param("stack", 6, LATE, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "k", "how"), CHAINS)
 def test_gradients_of_modules(name, k, how, monkeypatch):
     """Few exponents and all: with many the rows of the gates' weights are merged."""
     made = MODULES[name]()
@@ -176,6 +188,7 @@ def test_gradients_of_modules(name, k, how, monkeypatch):
     assert gradients_are_compiled()
 
 
+@pytest.mark.slow
 def test_gradients_of_a_history(monkeypatch):
     """Of each interval's growth, and of the last state."""
     made = MODULES["lstm"]()
@@ -223,7 +236,9 @@ STACKED = {
 }
 
 
-@pytest.mark.parametrize("kind", STACKED)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "matmul" else pytest.mark.slow) for kind in STACKED]
+)
 def test_stacked_networks_have_one_product_each(kind, monkeypatch):
     W = (1.4 * gaussian(1, B, N, N) / N**0.5).requires_grad_()
 
@@ -239,6 +254,7 @@ def test_stacked_networks_have_one_product_each(kind, monkeypatch):
     assert_close(found, eager(monkeypatch, run))
 
 
+@pytest.mark.slow
 def test_stacked_networks_with_several_states_each(monkeypatch):
     """Factors of which there are several columns for each tangent vector."""
     W = (1.4 * gaussian(1, B, N, N) / N**0.5).requires_grad_()
@@ -254,6 +270,7 @@ def test_stacked_networks_with_several_states_each(monkeypatch):
     assert_close(run(), eager(monkeypatch, run))
 
 
+@pytest.mark.slow
 def test_a_network_that_explodes_disturbs_no_other():
     W = 1.4 * gaussian(1, B, N, N) / N**0.5
     gain = torch.tensor([[0.0], [0.5], [0.0]], dtype=DOUBLE)

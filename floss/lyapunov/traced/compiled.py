@@ -15,9 +15,10 @@ from floss.lyapunov.traced.graph import Graph
 from floss.lyapunov.traced.merged import merged
 from floss.lyapunov.traced.native import WORTH, can_be_emitted
 from floss.lyapunov.traced.native_chain import NativeChain, native_chain, work_of
+from floss.lyapunov.traced.operations import alike, evaluate
 from floss.lyapunov.traced.products import joined
 from floss.lyapunov.traced.recording import Recording
-from floss.lyapunov.traced.replay import Program, alike, evaluate
+from floss.lyapunov.traced.replay import Program
 from floss.lyapunov.traced.stages import Stages, cut
 
 _MOST = 64

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Node
-from floss.lyapunov.traced.replay import RESHAPES, Program, is_view
+from floss.lyapunov.traced.loops import UnknownError, literal, loops_over, order_of
+from floss.lyapunov.traced.operations import RESHAPES, is_view
+from floss.lyapunov.traced.replay import Program
 
 TYPES = {torch.float64: "double", torch.float32: "float", torch.bool: "unsigned char", torch.int64: "long long"}
 POINTWISE = {
@@ -59,10 +61,6 @@ _CACHE, _FEW = 3 * 2**18, 24
 """Bytes of weights that stay in a core's cache, and columns of a product that reads its weights once or twice."""
 _PADDING = 32
 """Rows that weights may be filled up by: those of a tile of cpp/products.h in single precision."""
-
-
-class UnknownError(Exception):
-    """An operation that is not emitted."""
 
 
 class Emission:
@@ -129,7 +127,7 @@ class Emission:
                 raise UnknownError(str(node.func))
             text, factor = POINTWISE[name], node.kwargs.get("alpha", 1)
             if factor != 1:
-                text = text.replace("{1}", f"{_literal(factor)} * {{1}}")
+                text = text.replace("{1}", f"{literal(factor)} * {{1}}")
             if any(f"{{{i}}}" in text for i in range(len(args), 3)):
                 raise UnknownError(str(node.func))
             if out.dtype == torch.bool and name not in _OF_MASKS:
@@ -154,7 +152,7 @@ class Emission:
         """
         common = out.dtype if common is None else common
         tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
-        loops, strides = _loops(tensors)
+        loops, strides = loops_over(tensors)
         index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
         names = iter(range(1, len(tensors)))
         values = []
@@ -164,7 +162,7 @@ class Emission:
                 bare = a.dtype == common or (j == 1 and text.startswith("({0} ?"))  # a mask that chooses
                 values.append(f"{'' if bare else '(C)'}a{j}[{index[j]}]")
             elif isinstance(a, bool | int | float):
-                values.append(_literal(a).replace("(T)", "(C)"))
+                values.append(literal(a).replace("(T)", "(C)"))
             elif a is not None:
                 raise UnknownError(f"{a!r}")
         kind, computed = (TYPES.get(dtype, "?") for dtype in (out.dtype, common))
@@ -229,7 +227,7 @@ class Emission:
             f" T m = 0, s = 0;"
             f" for (int i = 0; i < {size}; i++) m += v[i]; m /= {size};"
             f" for (int i = 0; i < {size}; i++) s += (v[i] - m) * (v[i] - m);"
-            f" s = (T)1 / std::sqrt(s / {size} + {_literal(eps)});"
+            f" s = (T)1 / std::sqrt(s / {size} + {literal(eps)});"
             f" ({self.place(mean)})[r] = m; ({self.place(scale)})[r] = s;"
             f" for (int i = 0; i < {size}; i++) o[i] = (v[i] - m) * s{factor}{shift}; }}"
         )
@@ -279,7 +277,7 @@ class Emission:
         if (n == 1 or m == 1) and not self._packable(a if n == 1 else b, 1):
             self._product_with_vector(out, a, b, beta)
             return
-        by_rows, lead = _order(out)
+        by_rows, lead = order_of(out)
         if by_rows:  # row-major is the transposed of column-major
             out, a, b = out.mT, b.mT, a.mT
             m, n = n, m
@@ -287,7 +285,7 @@ class Emission:
             at = f"{self.place(b)}, {b.stride(0)}, {b.stride(1)}, {self.place(out)}, {lead}"
             self.lines.append(f"product({m}, {n}, {k}, {self._pack(a)}, {at}, {beta});")
             return
-        (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
+        (row_a, lead_a), (row_b, lead_b) = order_of(a), order_of(b)
         letters = f"'{'T' if row_a else 'N'}', '{'T' if row_b else 'N'}'"
         where = f"{self.place(a)}, {lead_a}, {self.place(b)}, {lead_b}, {self.place(out)}, {lead}"
         self.lines.append(f"gemm(f, {letters}, {m}, {n}, {k}, {where}, {beta});")
@@ -311,56 +309,8 @@ class Emission:
         if not (out.is_contiguous() or out.mT.is_contiguous()):
             raise UnknownError("a vector with gaps")
         matrix, vector = (a, b[:, 0]) if b.shape[1] == 1 else (b.mT, a[0])
-        turned, lead = _order(matrix)  # row-major is the transposed of column-major
+        turned, lead = order_of(matrix)  # row-major is the transposed of column-major
         rows, columns = matrix.shape
         shape = (columns, rows) if turned else (rows, columns)
         where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
         self.lines.append(f"gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
-
-
-def _order(matrix: Tensor) -> tuple[bool, int]:
-    """Whether a matrix is row-major, and its leading dimension."""
-    (rows, columns), (down, right) = matrix.shape, matrix.stride()
-    if right == 1 or columns == 1:
-        lead = down if rows > 1 else columns
-        if (right == 1 or rows == 1 or down >= 1) and lead >= columns:
-            return True, max(lead, 1)
-    if down == 1 or rows == 1:
-        lead = right if columns > 1 else rows
-        if lead >= rows:
-            return False, max(lead, 1)
-    raise UnknownError("a product of a matrix with gaps")
-
-
-def _loops(tensors: list[Tensor]) -> tuple[list[int], list[list[int]]]:
-    """Sizes of as few loops as will do, and the strides of each tensor in them."""
-    shape = tensors[0].shape
-    sizes: list[int] = []
-    strides: list[list[int]] = [[] for _ in tensors]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            continue
-        steps = [t.stride(axis) for t in tensors]
-        if sizes and all(row[-1] == step * size for row, step in zip(strides, steps, strict=True)):
-            sizes[-1] *= size
-            for row, step in zip(strides, steps, strict=True):
-                row[-1] = step
-        else:
-            sizes.append(size)
-            for row, step in zip(strides, steps, strict=True):
-                row.append(step)
-    if not sizes:
-        return [1], [[0] for _ in tensors]
-    # The last loop is that of the smallest stride of the result, then of most arguments.
-    order = sorted(range(len(sizes)), key=lambda j: (strides[0][j] == 0, *(row[j] for row in strides)), reverse=True)
-    if strides[0][order[-1]] == 0:  # a sum: the last loop runs over other numbers of the result, if it can
-        order.sort(key=lambda j: strides[0][j] == 0, reverse=True)
-    return [sizes[j] for j in order], [[row[j] for j in order] for row in strides]
-
-
-def _literal(value: float) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if value != value or value in (float("inf"), float("-inf")):
-        raise UnknownError("a number that is not finite")
-    return f"(T){float(value).hex()}"

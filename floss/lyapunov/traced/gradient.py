@@ -18,10 +18,10 @@ from torch._C._functorch import is_legacy_batchedtensor
 
 from floss.lyapunov.chain import Chain
 from floss.lyapunov.step import next_state
+from floss.lyapunov.traced.operations import alike
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.pullback import Pullback, pullback, saved_stacks
 from floss.lyapunov.traced.recording import RefusedError
-from floss.lyapunov.traced.replay import alike
 from floss.lyapunov.traced.tape import Tape
 
 

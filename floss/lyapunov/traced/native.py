@@ -13,7 +13,8 @@ from torch import Tensor
 
 from floss.lyapunov.blas import blas, instructions
 from floss.lyapunov.compiler import BuildError, built_text, load
-from floss.lyapunov.traced.emission import TYPES, Emission, UnknownError
+from floss.lyapunov.traced.emission import TYPES, Emission
+from floss.lyapunov.traced.loops import UnknownError
 from floss.lyapunov.traced.replay import Program
 
 WORTH = 4.0

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from floss.lyapunov.traced.emission import Emission, UnknownError
+from floss.lyapunov.traced.emission import Emission
+from floss.lyapunov.traced.loops import UnknownError
 from floss.lyapunov.traced.native import Native, Rows, addresses, copied, native, over_batch, pointer, type_of
 from floss.lyapunov.traced.replay import Program
 

@@ -21,9 +21,10 @@ from floss.lyapunov.orthonormalisation import size_bound
 from floss.lyapunov.step import TangentStep, next_state
 from floss.lyapunov.threads import one_thread
 from floss.lyapunov.traced.native_chain import NativeChain, work_of
+from floss.lyapunov.traced.operations import alike
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.recording import RefusedError
-from floss.lyapunov.traced.replay import Program, alike
+from floss.lyapunov.traced.replay import Program
 
 _WIDEST = {torch.float64: math.log(1e5), torch.float32: math.log(30.0)}
 """Largest logarithm of the condition number of an interval that is longer than was asked for."""

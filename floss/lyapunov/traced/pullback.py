@@ -12,8 +12,9 @@ from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph, Node
 from floss.lyapunov.traced.native import WORTH, can_be_emitted
 from floss.lyapunov.traced.native_gradient import NativeBackward, NativeForward, native_backward, native_forward
+from floss.lyapunov.traced.operations import alike, evaluate, is_view
 from floss.lyapunov.traced.recording import RefusedError, record
-from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
+from floss.lyapunov.traced.replay import Program
 from floss.lyapunov.traced.sums import Sums
 
 

@@ -13,10 +13,10 @@ from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import orthonormalisation_times
 from floss.lyapunov.tangent_qr import TangentQR
 from floss.lyapunov.threads import one_thread
+from floss.lyapunov.traced.operations import evaluate
 from floss.lyapunov.traced.plain import LOST, LostError, numbers_in
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.pullback import Pair, Pullback, saved_stacks
-from floss.lyapunov.traced.replay import evaluate
 
 
 @dataclass
