@@ -20,7 +20,9 @@ from floss.lyapunov.traced.replay import Program
 WORTH = 4.0
 """Seconds of replaying for which compiling pays, which takes one to three."""
 _MOST_LINES = 6000
-"""Operations of a step that a compiler does in a few seconds."""
+"""Operations of a step that a compiler does in reasonable time."""
+_PART = 40
+"""Operations of one function: the time of a compiler grows faster than the size of a function."""
 _HEADERS = [Path(__file__).with_name("cpp") / name for name in ("products.h", "orthonormal.h")]
 
 
@@ -142,6 +144,10 @@ def _source(program: Program, constants: Sequence[int], chain: Callable[[Emissio
         raise UnknownError("too many operations")
     text = [header.read_text(encoding="utf-8") for header in _HEADERS]
     text += ['extern "C" void floss_begin(char** p) {', *emission.first, "(void)p; }"]
-    text += ['extern "C" void floss_body(char** p, void** f) {', *body, "(void)p; (void)f; }"]
+    parts = [body[i : i + _PART] for i in range(0, len(body), _PART)]
+    for i, part in enumerate(parts):
+        text += [f"static __attribute__((noinline)) void part{i}(char** p, void** f) {{", *part, "(void)p; (void)f; }"]
+    calls = [f"part{i}(p, f);" for i in range(len(parts))]
+    text += ['extern "C" void floss_body(char** p, void** f) {', *calls, "(void)p; (void)f; }"]
     text.append(chain(emission))
     return "\n".join(text), emission.buffers
