@@ -8,15 +8,15 @@ import torch
 
 from floss.lyapunov.compiler import INSTRUCTION_SETS
 
-_NAMES = ("dgemm_", "sgemm_", "dgemv_", "sgemv_", "dgeqrf_", "dorgqr_", "sgeqrf_", "sorgqr_")
+_NAMES = ("gemm_", "gemv_", "geqrf_", "orgqr_")
 
 
 @functools.cache
 def blas() -> Any:
-    """Addresses of dgemm, sgemm, dgemv, sgemv, dgeqrf, dorgqr, sgeqrf and sorgqr; None where torch has none."""
+    """Addresses of dgemm, sgemm, and so on for gemv, geqrf and orgqr; None where torch has none."""
     try:
         library = ctypes.CDLL("libtorch_cpu.so")
-        found = [ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _NAMES]
+        found = [ctypes.cast(getattr(library, kind + name), ctypes.c_void_p) for name in _NAMES for kind in "ds"]
     except (OSError, AttributeError):
         return None
     return (ctypes.c_void_p * len(found))(*found)

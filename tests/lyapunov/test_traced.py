@@ -18,12 +18,13 @@ from torch import Tensor, nn
 import floss
 import floss.lyapunov.step
 from floss.lyapunov.compiler import compiler
-from floss.lyapunov.traced import compiled, gradient, plain, probe, pullback, recall
+from floss.lyapunov.traced import compiled, gradient, native_chain, native_gradient, plain, probe, pullback, recall
 
 SAME = 1e-12
 """What two orders of the same sums may differ by, of exponents and relative to the largest number of a gradient."""
 CASES = cases()
 IDS = [case.name for case in CASES]
+COMPILERS = [(compiled, "native_chain"), (pullback, "native_forward"), (pullback, "native_backward")]
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,8 @@ def nothing_known(monkeypatch):
     for known in (compiled._KNOWN, recall._KNOWN, probe._said):
         known.clear()
     set_worth(monkeypatch, float("inf"))
-    monkeypatch.setattr(compiled, "native", never)
-    monkeypatch.setattr(pullback, "native", never)
+    for module, name in COMPILERS:
+        monkeypatch.setattr(module, name, never)
 
 
 def never(*_, **__):
@@ -50,10 +51,8 @@ def with_compiler(monkeypatch, nothing_known):
     """Everything is compiled at once."""
     if compiler() is None:
         pytest.skip("no C++ compiler")
-    from floss.lyapunov.traced.native import native
-
-    monkeypatch.setattr(compiled, "native", native)
-    monkeypatch.setattr(pullback, "native", native)
+    for module, name in COMPILERS:
+        monkeypatch.setattr(module, name, getattr(native_chain if module is compiled else native_gradient, name))
     set_worth(monkeypatch, -1.0)
 
 

@@ -12,9 +12,13 @@ from torch import Tensor
 
 from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph
-from floss.lyapunov.traced.native import WORTH, Native, can_be_emitted, native, work_of
+from floss.lyapunov.traced.merged import merged
+from floss.lyapunov.traced.native import WORTH, can_be_emitted
+from floss.lyapunov.traced.native_chain import NativeChain, native_chain, work_of
+from floss.lyapunov.traced.operations import alike, evaluate
+from floss.lyapunov.traced.products import joined
 from floss.lyapunov.traced.recording import Recording
-from floss.lyapunov.traced.replay import Program, alike, evaluate
+from floss.lyapunov.traced.replay import Program
 from floss.lyapunov.traced.stages import Stages, cut
 
 _MOST = 64
@@ -44,7 +48,7 @@ class Compiled:
         self.rows_first = rows_first
         """Whether the k tangent vectors lie one after the other in memory, each for all trajectories."""
         self._programs: list[Program] = []
-        self._natives: list[Native] = []
+        self._natives: list[NativeChain] = []
         self._native = True
         """Whether compiled code is possible, as far as is known."""
         self._looked = False
@@ -64,7 +68,7 @@ class Compiled:
             self._programs.append(program)
 
     @contextmanager
-    def native(self, seconds: float, values: Sequence[Tensor]) -> Iterator[Native | None]:
+    def native(self, seconds: float, values: Sequence[Tensor]) -> Iterator[NativeChain | None]:
         """Compiled code of the body, if it is there, or worth while for a run of so many seconds.
 
         It is compared with the program for values of the body's inputs before it is used for the first time.
@@ -76,7 +80,7 @@ class Compiled:
             if found is not None:
                 self._natives.append(found)
 
-    def _new_native(self, seconds: float, values: Sequence[Tensor]) -> Native | None:
+    def _new_native(self, seconds: float, values: Sequence[Tensor]) -> NativeChain | None:
         build = self.spent + seconds > (-1.0 if _AT_ONCE.get() else WORTH)
         if self._looked and not build:
             return None
@@ -84,9 +88,9 @@ class Compiled:
         body, driven = self.stages.body, self.stages.driven
         feedback = list(zip(body.outputs, body.inputs[:2], strict=True))
         program = Program(body, (), feedback, {body.inputs[1]: self.tangent_memory()})
-        found = native(program, driven, build=build)
+        found = native_chain(program, driven, self.stages.constants, build=build)
         if found is None:
-            self._native = not build and can_be_emitted(program, driven)
+            self._native = not build and can_be_emitted(program)
             return None
         others = values[2:]
         wanted = evaluate(body, [*evaluate(body, values), *others])
@@ -94,7 +98,7 @@ class Compiled:
             program.value(number).copy_(value)
         drives = [d.expand(2, *d.shape).contiguous() for d in others[: len(driven)]]
         q, ends = values[1], torch.zeros(2, dtype=torch.uint8)
-        found.chain(2, ends, torch.empty(1, dtype=torch.float64), drives, 0, work_of(q))
+        found(2, ends, torch.empty(1, dtype=torch.float64), drives, 0, work_of(q))
         self._native = all(alike(a, b) for a, b in zip(program.results, wanted, strict=True))
         return found if self._native else None
 
@@ -145,7 +149,7 @@ def compiled(recording: Recording, *, rows_first: bool) -> Compiled:
     with _LOCK:
         found = _KNOWN.get(raw)
         if found is None:
-            graph = clean(recording)
+            graph = merged(joined(clean(recording)))
             key = (graph.structure(), rows_first)
             found = _KNOWN.setdefault(key, Compiled(graph, rows_first=rows_first))
             _KNOWN[raw] = found

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Node
-from floss.lyapunov.traced.replay import RESHAPES, Program, is_view
+from floss.lyapunov.traced.loops import UnknownError, literal, loops_over, order_of
+from floss.lyapunov.traced.operations import RESHAPES, is_view
+from floss.lyapunov.traced.replay import Program
 
 TYPES = {torch.float64: "double", torch.float32: "float", torch.bool: "unsigned char", torch.int64: "long long"}
 POINTWISE = {
@@ -55,16 +57,22 @@ _OF_MASKS = _COMPARED | {"where", "clone", "expand", "view", "mul"}
 """Those that are for masks what they are for numbers; a sum of masks is none, but 1 + 1 is 2."""
 
 
-class UnknownError(Exception):
-    """An operation that is not emitted."""
+_CACHE, _FEW = 3 * 2**18, 24
+"""Bytes of weights that stay in a core's cache, and columns of a product that reads its weights once or twice."""
+_PADDING = 32
+"""Rows that weights may be filled up by: those of a tile of cpp/products.h in single precision."""
 
 
 class Emission:
     """The body of a program as text, and the memory that it works on."""
 
-    def __init__(self, program: Program) -> None:
-        """Write out the calls of a program."""
+    def __init__(self, program: Program, constants: Sequence[int] = ()) -> None:
+        """Write out the calls of a program, of whose inputs these do not change within a run."""
         self.program = program
+        self.first: list[str] = []
+        """What is done once, before the first step of a run."""
+        self._constant = {program.value(number).untyped_storage().data_ptr() for number in constants}
+        self._packed: dict[Any, Tensor] = {}
         self.buffers: list[Tensor] = []
         """Tensors in whose memory the buffers p[0], p[1], … begin."""
         self._numbers: dict[int, int] = {}
@@ -72,16 +80,20 @@ class Emission:
         for node, outs, args in program.steps:
             self._operation(node, outs, args)
 
-    def place(self, tensor: Tensor) -> str:
-        """A pointer to the first number of a tensor, as text."""
+    def buffer(self, tensor: Tensor) -> int:
+        """The number of the buffer in which a tensor lies."""
         start = tensor.untyped_storage().data_ptr()
         if start not in self._numbers:
             self._numbers[start] = len(self.buffers)
             self.buffers.append(tensor)
+        return self._numbers[start]
+
+    def place(self, tensor: Tensor) -> str:
+        """A pointer to the first number of a tensor, as text."""
         kind = TYPES.get(tensor.dtype)
         if kind is None:
             raise UnknownError(f"{tensor.dtype}")
-        return f"(({kind}*)p[{self._numbers[start]}] + {tensor.storage_offset()})"
+        return f"(({kind}*)p[{self.buffer(tensor)}] + {tensor.storage_offset()})"
 
     def _operation(self, node: Node, outs: list[Tensor], args: list[Any]) -> None:
         name = node.func._schema.name.removeprefix("aten::")
@@ -115,7 +127,7 @@ class Emission:
                 raise UnknownError(str(node.func))
             text, factor = POINTWISE[name], node.kwargs.get("alpha", 1)
             if factor != 1:
-                text = text.replace("{1}", f"{_literal(factor)} * {{1}}")
+                text = text.replace("{1}", f"{literal(factor)} * {{1}}")
             if any(f"{{{i}}}" in text for i in range(len(args), 3)):
                 raise UnknownError(str(node.func))
             if out.dtype == torch.bool and name not in _OF_MASKS:
@@ -140,7 +152,7 @@ class Emission:
         """
         common = out.dtype if common is None else common
         tensors = [out, *(a.expand(out.shape) for a in args if isinstance(a, Tensor))]
-        loops, strides = _loops(tensors)
+        loops, strides = loops_over(tensors)
         index = [" + ".join(f"i{j} * {s}" for j, s in enumerate(row) if s) or "0" for row in strides]
         names = iter(range(1, len(tensors)))
         values = []
@@ -150,7 +162,7 @@ class Emission:
                 bare = a.dtype == common or (j == 1 and text.startswith("({0} ?"))  # a mask that chooses
                 values.append(f"{'' if bare else '(C)'}a{j}[{index[j]}]")
             elif isinstance(a, bool | int | float):
-                values.append(_literal(a).replace("(T)", "(C)"))
+                values.append(literal(a).replace("(T)", "(C)"))
             elif a is not None:
                 raise UnknownError(f"{a!r}")
         kind, computed = (TYPES.get(dtype, "?") for dtype in (out.dtype, common))
@@ -215,7 +227,7 @@ class Emission:
             f" T m = 0, s = 0;"
             f" for (int i = 0; i < {size}; i++) m += v[i]; m /= {size};"
             f" for (int i = 0; i < {size}; i++) s += (v[i] - m) * (v[i] - m);"
-            f" s = (T)1 / std::sqrt(s / {size} + {_literal(eps)});"
+            f" s = (T)1 / std::sqrt(s / {size} + {literal(eps)});"
             f" ({self.place(mean)})[r] = m; ({self.place(scale)})[r] = s;"
             f" for (int i = 0; i < {size}; i++) o[i] = (v[i] - m) * s{factor}{shift}; }}"
         )
@@ -254,75 +266,51 @@ class Emission:
             self._one_product(out, a, b, beta)
 
     def _one_product(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
-        """Out [m, n], contiguous, = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
+        """Out [m, n] = a [m, k] b [k, n] + beta out, transposed for column-major matrices."""
         (m, k), n = a.shape, b.shape[1]
         if not out.numel():
             return
-        if not out.is_contiguous() and out.mT.is_contiguous():
-            self._one_product(out.mT, b.mT, a.mT, beta)
-            return
-        if k == 0 or not out.is_contiguous():
+        if k == 0:
             raise UnknownError("a product without terms")
-        prefix = {torch.float64: "d", torch.float32: "s"}.get(out.dtype)
-        if prefix is None:
+        if out.dtype not in (torch.float64, torch.float32):
             raise UnknownError("a product of whole numbers")
-        if n == 1 or m == 1:
-            matrix, vector = (a, b[:, 0]) if n == 1 else (b.mT, a[0])
-            turned, lead = _order(matrix)  # row-major is the transposed of column-major
-            rows, columns = matrix.shape
-            shape = (columns, rows) if turned else (rows, columns)
-            where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
-            self.lines.append(f"{prefix}gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")
+        if (n == 1 or m == 1) and not self._packable(a if n == 1 else b, 1):
+            self._product_with_vector(out, a, b, beta)
             return
-        (row_a, lead_a), (row_b, lead_b) = _order(a), _order(b)
-        letters = f"'{'N' if row_b else 'T'}', '{'N' if row_a else 'T'}'"
-        where = f"{self.place(b)}, {lead_b}, {self.place(a)}, {lead_a}, {self.place(out)}, {n}"
-        self.lines.append(f"{prefix}gemm(f, {letters}, {n}, {m}, {k}, {where}, {beta});")
+        by_rows, lead = order_of(out)
+        if by_rows:  # row-major is the transposed of column-major
+            out, a, b = out.mT, b.mT, a.mT
+            m, n = n, m
+        if self._packable(a, n):
+            at = f"{self.place(b)}, {b.stride(0)}, {b.stride(1)}, {self.place(out)}, {lead}"
+            self.lines.append(f"product({m}, {n}, {k}, {self._pack(a)}, {at}, {beta});")
+            return
+        (row_a, lead_a), (row_b, lead_b) = order_of(a), order_of(b)
+        letters = f"'{'T' if row_a else 'N'}', '{'T' if row_b else 'N'}'"
+        where = f"{self.place(a)}, {lead_a}, {self.place(b)}, {lead_b}, {self.place(out)}, {lead}"
+        self.lines.append(f"gemm(f, {letters}, {m}, {n}, {k}, {where}, {beta});")
 
+    def _packable(self, weights: Tensor, columns: int) -> bool:
+        """Whether a product with constant weights is faster by a kernel that has them packed."""
+        size = weights.numel() * weights.element_size()
+        return weights.untyped_storage().data_ptr() in self._constant and (size <= _CACHE or columns <= _FEW)
 
-def _order(matrix: Tensor) -> tuple[bool, int]:
-    """Whether a matrix is row-major, and its leading dimension."""
-    (rows, columns), (down, right) = matrix.shape, matrix.stride()
-    if right == 1 or columns == 1:
-        lead = down if rows > 1 else columns
-        if (right == 1 or rows == 1 or down >= 1) and lead >= columns:
-            return True, max(lead, 1)
-    if down == 1 or rows == 1:
-        lead = right if columns > 1 else rows
-        if lead >= rows:
-            return False, max(lead, 1)
-    raise UnknownError("a product of a matrix with gaps")
+    def _pack(self, weights: Tensor) -> str:
+        """A pointer to packed weights."""
+        key = weights.data_ptr(), weights.shape, weights.stride()
+        if key not in self._packed:
+            m, k = weights.shape
+            self._packed[key] = torch.empty((m + _PADDING) * k, dtype=weights.dtype)
+            strides = f"{weights.stride(0)}, {weights.stride(1)}"
+            self.first.append(f"pack({self.place(weights)}, {m}, {k}, {strides}, {self.place(self._packed[key])});")
+        return self.place(self._packed[key])
 
-
-def _loops(tensors: list[Tensor]) -> tuple[list[int], list[list[int]]]:
-    """Sizes of as few loops as will do, and the strides of each tensor in them."""
-    shape = tensors[0].shape
-    sizes: list[int] = []
-    strides: list[list[int]] = [[] for _ in tensors]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            continue
-        steps = [t.stride(axis) for t in tensors]
-        if sizes and all(row[-1] == step * size for row, step in zip(strides, steps, strict=True)):
-            sizes[-1] *= size
-            for row, step in zip(strides, steps, strict=True):
-                row[-1] = step
-        else:
-            sizes.append(size)
-            for row, step in zip(strides, steps, strict=True):
-                row.append(step)
-    if not sizes:
-        return [1], [[0] for _ in tensors]
-    # The last loop is that of the smallest stride of the result, then of most arguments.
-    order = sorted(range(len(sizes)), key=lambda j: (strides[0][j] == 0, *(row[j] for row in strides)), reverse=True)
-    if strides[0][order[-1]] == 0:  # a sum: the last loop runs over other numbers of the result, if it can
-        order.sort(key=lambda j: strides[0][j] == 0, reverse=True)
-    return [sizes[j] for j in order], [[row[j] for j in order] for row in strides]
-
-
-def _literal(value: float) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if value != value or value in (float("inf"), float("-inf")):
-        raise UnknownError("a number that is not finite")
-    return f"(T){float(value).hex()}"
+    def _product_with_vector(self, out: Tensor, a: Tensor, b: Tensor, beta: int) -> None:
+        if not (out.is_contiguous() or out.mT.is_contiguous()):
+            raise UnknownError("a vector with gaps")
+        matrix, vector = (a, b[:, 0]) if b.shape[1] == 1 else (b.mT, a[0])
+        turned, lead = order_of(matrix)  # row-major is the transposed of column-major
+        rows, columns = matrix.shape
+        shape = (columns, rows) if turned else (rows, columns)
+        where = f"{self.place(matrix)}, {lead}, {self.place(vector)}, {max(vector.stride(0), 1)}, {self.place(out)}"
+        self.lines.append(f"gemv(f, '{'T' if turned else 'N'}', {shape[0]}, {shape[1]}, {where}, {beta});")

@@ -20,10 +20,11 @@ from floss.lyapunov.chain import Chain
 from floss.lyapunov.orthonormalisation import size_bound
 from floss.lyapunov.step import TangentStep, next_state
 from floss.lyapunov.threads import one_thread
-from floss.lyapunov.traced.native import Native, work_of
+from floss.lyapunov.traced.native_chain import NativeChain, work_of
+from floss.lyapunov.traced.operations import alike
 from floss.lyapunov.traced.probe import Traced
 from floss.lyapunov.traced.recording import RefusedError
-from floss.lyapunov.traced.replay import Program, alike
+from floss.lyapunov.traced.replay import Program
 
 _WIDEST = {torch.float64: math.log(1e5), torch.float32: math.log(30.0)}
 """Largest logarithm of the condition number of an interval that is longer than was asked for."""
@@ -53,7 +54,7 @@ class _Run:
         self.traced, self.chain, self.total = traced, chain, total
         self.stages = traced.compiled.stages
         self.constants = traced.compiled.constants([t.detach() for t in traced.externals])
-        self.native: Native | None = None
+        self.native: NativeChain | None = None
         self.work = work_of(chain.q)
         self._take(program, chain.h, chain.q)
         self.sign = torch.ones_like(self.q[..., 0, :])
@@ -196,9 +197,9 @@ class _Run:
         diagonals = torch.empty(len(ends), *batch, k, dtype=torch.float64)
         first = int(wanted is not None)
         if wanted is not None:
-            self.native.chain(1, marks, diagonals, drives, 0, self.work)
+            self.native(1, marks, diagonals, drives, 0, self.work)
             self._compare(wanted)
-        self.native.chain(steps - first, marks[first:], diagonals[int(marks[:first].sum()) :], drives, first, self.work)
+        self.native(steps - first, marks[first:], diagonals[int(marks[:first].sum()) :], drives, first, self.work)
         return diagonals
 
     def _compare(self, wanted: Tensor) -> None:

@@ -13,8 +13,8 @@ from floss.lyapunov.orthonormalisation import orthonormalise
 from floss.lyapunov.step import Step, TangentStep, advance
 from floss.lyapunov.traced.compiled import Compiled, compiled
 from floss.lyapunov.traced.memory import memory_of
+from floss.lyapunov.traced.operations import alike, evaluate
 from floss.lyapunov.traced.recording import Recording, RefusedError, record, same_tensors
-from floss.lyapunov.traced.replay import alike, evaluate
 
 LOGGER = logging.getLogger("floss")
 _LEAST = 24

@@ -1,6 +1,5 @@
 """The pullback of one step's graph: the operations that autograd does for it, recorded once like the step."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,11 @@ from torch import Tensor
 
 from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph, Node
-from floss.lyapunov.traced.native import WORTH, can_be_emitted, native
+from floss.lyapunov.traced.native import WORTH, can_be_emitted
+from floss.lyapunov.traced.native_gradient import NativeBackward, NativeForward, native_backward, native_forward
+from floss.lyapunov.traced.operations import alike, evaluate, is_view
 from floss.lyapunov.traced.recording import RefusedError, record
-from floss.lyapunov.traced.replay import Program, alike, evaluate, is_view
+from floss.lyapunov.traced.replay import Program
 from floss.lyapunov.traced.sums import Sums
 
 
@@ -39,9 +40,12 @@ class Pullback:
     sums: Sums
     summed: tuple[int, ...]
     """Places among the inputs of the gradients that `sums` gives."""
-    rebound: tuple[int, ...]
-    """Inputs that are given anew at every run or step."""
+    drives: tuple[int, ...]
+    """Inputs that are given anew at every step, besides the state and the tangent vectors."""
+    constants: tuple[int, ...]
+    """Inputs that are given anew at every run."""
     layouts: dict[int, Tensor] = field(default_factory=dict)
+    """Memory of tangent vectors, and of values that are kept, in the order of numbers that is wanted."""
     spent: float = 0.0
     """Seconds that were spent with programs that are not compiled."""
     _free: list["Pair"] = field(default_factory=list)
@@ -50,12 +54,17 @@ class Pullback:
     _looked: bool = False
     """Whether it has been looked for among what was compiled before, for which its text has to be written."""
 
+    def pieces(self) -> list[tuple[torch.dtype, list[int]]]:
+        """The saved values whose memory is one piece, for each dtype."""
+        kinds = {number: self.forward.kinds[number].dtype for number in self.saved}
+        return [(dtype, [n for n in self.saved if kinds[n] == dtype]) for dtype in dict.fromkeys(kinds.values())]
+
     @contextmanager
     def programs(self) -> Iterator["Pair"]:
         """Programs of both graphs; nobody else has them meanwhile."""
         if self._compiled is None:
             self._try_compiled()
-        pair = self._free.pop() if self._free else Pair(self, self.rebound)
+        pair = self._free.pop() if self._free else Pair(self, (*self.drives, *self.constants))
         start, compiled = time.perf_counter(), self._compiled
         try:
             yield pair
@@ -70,25 +79,25 @@ class Pullback:
         if self._looked and not build:
             return
         self._looked, pair = True, Pair(self, ())
-        found = [native(program, (), build=build, chain=False) for program in (pair.forward, pair.backward)]
-        if None in found:
-            possible = can_be_emitted(pair.forward, ()) and can_be_emitted(pair.backward, ())
+        code = pair.compiled(build=build)
+        if code is None:
+            possible = can_be_emitted(pair.forward) and can_be_emitted(pair.backward)
             self._compiled = None if possible and not build else False
             return
         numbers = torch.Generator().manual_seed(0)
-        for program, code in zip((pair.forward, pair.backward), found, strict=True):
+        for program, way in zip((pair.forward, pair.backward), code, strict=True):
             for number in program.graph.inputs:
                 value = program.value(number)
                 if value.is_floating_point():
                     value.copy_(torch.rand(value.shape, generator=numbers, dtype=value.dtype) + 0.1)
             program.run()
             wanted = [result.clone() for result in program.results]
-            code.run()  # pyright: ignore[reportOptionalMemberAccess]
+            way.code.run()
             if not all(alike(a, b) for a, b in zip(program.results, wanted, strict=True)):
                 self._compiled = False
                 return
-            program.compiled = code.run  # pyright: ignore[reportOptionalMemberAccess]
-        self._compiled, self._free = True, [pair]
+            program.compiled = way.code.run
+        pair.code, self._compiled, self._free = code, True, [pair]
 
 
 class Pair:
@@ -96,33 +105,62 @@ class Pair:
 
     def __init__(self, reverse: Pullback, rebound: tuple[int, ...]) -> None:
         """Memory and calls for both graphs."""
-        self.forward, self.kept = self._program(reverse, reverse.forward, rebound)
+        self.reverse = reverse
+        self.forward, self.saved = self._program(reverse, reverse.forward, rebound)
         self.backward, self.given = self._program(reverse, reverse.backward, rebound)
-        """Memory of the saved values as one piece each for numbers of the dtype of the state."""
+        """Memory of the saved values as one piece for each dtype."""
+        results = iter(self.backward.results)
+        self.each: dict[int, Tensor] = {place: next(results) for place in reverse.each}
+        """Gradients by their places among the inputs."""
+        self.kept = [next(results) for _ in reverse.kept]
+        self.added = list(results)
+        self.code: tuple[NativeForward, NativeBackward] | None = None
+        """Chains of both as one call each."""
+
+    def bind(self, constants: Sequence[Tensor]) -> None:
+        """Give what does not change within a run."""
+        for number, value in zip(self.reverse.constants, constants, strict=True):
+            for program in (self.forward, self.backward):
+                program.bind(number, value)
+
+    def stacked(self) -> list[Tensor]:
+        """What is kept of every step backwards: for sums over time, and gradients of what inputs determine."""
+        return [*self.kept, *(gradient for place, gradient in self.each.items() if place >= 2)]
+
+    def compiled(self, *, build: bool) -> tuple[NativeForward, NativeBackward] | None:
+        """Compiled code, where there is any."""
+        constants, drives = self.reverse.constants, self.reverse.drives
+        forward = native_forward(self.forward, constants, drives, self.saved, build=build)
+        gradients = [self.each.get(place) for place in (0, 1)]
+        results = (gradients, self.stacked(), self.added)
+        backward = native_backward(
+            self.backward, constants, drives, self.given, self.reverse.cotangents, *results, build=build
+        )
+        return None if forward is None or backward is None else (forward, backward)
 
     def _program(self, reverse: Pullback, graph: Graph, rebound: tuple[int, ...]) -> tuple[Program, list[Tensor]]:
         memory = {number: torch.empty_like(tensor) for number, tensor in reverse.layouts.items()}
-        kinds = {number: graph.kinds[number] for number in reverse.saved}
         pieces = list[Tensor]()
-        for dtype in dict.fromkeys(kind.dtype for kind in kinds.values()):
-            numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
-            sizes = [math.prod(kinds[number].shape) for number in numbers]
-            whole = torch.zeros(sum(sizes), dtype=dtype)
+        for dtype, numbers in reverse.pieces():
+            layouts = [reverse.layouts[number] for number in numbers]
+            whole = torch.zeros(sum(layout.numel() for layout in layouts), dtype=dtype)
             pieces.append(whole)
-            parts = zip(numbers, whole.split(sizes), strict=True)
-            memory |= {number: part.view(kinds[number].shape) for number, part in parts}
+            parts = zip(layouts, whole.split([layout.numel() for layout in layouts]), strict=True)
+            made = [part.as_strided(layout.shape, layout.stride(), part.storage_offset()) for layout, part in parts]
+            memory |= dict(zip(numbers, made, strict=True))
         return Program(graph, rebound, (), memory), pieces
 
 
 def saved_stacks(reverse: Pullback, pieces: list[Tensor]) -> dict[int, Tensor]:
     """The saved values [T, ...] in stacks [T, numbers] of their memory."""
-    kinds = {number: reverse.forward.kinds[number] for number in reverse.saved}
     found: dict[int, Tensor] = {}
-    for dtype, piece in zip(dict.fromkeys(kind.dtype for kind in kinds.values()), pieces, strict=True):
-        numbers = [number for number, kind in kinds.items() if kind.dtype == dtype]
-        parts = piece.split([math.prod(kinds[number].shape) for number in numbers], 1)
-        found |= {n: part.unflatten(1, kinds[n].shape or (1,)) for n, part in zip(numbers, parts, strict=True)}
-    return {number: stack.reshape(len(stack), *kinds[number].shape) for number, stack in found.items()}
+    for (_, numbers), piece in zip(reverse.pieces(), pieces, strict=True):
+        layouts = [reverse.layouts[number] for number in numbers]
+        parts = piece.split([layout.numel() for layout in layouts], 1)
+        for number, layout, part in zip(numbers, layouts, parts, strict=True):
+            strides = (piece.stride(0), *layout.stride())
+            found[number] = part.as_strided((len(piece), *layout.shape), strides, part.storage_offset())
+    return found
 
 
 def pullback(
@@ -189,9 +227,14 @@ def _split(joint: Graph, count: int, of: tuple[int, ...], changing: int, tangent
     forward = Graph(joint.kinds, inputs, (), first, (*results, *saved)).without_unread()
     backward = Graph(joint.kinds, (*inputs, *saved, *cotangents), (), [*again, *second], outputs).without_unread()
     layouts = {inputs[1]: tangents, cotangents[1]: tangents}
+    alone = Program(forward, inputs[2:], (), layouts)
+    layouts |= {number: torch.empty_like(alone.value(number)) for number in saved}
     added = tuple(sorted(sums.added))
     summed = of[len(each) :]
-    return Pullback(forward, backward, saved, cotangents, inputs, each, kept, added, sums, summed, inputs[2:], layouts)
+    drives, constants = inputs[2:changing], inputs[changing:]
+    return Pullback(
+        forward, backward, saved, cotangents, inputs, each, kept, added, sums, summed, drives, constants, layouts
+    )
 
 
 def _saved(joint: Graph, needed: set[int], inputs: tuple[int, ...]) -> tuple[set[int], list[Node]]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from floss.lyapunov.traced.graph import Graph, Node
 from floss.lyapunov.traced.recording import Kind
 
+_TURNS = {"aten::t", "aten::transpose", "aten::permute"}
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -32,7 +34,11 @@ def cut(graph: Graph) -> Stages:
         at = max((level[value] for value in node.reads()), default=0)
         level.update(dict.fromkeys(node.outs, at))
         parts[at].append(node)
-    by_body = {value for node in parts[2] for value in node.reads()} | {*graph.outputs}
+    # A matrix and its transposed are one in memory: the body turns it itself.
+    turns = [node for node in parts[0] if node.func._schema.name in _TURNS]
+    parts[2][:] = Graph(graph.kinds, (), (), [*turns, *parts[2]], graph.outputs).without_unread().nodes
+    turned = {out for node in turns for out in node.outs}
+    by_body = ({value for node in parts[2] for value in node.reads()} | {*graph.outputs}) - turned
     by_drive = {value for node in parts[1] for value in node.reads()}
     constants = tuple(v for v in sorted(by_body | by_drive) if level[v] == 0)
     driven = tuple(v for v in sorted(by_body) if level[v] == 1)

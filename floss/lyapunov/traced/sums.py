@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from floss.lyapunov.traced.graph import Graph, Node
+from floss.lyapunov.traced.operations import RESHAPES, is_view
 from floss.lyapunov.traced.recording import Ref
-from floss.lyapunov.traced.replay import RESHAPES, is_view
 
 _TURNED = {"permute", "t", "transpose", "unsqueeze", "squeeze", "view"}
 """Operations that a sum goes through."""

@@ -27,12 +27,12 @@ void product(void** f, int m, int n, int k, const float* a, const float* b, floa
 // a [N x k, column-major] becomes Q, and the diagonal of R, whatever its signs; functions are those of T in f.
 template <typename T>
 void factor(void** f, int n, int k, T* a, double* diagonal, T* work) {
-    void** own = f + (std::is_same<T, double>::value ? 4 : 6);
+    void** own = f + (std::is_same<T, double>::value ? 4 : 5);
     int info, size = 32 * k;
     T *tau = work, *rest = work + k;
     ((void (*)(Size, Size, T*, Size, T*, T*, Size, int*))own[0])(&n, &k, a, &n, tau, rest, &size, &info);
     for (int i = 0; i < k; i++) diagonal[i] = a[(long)i * n + i];
-    ((void (*)(Size, Size, Size, T*, Size, T*, T*, Size, int*))own[1])(&n, &k, &k, a, &n, tau, rest, &size, &info);
+    ((void (*)(Size, Size, Size, T*, Size, T*, T*, Size, int*))own[2])(&n, &k, &k, a, &n, tau, rest, &size, &info);
 }
 
 struct Tanh {
