@@ -89,13 +89,14 @@ struct GatedMap {
         const auto finish = [&](int64_t, int64_t v, auto& block) {
             const int64_t at = v * LANES<D>;
             Vec<D> keeps[KEPT], slopes[SLOPES], mine = load(own + at);
-            store(ahead + at, Cell::template forward<D>(block, mine, keeps));
+            Cell::template gates<D>(block, mine, keeps);
+            store(ahead + at, Cell::template output<D>(load(h + at), mine, keeps));
             store(own + at, mine);
             Cell::template slopes<D>(keeps, slopes);
             for (int q = 0; q < KEPT; ++q) store(kept_d + q * Nd + at, keeps[q]);
             for (int q = 0; q < SLOPES; ++q) store(slope_d + q * Nd + at, slopes[q]);
         };
-        weights.sums(1, h, Nd, x, finish, Team{});
+        weights.sums(1, h, Nd, x, finish, [](int64_t, Span) {}, Team{});
         std::swap(h, ahead);
         for (int q = 0; q < KEPT; ++q) std::copy_n(kept_d + q * Nd, N, kept + (s * KEPT + q) * Np);
         const int64_t Kd = width.Kd;

@@ -34,7 +34,9 @@ struct Strided {  // a(i, l) = at[i * row + l * step]
 
 template <class T, int R, int V, class Finish>
 ALWAYS void tile(const T* a, ptrdiff_t row, ptrdiff_t step, const T* b, ptrdiff_t ldb, Span inner, Finish&& finish) {
-    Vec<T> acc[R][V] = {};
+    Vec<T> acc[R][V];  // `= {}` would write zeros to memory, as long as ten steps of l take
+    for (auto& row : acc)
+        for (auto& x : row) x = Vec<T>{};
     a += inner.begin * step;
     b += inner.begin * ldb;
     for (int64_t l = inner.begin; l < inner.end; ++l) {
@@ -186,15 +188,18 @@ ALWAYS void product_apart(int64_t rows, int64_t vectors, Strided<T> a, const T* 
     product_of<T, true>(rows, vectors, a, Rows<T>{b, ldb}, count, finish, Team{});
 }
 
-// The same in tiles of exactly V vectors, for finishes that need these together.
-template <class T, int V, class Finish>
-ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, Packed<T> b, Finish finish, const Team& team) {
+// The same in tiles of exactly V vectors, for finishes that need these together; after(group, rows) once a group of them
+// is done.
+template <class T, int V, class Finish, class After>
+ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, Packed<T> b, Finish finish, After after,
+                           const Team& team) {
     const auto inner = [&b](int64_t, int, int64_t, int) { return Span{0, b.rows}; };
     const Blocks blocks = Blocks::of_width(groups, V);
     for (int64_t group = 0; group < groups; ++group) {
         const Span mine = rows_of(team, rows, blocks, group);
-        if (mine.begin < mine.end)
-            product_columns<T, V>(mine, group * V, a, b.panel(group * V, V), b.step(V), inner, finish);
+        if (mine.begin >= mine.end) continue;
+        product_columns<T, V>(mine, group * V, a, b.panel(group * V, V), b.step(V), inner, finish);
+        after(group, mine);
     }
 }
 

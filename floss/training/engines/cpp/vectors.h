@@ -34,6 +34,8 @@ template <class T>
 constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
 
 #define ALWAYS inline __attribute__((always_inline))
+// Of a finish (product.h) that has many constants: they would fill the registers of the tile around its call.
+#define CALLED __attribute__((noinline))
 
 template <class T>
 ALWAYS Vec<T> load(const T* at) {
