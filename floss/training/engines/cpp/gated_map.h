@@ -124,6 +124,7 @@ struct GatedMap {
             const D *of = slope_d + unit, along = of[gate * Nd];
             int64_t at = first * LANES<D>;
             for (auto& tangent : acc) {
+                __builtin_prefetch(keep + AHEAD * GATES * width.Kp, 1, 2);
                 store_rounded<T>(keep, tangent), keep += LANES<D>;
                 if (gate == 0)
                     store(next + mine + at, load(now + mine + at) * of[KEEP * Nd] + tangent * along);
@@ -200,6 +201,9 @@ struct GatedMap {
     }
 
    private:
+    // The gates' tangents of a run do not fit into a core's cache: asked for so many units ahead.
+    static constexpr int64_t AHEAD = 2;
+
     // The tangents of one unit's gates and of its `own`, and the adjoints of its slopes.
     void pull_unit(int64_t s, int64_t unit, const T* p, const T* gp, T* out) {
         const int64_t Kp = width.Kp, mine = (n - N + unit) * Kp;
@@ -208,6 +212,7 @@ struct GatedMap {
         T* const adjoints = pulled + unit * GATES * Kp;
         Vec<T> sums[SLOPES] = {};
         for (int64_t v = 0; v < Kp; v += LANES<T>) {
+            for (int q = 0; q < GATES; ++q) __builtin_prefetch(gates + (q + AHEAD * GATES) * Kp + v);
             const Vec<T> before = load(p + mine + v);
             Vec<T> total = load(gp + mine + v);
             if constexpr (Cell::OUTPUT) {
