@@ -118,7 +118,7 @@ struct GatedMap {
         const Span units = team.share(N);  // the gates of a unit add up, in this order
         const Strided<D> gates{W_d + units.begin * GATES * Nd, Nd, 1};
         const int64_t count = (units.end - units.begin) * GATES;
-        product_apart<D>(count, Kd / LANES<D>, gates, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) {
+        product<D>(count, Kd / LANES<D>, gates, now, Kd, N, [&](int64_t i, int64_t first, auto& acc) CALLED {
             const int64_t unit = units.begin + i / GATES, gate = i % GATES, mine = (n - N + unit) * Kd;
             T* keep = tangents + ((s * N + unit) * GATES + gate) * width.Kp + first * LANES<D>;
             const D *of = slope_d + unit, along = of[gate * Nd];

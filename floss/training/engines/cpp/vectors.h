@@ -34,7 +34,8 @@ template <class T>
 constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
 
 #define ALWAYS inline __attribute__((always_inline))
-// Of a finish (product.h) that has many constants: they would fill the registers of the tile around its call.
+// Of a finish (product.h) that is to be a function of its own, of which the same bits come wherever it is called; and so
+// that its constants do not fill the registers of the tile around it.
 #define CALLED __attribute__((noinline))
 
 template <class T>
