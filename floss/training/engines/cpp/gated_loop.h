@@ -105,7 +105,7 @@ struct GatedLoop {
                     for (int q = 0; q < GATED; ++q) keeps[q] = load(at + q * L);
                     store(after + slot * Ld + v * L,
                           Cell::template output<T>(load(before + slot * Ld + v * L), mine, keeps));
-                    if (VARIABLES == 1) store(own + slot * Np + v * L, mine);
+                    if constexpr (VARIABLES == 1) store(own + slot * Np + v * L, mine);
                     for (int q = GATED; q < STORED; ++q) store(at + q * L, keeps[q]);
                 }
             };
