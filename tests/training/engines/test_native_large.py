@@ -23,7 +23,7 @@ from floss.training.state import State
 
 pytestmark = pytest.mark.skipif(engines.compiler() is None, reason="no C++ compiler")
 
-SHARED = {"vanilla": 301, "lstm": 151}
+SHARED = {"vanilla": 301, "lstm": 151, "gru": 173}
 """A size of each architecture of which a step is worth the meetings of five threads; no multiple of a vector."""
 
 
@@ -101,9 +101,10 @@ def test_task_gradients_at_any_large_size(n, batch, steps, task, seed, dtype):
     check_task_gradient(training(NativeEngine, protocol, (Network(seed=seed, d=2),)))
 
 
-def test_flossing_gradients_of_a_large_network(threads):
+@pytest.mark.parametrize(("arch", "n"), [("vanilla", 203), ("lstm", 101), ("gru", 131)])
+def test_flossing_gradients_of_a_large_network(arch, n, threads):
     threads(1)
-    protocol = Protocol(n=203, batch=2, steps=9, relaxation=0, dtype=torch.float32)
+    protocol = Protocol(arch=arch, n=n, batch=2, steps=9, relaxation=0, dtype=torch.float32)
     ours = training(NativeEngine, protocol, (Network(seed=1, d=2, k=37, target=-0.1, episodes=(0,)),))
     check_flossing_gradient(ours, steps=16, transient=3, t_ons=2)
 
@@ -124,8 +125,7 @@ def test_flossing_gradients_at_any_large_size(n, k, seed, dtype):
 def test_the_largest_teams_are_those_of_few_large_networks(arch):
     sizes = {"n": SHARED[arch], "batch": 16, "inputs": 1, "steps": 9, "columns": 21}
     training = {name: size for name, size in sizes.items() if name != "columns"}
-    loops = [("train", training), ("floss", sizes)] if arch == "vanilla" else [("train", training)]
-    for loop, of in loops:
+    for loop, of in (("train", training), ("floss", sizes)):
         assert team(loop, arch, 1, networks=1, **of) == 1
         assert team(loop, arch, 2, networks=1, **of) == 2
         assert team(loop, arch, 2, networks=2, **of) == 1

@@ -44,6 +44,7 @@ int64_t workspace_of(const Call& call) {
 
 template <template <class> class Loop, class T, class Call>
 void run(const Call& call) {
+    in_large_pages(call.workspace, call.teams * call.workspace_bytes);
     in_teams(call.networks, call.teams, call.team, [&](int64_t number, const Team& team, int64_t network) {
         Arena arena{static_cast<char*>(call.workspace) + number * call.workspace_bytes};
         Loop<T> loop(call, arena, team);

@@ -80,15 +80,23 @@ struct Chain {
     T* tangent(int64_t s) const { return P + s * n * width.Kp; }
     T* inverse(int64_t s) const { return X + (s - 1) * width.k * width.Kp; }  // of the decomposition that ends step s
 
-    // Rows of tangent vectors or of an inverse, from one precision and padding to the other.
-    template <class From, class To>
-    void copy_rows(const From* from, int64_t ld, int64_t rows, To* to, int64_t ld_to) const {
-        const int64_t k = width.k;
+    // Rows of tangent vectors, from one padding to the other.
+    template <class To>
+    void copy_rows(const T* from, int64_t rows, To* to, int64_t ld) const {
         const Span mine = team.share(rows);
-        from += mine.begin * ld, to += mine.begin * ld_to;
-        for (int64_t i = mine.begin; i < mine.end; ++i, from += ld, to += ld_to) {
-            for (int64_t j = 0; j < k; ++j) to[j] = To(from[j]);
-            std::fill(to + k, to + ld_to, To(0));
+        for (int64_t i = mine.begin; i < mine.end; ++i) {
+            const T* const row = from + i * call.columns;
+            for (int64_t j = 0; j < ld; ++j) to[i * ld + j] = j < width.k ? To(row[j]) : To(0);
+        }
+    }
+
+    // The same, or those of an inverse, rounded to T; their padding is zero.
+    void round_rows(const D* from, int64_t rows, T* to) const {
+        const int64_t Kd = width.Kd, Kp = width.Kp;
+        const Span mine = team.share(rows);
+        for (int64_t i = mine.begin; i < mine.end; ++i) {
+            for (int64_t j = 0; j < Kd; j += LANES<D>) store_rounded<T>(to + i * Kp + j, load(from + i * Kd + j));
+            std::fill(to + i * Kp + Kd, to + (i + 1) * Kp, T(0));
         }
     }
 
@@ -97,8 +105,8 @@ struct Chain {
         width = Width<T>(k);
         qr.size(k);
         map.pack(p, h0, width);
-        copy_rows(q0, call.columns, n, now, width.Kd);
-        copy_rows(q0, call.columns, n, P, width.Kp);
+        copy_rows(q0, n, now, width.Kd);
+        copy_rows(q0, n, P, width.Kp);
         team.meet();
         kept = k;
         for (int64_t s = 0; s < steps; ++s) {
@@ -106,7 +114,7 @@ struct Chain {
             if (call.interval[s]) {
                 D* const diagonal = R + s * most;
                 qr.decompose(next, inverse_d, diagonal);
-                copy_rows(inverse_d, width.Kd, k, inverse(s + 1), width.Kp);
+                round_rows(inverse_d, k, inverse(s + 1));
                 // Below the bounds of floss/lyapunov/orthonormalisation.py, R_jj may be rounding noise in T.
                 constexpr D noise = std::numeric_limits<T>::epsilon();
                 const D bound = *std::max_element(diagonal, diagonal + k) *
@@ -114,7 +122,7 @@ struct Chain {
                 for (int64_t j = 0; j < kept; ++j)
                     if (diagonal[j] <= bound) kept = j;
             }
-            copy_rows(next, width.Kd, n, tangent(s + 1), width.Kp);
+            round_rows(next, n, tangent(s + 1));
             std::swap(now, next);
         }
     }

@@ -2,9 +2,9 @@
 //
 // Layout, rows of N units padded to Np numbers, those of h and of delta further apart (Ld, Lr):
 //
-//     h     [T + 1][B][Ld]                     outputs of the cell, the initial ones first
-//     kept  [T][B][vector of units][KEPT][L]   what the cell keeps of a step for the way back
-//     delta [C B][Lr]                          adjoints of the blocks of the last few steps, until they meet h in W̄
+//     h     [T + 1][B][Ld]                       outputs of the cell, the initial ones first
+//     kept  [T][vector of units][B][STORED][L]   what the cell keeps of a step for the way back, besides h
+//     delta [C B][Lr]                            adjoints of the blocks of the last few steps, until they meet h in W̄
 //
 // Of a step, each member of a team has a share of units and batch slots.
 #pragma once
@@ -24,7 +24,8 @@ namespace {
 
 template <class T, class Cell>
 struct GatedLoop {
-    static constexpr int GATES = Cell::GATES, BLOCKS = Cell::BLOCKS, KEPT = Cell::KEPT, VARIABLES = Cell::VARIABLES;
+    static constexpr int GATES = Cell::GATES, BLOCKS = Cell::BLOCKS, VARIABLES = Cell::VARIABLES;
+    static constexpr int KEPT = Cell::KEPT, GATED = Cell::GATED, STORED = Cell::STORED;
     static constexpr int FLOSSED = 2 + Cell::BIASES, TENSORS = FLOSSED + 3;  // W, V, b (, b_h); U [N], c [], h0
     static constexpr int64_t L = LANES<T>;
     const Team team;
@@ -56,7 +57,7 @@ struct GatedLoop {
         sizes[0] = GATES * N * N, sizes[1] = GATES * N * S, sizes[2] = GATES * N;
         if constexpr (Cell::BIASES == 2) sizes[3] = N;
         sizes[FLOSSED] = N, sizes[FLOSSED + 1] = 1, sizes[FLOSSED + 2] = B * VARIABLES * N;
-        h = arena.take<T>((steps + 1) * B * Ld), kept = arena.take<T>(steps * B * KEPT * Np);
+        h = arena.take<T>((steps + 1) * B * Ld), kept = arena.take<T>(steps * B * STORED * Np);
         delta = arena.take<T>((chunk + 1) * B * Lr);
         own = arena.take<T>(B * Np), carry = arena.take<T>(B * Np);
         W = arena.take<T>(gates * Np), gW = arena.take<T>(gates * Np);
@@ -87,15 +88,28 @@ struct GatedLoop {
     void forward(const T* x, T* y) const {
         const Span slots = team.share(B);
         for (int64_t s = 0; s < steps; ++s) {
+            const T* const before = h + s * B * Ld;
             T* const after = h + (s + 1) * B * Ld;
-            const auto finish = [&](int64_t slot, int64_t v, auto& block) {
+            const auto gates = [&](int64_t slot, int64_t v, auto& block) {
                 Vec<T> keeps[KEPT], mine = load(own + slot * Np + v * L);
-                store(after + slot * Ld + v * L, Cell::template forward<T>(block, mine, keeps));
+                Cell::template gates<T>(block, mine, keeps);
                 store(own + slot * Np + v * L, mine);
-                T* at = keep(s, slot, v);
-                for (auto& each : keeps) store(at, each), at += L;
+                T* const at = keep(s, slot, v);
+                for (int q = 0; q < GATED; ++q) store(at + q * L, keeps[q]);
+                ask_for(at + AHEAD * STORED * L);
             };
-            weights.sums(B, h + s * B * Ld, Ld, x + s * B * S, finish, team);
+            const auto output = [&](int64_t v, Span slots) {
+                for (int64_t slot = slots.begin; slot < slots.end; ++slot) {
+                    Vec<T> keeps[KEPT], mine = load(own + slot * Np + v * L);
+                    T* const at = keep(s, slot, v);
+                    for (int q = 0; q < GATED; ++q) keeps[q] = load(at + q * L);
+                    store(after + slot * Ld + v * L,
+                          Cell::template output<T>(load(before + slot * Ld + v * L), mine, keeps));
+                    if constexpr (VARIABLES == 1) store(own + slot * Np + v * L, mine);
+                    for (int q = GATED; q < STORED; ++q) store(at + q * L, keeps[q]);
+                }
+            };
+            weights.sums(B, before, Ld, x + s * B * S, gates, output, team);
             team.meet();
             for (int64_t slot = slots.begin; slot < slots.end; ++slot) {
                 Vec<T> seen = {};
@@ -159,14 +173,18 @@ struct GatedLoop {
 
     // δ[s+1] from δ[s+2], where there is one.
     void pull(const T* last, T* here, int64_t s, const T* errors) const {
-        const auto finish = [&](int64_t slot, int64_t v, auto& acc) {
+        const auto finish = [&](int64_t slot, int64_t v, auto& acc) CALLED {
+            const bool inside = slot + AHEAD < B;
             for (auto& pulled : acc) {
                 Vec<T> keeps[KEPT], block[BLOCKS];
-                const T* at = keep(s, slot, v);
-                for (auto& each : keeps) each = load(at), at += L;
+                const T* const at = keep(s, slot, v);
+                for (int q = 0; q < STORED; ++q) keeps[q] = load(at + q * L);
+                ask_for(inside ? at + AHEAD * STORED * L : keep(std::max<int64_t>(s - 1, 0), slot + AHEAD - B, v));
+                const T* const before = h + (s * B + slot) * Ld + v * L;
+                Cell::template recall<T>(load(before), load(before + B * Ld), keeps);
                 T* const carried = carry + slot * Np + v * L;
-                const Vec<T> h = pulled + load(U + v * L) * errors[slot];
-                store(carried, Cell::template pull<T>(keeps, {}, h, load(carried), block));
+                const Vec<T> adjoint = pulled + load(U + v * L) * errors[slot];
+                store(carried, Cell::template pull<T>(keeps, {}, adjoint, load(carried), block));
                 for (int q = 0; q < BLOCKS; ++q) store(here + slot * Lr + weights.place(q, v), block[q]);
                 ++v;
             }
@@ -183,26 +201,45 @@ struct GatedLoop {
             }
     }
 
-    T* keep(int64_t s, int64_t slot, int64_t v) const { return kept + ((s * B + slot) * vectors + v) * KEPT * L; }
+    T* keep(int64_t s, int64_t slot, int64_t v) const { return kept + ((s * vectors + v) * B + slot) * STORED * L; }
+
+    // What is kept of a sequence does not fit into a core's cache: asked for one tile of slots ahead, into the second
+    // level, for the first one is full of weights.
+    static constexpr int64_t AHEAD = 4;
+    static ALWAYS void ask_for(const T* at) {
+        for (int q = 0; q < STORED; ++q) __builtin_prefetch(at + q * L, 1, 2);
+    }
 
     // b̄ += Σ δ, V̄ += Σ δ xᵀ and Ū += Σ ȳ h of one step.
     void accumulate(const T* here, const T* inputs, const T* after, const T* errors) const {
         const Span drives = team.share(row / L), units = team.share(vectors);
-        for (int64_t at = drives.begin * L; at < drives.end * L; at += L) {
-            Vec<T> bias = load(gb + at);
-            for (int64_t slot = 0; slot < B; ++slot) bias += load(here + slot * Lr + at);
-            store(gb + at, bias);
-            for (int64_t j = 0; j < S; ++j) {
-                Vec<T> drive = load(gV + j * row + at);
-                for (int64_t slot = 0; slot < B; ++slot) drive += load(here + slot * Lr + at) * inputs[slot * S + j];
-                store(gV + j * row + at, drive);
-            }
-        }
-        for (int64_t at = units.begin * L; at < units.end * L; at += L) {
+        int64_t at = drives.begin * L;
+        for (; at + 4 * L <= drives.end * L; at += 4 * L) accumulate_blocks<4>(here + at, inputs, at);
+        for (; at < drives.end * L; at += L) accumulate_blocks<1>(here + at, inputs, at);
+        for (at = units.begin * L; at < units.end * L; at += L) {
             Vec<T> met = load(gU + at);
             for (int64_t slot = 0; slot < B; ++slot) met += load(after + slot * Ld + at) * errors[slot];
             store(gU + at, met);
         }
+    }
+
+    // b̄ and V̄ of V vectors of blocks, side by side, for one sum alone would wait for each addition.
+    template <int V>
+    ALWAYS void accumulate_blocks(const T* here, const T* inputs, int64_t at) const {
+        Vec<T> bias[V], drive[V];
+        for (int v = 0; v < V; ++v) bias[v] = load(gb + at + v * L);
+        for (int64_t j = 0; j < S; ++j) {
+            T* const out = gV + j * row + at;
+            for (int v = 0; v < V; ++v) drive[v] = load(out + v * L);
+            for (int64_t slot = 0; slot < B; ++slot)
+                for (int v = 0; v < V; ++v) {
+                    const Vec<T> delta = load(here + slot * Lr + v * L);
+                    if (!j) bias[v] += delta;
+                    drive[v] += delta * inputs[slot * S + j];
+                }
+            for (int v = 0; v < V; ++v) store(out + v * L, drive[v]);
+        }
+        for (int v = 0; v < V; ++v) store(gb + at + v * L, bias[v]);
     }
 
     void unpack(T* const (&gradient)[TENSORS]) const {

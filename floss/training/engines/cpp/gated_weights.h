@@ -1,7 +1,9 @@
 // The weights of a gated cell, and the sums that enter it.
 //
 // A cell works on each of its N units alone. From one step to the next it carries a number of its own (`own`: c of an
-// LSTM, h of a GRU), and at each step it is given the sums of BLOCKS = 4 blocks and returns h':
+// LSTM, h of a GRU), and at each step it is given the sums of BLOCKS = 4 blocks and returns h'. It does so in two parts,
+// `gates` and `output`, since each has long chains of operations, and a processor works on several of them at once only
+// where they stand close together: so all units go through the first part before the second.
 //
 //     block_q = W_q h   where q is one of the GATES gates   + V_g x + b_g   where q = DRIVEN[g]   (+ b_h, of a GRU)
 //
@@ -64,10 +66,11 @@ struct GatedWeights {
         }
     }
 
-    // The sums of all blocks for states h [rows][Ld] and inputs x [rows][S]: finish(row, vector of units, block).
-    template <class In, class Finish>
-    void sums(int64_t rows, const T* h, int64_t Ld, const In* x, Finish finish, const Team& team) const {
-        const auto each = [&](int64_t i, int64_t first, auto& acc) {
+    // The sums of all blocks for states h [rows][Ld] and inputs x [rows][S]: finish(row, vector of units, block), and
+    // after(vector of units, rows) when these rows have them.
+    template <class In, class Finish, class After>
+    void sums(int64_t rows, const T* h, int64_t Ld, const In* x, Finish finish, After after, const Team& team) const {
+        const auto each = [&](int64_t i, int64_t first, auto& acc) CALLED {
             const int64_t v = first / GATES;
             Vec<T> block[BLOCKS];
             for (int q = 0; q < BLOCKS; ++q) {
@@ -78,7 +81,7 @@ struct GatedWeights {
             }
             finish(i, v, block);
         };
-        product_groups<T, GATES>(rows, vectors, {h, Ld, 1}, Packed<T>{Wt, N}, each, team);
+        product_groups<T, GATES>(rows, vectors, {h, Ld, 1}, Packed<T>{Wt, N}, each, after, team);
     }
 };
 

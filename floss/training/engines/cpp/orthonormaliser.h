@@ -33,46 +33,75 @@ struct Orthonormaliser {
         projected = arena.take<T>(std::max<int64_t>(most, P) * P);
     }
 
-    void size(int64_t columns) { k = columns, Kp = padded<T>(columns); }
+    void size(int64_t columns) {
+        k = columns, Kp = padded<T>(columns);
+        if (team.leads()) std::fill_n(R, Kp * Kp, T(0));
+    }
 
     // Modified Gram-Schmidt within `width` columns of q [N][Kp], in place; their triangular factor into t [P][P].
-    // A column that is exactly zero stays zero. One sweep over the rows takes column j out of the later ones and, while a
-    // row is at hand, meets it with the next column. Four sums side by side, for one alone would wait for each addition.
+    // A column that is exactly zero stays zero.
     template <int V>
     void panel(T* q, int width, T* t) const {
-        constexpr int ROWS = 4;
         std::fill_n(t, P * P, T(0));
-        Vec<T> dots[ROWS][V] = {}, along[V] = {}, keep[V];
-        for (auto& x : keep) x = Vec<T>{} + T(1);
-        for (int j = -1; j < width; ++j) {  // the sweep before column 0 only meets
-            if (j >= 0) {
-                alignas(64) T row[V * LANES<T>], taken[V * LANES<T>], scale[V * LANES<T>];
-                for (int v = 0; v < V; ++v) {
-                    store(row + v * LANES<T>, (dots[0][v] + dots[1][v]) + (dots[2][v] + dots[3][v]));
-                    for (int r = 0; r < ROWS; ++r) dots[r][v] = Vec<T>{};
-                }
-                const T length = std::sqrt(row[j]), inverse = length == T(0) ? T(0) : T(1) / length;
-                for (int c = 0; c < V * LANES<T>; ++c) {
-                    const T dot = c > j ? row[c] * inverse : T(0);
-                    t[j * P + c] = c == j ? length : dot;
-                    taken[c] = dot * inverse;
-                    scale[c] = c == j ? inverse : T(1);
-                }
-                for (int v = 0; v < V; ++v) along[v] = load(taken + v * LANES<T>), keep[v] = load(scale + v * LANES<T>);
+        Dots<V> dots = {};
+        meet<V>(q, 0, dots);
+        columns<V, 0>(q, width, t, dots);
+    }
+
+    // Of each column of the panel with one of them: four sums side by side, for one alone would wait for each addition.
+    static constexpr int ROWS = 4;
+    template <int V>
+    using Dots = Vec<T>[ROWS][V];
+
+    template <int V>
+    void meet(const T* q, int column, Dots<V>& dots) const {
+        for_rows([&](int64_t i, int r) {
+            const T* const at = q + i * Kp;
+            for (int v = 0; v < V; ++v) dots[r][v] += load(at + v * LANES<T>) * at[column];
+        });
+    }
+
+    template <class Sweep>
+    ALWAYS void for_rows(Sweep sweep) const {
+        int64_t i = 0;
+        for (; i + ROWS <= N; i += ROWS)
+            for (int r = 0; r < ROWS; ++r) sweep(i + r, r);
+        for (; i < N; ++i) sweep(i, 0);
+    }
+
+    // The columns from vector FROM on, given their products with the first of these. One sweep over the rows takes column
+    // j out of the later ones and, while a row is at hand, meets it with the next column. Vectors before FROM are done.
+    template <int V, int FROM>
+    void columns(T* q, int width, T* t, Dots<V>& dots) const {
+        for (int j = FROM * LANES<T>; j < std::min(width, (FROM + 1) * LANES<T>); ++j) {
+            alignas(64) T row[V * LANES<T>], taken[V * LANES<T>], scale[V * LANES<T>];
+            for (int v = FROM; v < V; ++v)
+                store(row + v * LANES<T>, (dots[0][v] + dots[1][v]) + (dots[2][v] + dots[3][v]));
+            const T length = std::sqrt(row[j]), inverse = length == T(0) ? T(0) : T(1) / length;
+            for (int c = FROM * LANES<T>; c < V * LANES<T>; ++c) {
+                const T dot = c > j ? row[c] * inverse : T(0);
+                t[j * P + c] = c == j ? length : dot;
+                taken[c] = dot * inverse;
+                scale[c] = c == j ? inverse : T(1);
             }
-            const int column = std::max(j, 0), following = std::min(j + 1, width - 1);
-            const auto sweep = [&](T* at, int r) {
-                const T mine = at[column];
-                for (int v = 0; v < V; ++v)
+            Vec<T> along[V], keep[V], sums[ROWS][V];
+            for (int v = FROM; v < V; ++v) {
+                along[v] = load(taken + v * LANES<T>), keep[v] = load(scale + v * LANES<T>);
+                for (int r = 0; r < ROWS; ++r) sums[r][v] = Vec<T>{};
+            }
+            const int following = std::min(j + 1, width - 1);
+            for_rows([&](int64_t i, int r) {
+                T* const at = q + i * Kp;
+                const T mine = at[j];
+                for (int v = FROM; v < V; ++v)
                     store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - along[v] * mine);
                 const T other = at[following];
-                for (int v = 0; v < V; ++v) dots[r][v] += load(at + v * LANES<T>) * other;
-            };
-            int64_t i = 0;
-            for (; i + ROWS <= N; i += ROWS)
-                for (int r = 0; r < ROWS; ++r) sweep(q + (i + r) * Kp, r);
-            for (; i < N; ++i) sweep(q + i * Kp, 0);
+                for (int v = FROM; v < V; ++v) sums[r][v] += load(at + v * LANES<T>) * other;
+            });
+            for (int v = FROM; v < V; ++v)
+                for (int r = 0; r < ROWS; ++r) dots[r][v] = sums[r][v];
         }
+        if constexpr (FROM + 1 < V) columns<V, FROM + 1>(q, width, t, dots);
     }
 
     void panel(T* q, int64_t vectors, int width, T* t) const {
@@ -93,7 +122,7 @@ struct Orthonormaliser {
 
     // q [N][Kp] = Q R in place; X = R^{-T} [k][Kp]; R_jj into `diagonal`. Members of a team have met before.
     void decompose(T* q, T* X, T* diagonal) {
-        if (team.leads()) std::fill_n(R, Kp * Kp, T(0));
+        if (team.leads() && twice) std::fill_n(R, Kp * Kp, T(0));  // which is added to
         for (int64_t p = 0; p < k; p += P) {
             const int width = int(std::min<int64_t>(P, k - p));
             const int64_t inside = std::min<int64_t>(P, Kp - p) / LANES<T>;  // vectors of the panel
@@ -139,10 +168,13 @@ struct Orthonormaliser {
             const T* column = R + p * Kp + p + i;
             const T pivot = column[i * Kp];
             const T inverse = pivot > std::numeric_limits<T>::min() ? T(1) / pivot : T(0);
-            corner[i * P + i] = T(1);
+            T* const at = corner + i * P;
+            at[i] = T(1);
+            Vec<T> row[P / LANES<T>];
+            for (int v = 0; v < P / LANES<T>; ++v) row[v] = load(at + v * LANES<T>);
             for (int l = 0; l < i; ++l)
-                for (int c = 0; c <= l; ++c) corner[i * P + c] -= column[l * Kp] * corner[l * P + c];
-            for (int c = 0; c <= i; ++c) corner[i * P + c] *= inverse;
+                for (int v = 0; v < P / LANES<T>; ++v) row[v] -= load(corner + l * P + v * LANES<T>) * column[l * Kp];
+            for (int v = 0; v < P / LANES<T>; ++v) store(at + v * LANES<T>, row[v] * inverse);
         }
         for (int i = 0; i < width; ++i) {
             std::fill_n(X + (p + i) * Kp, Kp, T(0));

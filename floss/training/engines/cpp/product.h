@@ -6,7 +6,8 @@
 // with `a` read number by number, through any two strides (so a transposed matrix costs nothing), and `b` vector by vector.
 // What is done with a finished tile (tanh, φ', masks, storing) is the caller's, and happens while it is in registers.
 // A number of the result is one sum in the order of l, whatever the tiles are: tiles change no bits, nor does it matter
-// which thread of a team (threads.h) has which tiles.
+// which thread of a team (threads.h) has which tiles. A finish with a b + c d has to be CALLED (vectors.h), for the compiler
+// fuses one of the two products with the sum, and which one would else depend on the tile around it.
 #pragma once
 
 #include <algorithm>
@@ -34,7 +35,9 @@ struct Strided {  // a(i, l) = at[i * row + l * step]
 
 template <class T, int R, int V, class Finish>
 ALWAYS void tile(const T* a, ptrdiff_t row, ptrdiff_t step, const T* b, ptrdiff_t ldb, Span inner, Finish&& finish) {
-    Vec<T> acc[R][V] = {};
+    Vec<T> acc[R][V];  // `= {}` would write zeros to memory, as long as ten steps of l take
+    for (auto& row : acc)
+        for (auto& x : row) x = Vec<T>{};
     a += inner.begin * step;
     b += inner.begin * ldb;
     for (int64_t l = inner.begin; l < inner.end; ++l) {
@@ -107,14 +110,6 @@ void product_columns(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff
     for (; i < rows.end; ++i) run(std::integral_constant<int, 1>{}, i);
 }
 
-// The same as a function of its own, for finishes with a b + c d: the compiler fuses one of the products with the sum,
-// and which one would else depend on where this is called.
-template <class T, int V, class Inner, class Finish>
-__attribute__((noinline)) void product_columns_apart(Span rows, int64_t first, Strided<T> a, const T* b, ptrdiff_t ldb,
-                                                     Inner& inner, Finish& finish) {
-    product_columns<T, V>(rows, first, a, b, ldb, inner, finish);
-}
-
 // The rows of a block of columns that a member of a team has. Its share of the whole is a stretch of whole tiles, block
 // after block, so that members have about the same to do although there are few blocks.
 ALWAYS Span rows_of(const Team& team, int64_t rows, const Blocks& blocks, int64_t block) {
@@ -130,7 +125,7 @@ ALWAYS Span rows_of(const Team& team, int64_t rows, const Blocks& blocks, int64_
 
 // C[i][:] = Σ_l a(i, l) b[l][:] for `rows` rows and `vectors` vectors, tile by tile: finish(i, first vector, acc[V]).
 // Each tile runs over the l that `inner(row, rows, vector, vectors)` names; an empty span skips it, finish and all.
-template <class T, int MOST, bool APART = false, class B, class Inner, class Finish>
+template <class T, int MOST, class B, class Inner, class Finish>
 ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, B b, Inner inner, Finish finish,
                            const Team& team = {}) {
     const Blocks blocks(vectors, MOST);
@@ -140,10 +135,7 @@ ALWAYS void product_blocks(int64_t rows, int64_t vectors, Strided<T> a, B b, Inn
         if (mine.begin >= mine.end) continue;
         const auto columns = [&](auto width) {
             constexpr int V = decltype(width)::value;
-            if constexpr (APART)
-                product_columns_apart<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
-            else
-                product_columns<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
+            product_columns<T, V>(mine, first, a, b.panel(first, V), b.step(V), inner, finish);
         };
         const int64_t width = blocks.width(block);
         if (width == 1) columns(std::integral_constant<int, 1>{});
@@ -164,10 +156,10 @@ constexpr int PANEL = LANES<T> > 16 ? LANES<T> : 16;  // columns of a Gram-Schmi
 template <class T>
 constexpr int NARROW = std::min(PANEL<T> / LANES<T>, WIDEST);  // width of tiles along a triangle
 
-template <class T, bool APART = false, class B, class Finish>
+template <class T, class B, class Finish>
 ALWAYS void product_of(int64_t rows, int64_t vectors, Strided<T> a, B b, int64_t count, Finish finish,
                        const Team& team) {
-    product_blocks<T, WIDEST, APART>(
+    product_blocks<T, WIDEST>(
         rows, vectors, a, b, [count](int64_t, int, int64_t, int) { return Span{0, count}; }, finish, team);
 }
 template <class T, class Finish>
@@ -180,21 +172,18 @@ ALWAYS void product(int64_t rows, int64_t vectors, Strided<T> a, Packed<T> b, Fi
     product_of<T>(rows, vectors, a, b, b.rows, finish, team);
 }
 
-template <class T, class Finish>
-ALWAYS void product_apart(int64_t rows, int64_t vectors, Strided<T> a, const T* b, ptrdiff_t ldb, int64_t count,
-                          Finish finish) {
-    product_of<T, true>(rows, vectors, a, Rows<T>{b, ldb}, count, finish, Team{});
-}
-
-// The same in tiles of exactly V vectors, for finishes that need these together.
-template <class T, int V, class Finish>
-ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, Packed<T> b, Finish finish, const Team& team) {
+// The same in tiles of exactly V vectors, for finishes that need these together; after(group, rows) once a group of them
+// is done.
+template <class T, int V, class Finish, class After>
+ALWAYS void product_groups(int64_t rows, int64_t groups, Strided<T> a, Packed<T> b, Finish finish, After after,
+                           const Team& team) {
     const auto inner = [&b](int64_t, int, int64_t, int) { return Span{0, b.rows}; };
     const Blocks blocks = Blocks::of_width(groups, V);
     for (int64_t group = 0; group < groups; ++group) {
         const Span mine = rows_of(team, rows, blocks, group);
-        if (mine.begin < mine.end)
-            product_columns<T, V>(mine, group * V, a, b.panel(group * V, V), b.step(V), inner, finish);
+        if (mine.begin >= mine.end) continue;
+        product_columns<T, V>(mine, group * V, a, b.panel(group * V, V), b.step(V), inner, finish);
+        after(group, mine);
     }
 }
 

@@ -34,6 +34,9 @@ template <class T>
 constexpr int LANES = FLOSS_VECTOR_BYTES / int(sizeof(T));
 
 #define ALWAYS inline __attribute__((always_inline))
+// Of a finish (product.h) that is to be a function of its own, of which the same bits come wherever it is called; and so
+// that its constants do not fill the registers of the tile around it.
+#define CALLED __attribute__((noinline))
 
 template <class T>
 ALWAYS Vec<T> load(const T* at) {
@@ -114,8 +117,10 @@ ALWAYS Vec<T> tanh_of(Vec<T> x) {
 template <class T>
 ALWAYS Vec<T> sigmoid_of(Vec<T> x) {
     using V = Vec<T>;
+    using I = Bits<T>;
+    using Integer = std::conditional_t<std::is_same_v<T, float>, std::int32_t, std::int64_t>;
     constexpr T cap = std::is_same_v<T, float> ? T(87) : T(708);  // beyond it exp(-|x|) would be a denormal number
-    V y = x < T(0) ? x : -x;
+    V y = V(I(x) | (I{} + std::numeric_limits<Integer>::min()));
     y = y < -cap ? V{} - cap : y;  // NaN stays NaN
     const auto [less, power] = exponential<T>(y);
     const V small = less * power + power;

@@ -3,6 +3,10 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "vectors.h"
 
 namespace {
@@ -28,6 +32,15 @@ struct Room {
     T* at;
     int64_t count;
 };
+
+// Asks for large pages: what is kept of a run is read and written once, and goes through thousands of small ones.
+inline void in_large_pages(void* at, int64_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t page = 4096;
+    const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(at), first = (begin + page - 1) / page * page;
+    madvise(reinterpret_cast<void*>(first), begin + std::uintptr_t(bytes) - first, MADV_HUGEPAGE);  // or not
+#endif
+}
 
 // Arrays out of one block of memory, each on a cache line of its own. Without a block it only counts.
 struct Arena {
