@@ -187,6 +187,11 @@ def _name(files: Mapping[str, bytes], instructions: str) -> str:
     return f"{Path(next(iter(files))).stem}-{instructions.lower()}-{key.hexdigest()[:12]}.so"
 
 
+def text_beside(module: str, *names: str) -> str:
+    """The text of C++ files in the folder `cpp` beside a module, whose `__file__` this is."""
+    return "\n".join((Path(module).parent / "cpp" / name).read_text(encoding="utf-8") for name in names)
+
+
 def built_text(text: str, name: str, instructions: str, *, build: bool = True) -> Path | None:
     """The library of a source that a program wrote; None where it is not built yet and is not to be.
 

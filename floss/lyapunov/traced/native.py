@@ -6,13 +6,12 @@ for longer than that already, and for those that were compiled before.
 
 import ctypes
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from floss.lyapunov.blas import blas, instructions
-from floss.lyapunov.compiler import BuildError, built_text, load
+from floss.lyapunov.compiler import BuildError, built_text, load, text_beside
 from floss.lyapunov.traced.emission import TYPES, Emission
 from floss.lyapunov.traced.loops import UnknownError
 from floss.lyapunov.traced.replay import Program
@@ -23,7 +22,7 @@ _MOST_LINES = 6000
 """Operations of a step that a compiler does in reasonable time."""
 _PART = 40
 """Operations of one function: the time of a compiler grows faster than the size of a function."""
-_HEADERS = [Path(__file__).with_name("cpp") / name for name in ("products.h", "orthonormal.h")]
+_HEADERS = ("products.h", "orthonormal.h")
 
 
 class Native:
@@ -142,7 +141,7 @@ def _source(program: Program, constants: Sequence[int], chain: Callable[[Emissio
     body, emission.lines = emission.lines, []
     if len(body) > _MOST_LINES:
         raise UnknownError("too many operations")
-    text = [header.read_text(encoding="utf-8") for header in _HEADERS]
+    text = [text_beside(__file__, *_HEADERS)]
     text += ['extern "C" void floss_begin(char** p) {', *emission.first, "(void)p; }"]
     parts = [body[i : i + _PART] for i in range(0, len(body), _PART)]
     for i, part in enumerate(parts):
