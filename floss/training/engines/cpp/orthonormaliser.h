@@ -94,7 +94,7 @@ struct Orthonormaliser {
                 T* const at = q + i * Kp;
                 const T mine = at[j];
                 for (int v = FROM; v < V; ++v)
-                    store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - along[v] * mine);
+                    store(at + v * LANES<T>, load(at + v * LANES<T>) * keep[v] - unfused(along[v] * mine));
                 const T other = at[following];
                 for (int v = FROM; v < V; ++v) sums[r][v] += load(at + v * LANES<T>) * other;
             });

@@ -47,6 +47,20 @@ ALWAYS void store(T* at, Vec<T> x) {
     *reinterpret_cast<Vec<T>*>(at) = x;
 }
 
+// A product that is not to be fused with the sum it goes into. Of a b - c d the compiler fuses either, now this and now
+// that, and the bits are others.
+template <class V>
+ALWAYS V unfused(V product) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(product));
+#elif defined(__x86_64__)
+    asm("" : "+x"(product));
+#elif defined(__aarch64__)
+    asm("" : "+w"(product));
+#endif
+    return product;
+}
+
 template <class T>
 ALWAYS T sum(Vec<T> x) {  // in halves: the same order on every machine with vectors of this length
     T a[LANES<T>];
