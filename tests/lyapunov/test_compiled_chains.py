@@ -15,7 +15,7 @@ from floss.lyapunov import iteration
 from floss.lyapunov.blas import instructions
 from floss.lyapunov.compiler import built_text, compiler, load, text_beside
 from floss.lyapunov.entry import checked_chain
-from floss.lyapunov.traced import compiled, memory, merged, native, probe, products, pullback, recall
+from floss.lyapunov.traced import compiled, memory, merged, native, probe, products, recall
 from floss.lyapunov.traced.native import pointer
 
 T = 40
@@ -32,8 +32,7 @@ def compiled_at_once(monkeypatch):
     """No step is known, and all are compiled."""
     for known in (compiled._KNOWN, recall._KNOWN, probe._said):
         known.clear()
-    for module in (compiled, pullback):
-        monkeypatch.setattr(module, "WORTH", -1.0)
+    monkeypatch.setattr(native, "WORTH", -1.0)
     # The checks of signatures draw random numbers, as a map must not.
     monkeypatch.setattr(memory.random, "getstate", lambda: None)
 

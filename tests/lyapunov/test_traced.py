@@ -18,7 +18,17 @@ from torch import Tensor, nn
 import floss
 import floss.lyapunov.step
 from floss.lyapunov.compiler import compiler
-from floss.lyapunov.traced import compiled, gradient, native_chain, native_gradient, plain, probe, pullback, recall
+from floss.lyapunov.traced import (
+    compiled,
+    gradient,
+    native,
+    native_chain,
+    native_gradient,
+    plain,
+    probe,
+    pullback,
+    recall,
+)
 
 SAME = 1e-12
 """What two orders of the same sums may differ by, of exponents and relative to the largest number of a gradient."""
@@ -42,8 +52,7 @@ def never(*_, **__):
 
 
 def set_worth(monkeypatch, seconds: float):
-    monkeypatch.setattr(compiled, "WORTH", seconds)
-    monkeypatch.setattr(pullback, "WORTH", seconds)
+    monkeypatch.setattr(native, "WORTH", seconds)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 
 from floss.analysis.bench import jax_cells, jax_peer, own_step, spectrum, torch_cells, torch_single
 from floss.analysis.bench.contenders import TANH, Contender
+from floss.lyapunov.traced.native import compiled_at_once
 from floss.training import engines
 from floss.training.ensemble import Ensemble, Network, Protocol
 from floss.training.schedule import FlossingRun
@@ -48,7 +49,11 @@ def epochs_of(contender: Contender, device: str) -> Epochs:
         if c.loop == "train":
             return _repeated(torch_single.TrainingLoop(first, c.t, c.batch, c.d).epoch)
         flossing = own_step.OwnFlossing if c.engine == spectrum.OWN_STEP else torch_single.FlossingLoop
-        return _repeated(flossing(first, q0[0], c.t, transient, c.batch).epoch)
+        epoch = flossing(first, q0[0], c.t, transient, c.batch).epoch
+        if c.engine == spectrum.OWN_STEP:
+            with compiled_at_once():  # as it is after some seconds of an episode
+                epoch()
+        return _repeated(epoch)
     if c.loop == "train":
         return training.train_epochs
     episode = training.episode()

@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from floss.lyapunov.spectrum import lyapunov_spectrum
-from floss.lyapunov.traced.compiled import compiled_at_once
+from floss.lyapunov.traced.native import compiled_at_once
 from floss.networks import CELLS
 
 PEERS = ("clvlib", "lyapax")

@@ -4,7 +4,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph
 from floss.lyapunov.traced.merged import merged
-from floss.lyapunov.traced.native import WORTH, can_be_emitted
+from floss.lyapunov.traced.native import can_be_emitted, pays
 from floss.lyapunov.traced.native_chain import NativeChain, native_chain, work_of
 from floss.lyapunov.traced.operations import alike, evaluate
 from floss.lyapunov.traced.products import joined
@@ -23,19 +22,6 @@ from floss.lyapunov.traced.stages import Stages, cut
 
 _MOST = 64
 """Steps that are kept, twice each."""
-
-
-_AT_ONCE: ContextVar[bool] = ContextVar("_AT_ONCE", default=False)
-
-
-@contextmanager
-def compiled_at_once() -> Iterator[None]:
-    """Within it steps are compiled however short a run is, as for a measurement."""
-    token = _AT_ONCE.set(True)
-    try:
-        yield
-    finally:
-        _AT_ONCE.reset(token)
 
 
 class Compiled:
@@ -81,7 +67,7 @@ class Compiled:
                 self._natives.append(found)
 
     def _new_native(self, seconds: float, values: Sequence[Tensor]) -> NativeChain | None:
-        build = self.spent + seconds > (-1.0 if _AT_ONCE.get() else WORTH)
+        build = pays(self.spent + seconds)
         if self._looked and not build:
             return None
         self._looked = True

@@ -5,7 +5,9 @@ for longer than that already, and for those that were compiled before.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +25,22 @@ _MOST_LINES = 6000
 _PART = 40
 """Operations of one function: the time of a compiler grows faster than the size of a function."""
 _HEADERS = ("products.h", "orthonormal.h")
+_AT_ONCE: ContextVar[bool] = ContextVar("_AT_ONCE", default=False)
+
+
+@contextmanager
+def compiled_at_once() -> Iterator[None]:
+    """Within it steps are compiled however short a run is, as for a measurement."""
+    token = _AT_ONCE.set(True)
+    try:
+        yield
+    finally:
+        _AT_ONCE.reset(token)
+
+
+def pays(seconds: float) -> bool:
+    """Whether compiling is worth while for what has taken so many seconds without."""
+    return _AT_ONCE.get() or seconds > WORTH
 
 
 class Native:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from floss.lyapunov.traced.cleaning import clean
 from floss.lyapunov.traced.graph import Graph, Node
-from floss.lyapunov.traced.native import WORTH, can_be_emitted
+from floss.lyapunov.traced.native import can_be_emitted, pays
 from floss.lyapunov.traced.native_gradient import NativeBackward, NativeForward, native_backward, native_forward
 from floss.lyapunov.traced.operations import alike, evaluate, is_view
 from floss.lyapunov.traced.recording import RefusedError, record
@@ -75,7 +75,7 @@ class Pullback:
 
     def _try_compiled(self) -> None:
         """Compile both graphs where it is worth while, and compare them with what they are made of."""
-        build = self.spent > WORTH
+        build = pays(self.spent)
         if self._looked and not build:
             return
         self._looked, pair = True, Pair(self, ())
