@@ -206,6 +206,21 @@ def test_gradients_of_a_history(monkeypatch):
     assert gradients_are_compiled()
 
 
+def test_gradients_of_a_step_with_a_mask(monkeypatch):
+    """What the way back needs are numbers and truth values."""
+    W = (1.2 * gaussian(1, 8, 8) / 8**0.5).requires_grad_()
+
+    def run():
+        def step(h):
+            return torch.relu(W @ h) + 0.1 * torch.tanh(h) * (h > 0) + 0.5 * h
+
+        lam = floss.lyapunov_spectrum(step, gaussian(2, 8), steps=T, k=4)
+        return [lam.detach(), *torch.autograd.grad(lam.sum(), W)]
+
+    wanted = eager(monkeypatch, run)
+    assert_close(run(), wanted)
+
+
 def test_bits_do_not_depend_on_threads():
     made = MODULES["gru"]()
     step, n = floss.step_from_module(made)
